@@ -1,0 +1,227 @@
+//! The words that cross the channel between the sampler and whoever listens: nothing of the
+//! target's memory, nothing of the screen. Everything here is plain data and is cheap to send.
+
+use std::ops::{BitOr, BitOrAssign};
+use std::sync::Arc;
+
+/// A point in time or a length of it, in microseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Micros(pub u64);
+
+/// A Python function: what a code object says of itself. Names are as the target has them (control
+/// characters included): whoever prints them must escape.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Function {
+    /// `co_filename`.
+    pub file: Box<str>,
+    /// `co_qualname` where the version has one (3.11 and later), else `co_name`.
+    pub name: Box<str>,
+    /// `co_firstlineno`.
+    pub first_line: u32,
+}
+
+/// A function being executed, and the line it stands at.
+///
+/// The sampler hands out one `Arc` per code object; equal functions may come in several.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Frame {
+    /// The function.
+    pub function: Arc<Function>,
+    /// The line in [`Function::file`]; 0 where the bytecode belongs to no line.
+    pub line: u32,
+}
+
+/// Frames, **root first**. An unchanged stack is sent as the same `Arc`.
+pub type Stack = Arc<[Frame]>;
+
+/// A thread of the target in one interpreter (one OS thread can visit several).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ThreadId {
+    /// The kernel's thread id, in *our* PID namespace.
+    pub tid: u32,
+    /// The interpreter's own number; 0 is the main one.
+    pub interpreter: u32,
+}
+
+/// Facts about a thread at the moment of a sample: observations, never guesses. A fact that was not
+/// looked at is absent, so neither `ON_CPU` nor `WAITING` means that nobody asked the kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Flags(u8);
+
+impl Flags {
+    /// Holds the GIL; on a build without one: is attached, that is, runs Python.
+    pub const HOLDS_GIL: Self = Self(1);
+    /// Waits for the GIL, where the version says so (3.15's `gil_requested`).
+    pub const WANTS_GIL: Self = Self(2);
+    /// The kernel says it runs or is ready to run.
+    pub const ON_CPU: Self = Self(4);
+    /// The kernel says it sleeps.
+    pub const WAITING: Self = Self(8);
+    /// Its interpreter is collecting garbage, and this thread does it.
+    pub const GC: Self = Self(16);
+
+    /// All of `other` are set.
+    pub const fn has(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// The bits, for compact storage.
+    pub const fn bits(self) -> u8 {
+        self.0
+    }
+
+    /// The flags that [`Flags::bits`] gave.
+    pub const fn from_bits(bits: u8) -> Self {
+        Self(bits)
+    }
+}
+
+impl BitOr for Flags {
+    type Output = Self;
+    fn bitor(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+impl BitOrAssign for Flags {
+    fn bitor_assign(&mut self, other: Self) {
+        self.0 |= other.0;
+    }
+}
+
+/// One thread's part of a sample.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ThreadSample {
+    /// Whose stack.
+    pub thread: ThreadId,
+    /// Its frames, root first.
+    pub stack: Stack,
+    /// What was seen of it.
+    pub flags: Flags,
+}
+
+/// Why a sample came to nothing. Each is counted and shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Failure {
+    /// The thread did not stop before the deadline (frozen, or in an uninterruptible wait).
+    NotStopped,
+    /// The GIL changed hands each time that its holder had been stopped.
+    HolderFled,
+    /// The frame chain proved broken, twice.
+    Broken,
+    /// Memory that should be there could not be read.
+    Unreadable,
+}
+
+impl Failure {
+    /// All of them, in the order of their discriminants.
+    pub const ALL: [Self; 4] = [Self::NotStopped, Self::HolderFled, Self::Broken, Self::Unreadable];
+
+    /// What is shown beside its count.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::NotStopped => "not stopped in time",
+            Self::HolderFled => "GIL changed hands",
+            Self::Broken => "broken chain",
+            Self::Unreadable => "unreadable",
+        }
+    }
+}
+
+/// What one look at the target gave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The threads that were read. Without `--threads` only the GIL's holder; none at all means that
+    /// nobody runs Python.
+    Taken(Vec<ThreadSample>),
+    /// Nothing that could be shown.
+    Failed(Failure),
+}
+
+/// One look at the target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sample {
+    /// When, since the epoch (wall clock at the start plus monotonic time since).
+    pub at: Micros,
+    /// What was seen.
+    pub outcome: Outcome,
+}
+
+/// Who is being watched; sent first, and again when the process becomes another program.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct About {
+    /// Process id in our namespace.
+    pub pid: u32,
+    /// Its command line, words joined by blanks, unescaped.
+    pub command: String,
+    /// Python's version as in `3.12.1`, or with the tag of its build (`3.13.5 free-threaded`).
+    pub python: String,
+    /// Age of the process when the sampling began.
+    pub age: Micros,
+    /// The mean time between two samples that was asked for.
+    pub interval: Micros,
+}
+
+/// Running totals since the sampling began, and what the stops cost.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Totals {
+    /// Looks taken, failed ones among them.
+    pub samples: u64,
+    /// Looks that failed, by [`Failure::ALL`].
+    pub failed: [u64; 4],
+    /// Looks repeated because a first attempt proved broken.
+    pub retried: u64,
+    /// Times at which the clock had passed one or more whole intervals: looks not taken.
+    pub late: u64,
+    /// Samples taken but not delivered because the receiver was behind.
+    pub dropped: u64,
+    /// Time during which a thread of the target stood still for us.
+    pub stopped: Micros,
+    /// Time since the sampling began.
+    pub elapsed: Micros,
+}
+
+/// How the sampling ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ending {
+    /// The time that was asked for is over, or we were told to stop; the target lives on.
+    Detached,
+    /// The target ended with this exit status, where it is ours to know (a launched command).
+    Exited(Option<i32>),
+    /// The target was ended by this signal, where it is ours to know.
+    Killed(i32),
+    /// The target became a program that is no Python.
+    NotPython(String),
+    /// The sampler could not go on; the sentence says why.
+    Lost(String),
+}
+
+/// Everything that the sampler says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// Who is watched.
+    About(About),
+    /// A thread was seen for the first time, or changed its name.
+    Thread(ThreadId, String),
+    /// A look at the target.
+    Sample(Sample),
+    /// Running totals, some ten times a second and once at the end.
+    Totals(Totals),
+    /// Nothing follows.
+    Ended(Ending),
+}
+
+/// Everything that the sampler can be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Command {
+    /// Sample with this mean interval from now on.
+    Interval(Micros),
+    /// Read every thread (`true`) or the GIL's holder only.
+    AllThreads(bool),
+    /// Stop looking; the target is not touched until [`Command::Resume`].
+    Pause,
+    /// Look again.
+    Resume,
+    /// Let go of the target and end.
+    Stop,
+}

@@ -1,0 +1,121 @@
+//! Another process's memory, as something that can be read. What stands there is hostile input: this
+//! file hands out bytes, and whoever asks must bound what it makes of them.
+
+use std::fmt;
+use std::ops::{Add, Sub};
+
+/// An address in the target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Address(pub u64);
+
+impl Address {
+    /// The null pointer.
+    pub const NULL: Self = Self(0);
+
+    /// Is it the null pointer?
+    pub const fn is_null(self) -> bool {
+        self.0 == 0
+    }
+}
+
+impl Add<u64> for Address {
+    type Output = Self;
+    fn add(self, offset: u64) -> Self {
+        Self(self.0.wrapping_add(offset))
+    }
+}
+
+impl Sub<Address> for Address {
+    type Output = u64;
+    fn sub(self, other: Self) -> u64 {
+        self.0.wrapping_sub(other.0)
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#x}", self.0)
+    }
+}
+
+/// A read that gave nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReadError {
+    /// Nothing is mapped there (EFAULT, EIO), or only a part of the range is.
+    Unmapped(Address),
+    /// The address space is gone: the process has exited, or has become another program by exec.
+    Gone,
+    /// The kernel does not let us (EPERM, EACCES).
+    Denied,
+}
+
+impl fmt::Display for ReadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unmapped(address) => write!(f, "nothing is mapped at {address}"),
+            Self::Gone => f.write_str("the process has ended or become another program"),
+            Self::Denied => f.write_str("the kernel does not permit reading its memory"),
+        }
+    }
+}
+
+impl std::error::Error for ReadError {}
+
+/// One range of a scattered read.
+#[derive(Debug)]
+pub struct Range<'a> {
+    /// Where it starts in the target.
+    pub from: Address,
+    /// Where its bytes go; its length is the range's length.
+    pub to: &'a mut [u8],
+}
+
+/// Memory that can be read: a live process, or a map of literals in a test.
+pub trait Memory {
+    /// Fills `to` from `from`; on an error `to` holds anything.
+    fn read(&self, from: Address, to: &mut [u8]) -> Result<(), ReadError>;
+
+    /// Fills each range, in order, in as few calls to the kernel as can be; returns how many ranges were
+    /// filled whole before the first that could not be read. Other than [`ReadError::Unmapped`] is an error.
+    fn read_scattered(&self, ranges: &mut [Range<'_>]) -> Result<usize, ReadError> {
+        for (index, range) in ranges.iter_mut().enumerate() {
+            match self.read(range.from, range.to) {
+                Ok(()) => {}
+                Err(ReadError::Unmapped(_)) => return Ok(index),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(ranges.len())
+    }
+
+    /// A little-endian 64-bit word.
+    fn u64(&self, from: Address) -> Result<u64, ReadError> {
+        let mut bytes = [0; 8];
+        self.read(from, &mut bytes)?;
+        Ok(u64::from_le_bytes(bytes))
+    }
+
+    /// A pointer.
+    fn pointer(&self, from: Address) -> Result<Address, ReadError> {
+        self.u64(from).map(Address)
+    }
+
+    /// A little-endian 32-bit word.
+    fn u32(&self, from: Address) -> Result<u32, ReadError> {
+        let mut bytes = [0; 4];
+        self.read(from, &mut bytes)?;
+        Ok(u32::from_le_bytes(bytes))
+    }
+
+    /// A signed little-endian 32-bit word.
+    fn i32(&self, from: Address) -> Result<i32, ReadError> {
+        self.u32(from).map(u32::cast_signed)
+    }
+
+    /// A byte.
+    fn u8(&self, from: Address) -> Result<u8, ReadError> {
+        let mut bytes = [0; 1];
+        self.read(from, &mut bytes)?;
+        Ok(bytes[0])
+    }
+}

@@ -1,0 +1,13 @@
+//! What CPython keeps in memory, and how to read it: knows `Memory`, never processes or ptrace.
+
+pub mod chain;
+pub mod code;
+pub mod frames;
+pub mod layout;
+pub mod lines;
+pub mod published;
+pub mod snapshot;
+pub mod tables;
+pub mod text;
+pub mod threads;
+pub mod version;

@@ -5,6 +5,8 @@ pub mod code;
 pub mod frames;
 pub mod layout;
 pub mod lines;
+#[cfg(test)]
+mod literal;
 pub mod published;
 pub mod snapshot;
 pub mod tables;

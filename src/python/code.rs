@@ -19,6 +19,10 @@ use crate::target::memory::{Address, Memory, Range, ReadError};
 
 /// Code objects kept; a program that has more starts over.
 const MOST: usize = 1 << 17;
+/// Bytes of names and line tables kept; likewise.
+const HEAVIEST: usize = 256 << 20;
+/// Bytes of them read for one stack: the largest programs have some tens of megabytes in all.
+const LARGEST_STACK: usize = 64 << 20;
 /// Code objects compared in one call.
 const COMPARED: usize = 64;
 /// Longer than any version's head: 3.9's goes from byte 40 to 128.
@@ -55,6 +59,8 @@ struct Code {
     lines: Lines,
     /// Instructions before this position belong to no call yet.
     first_traceable: i64,
+    /// Bytes of its names and its line table.
+    weight: usize,
 }
 
 /// The code objects that were met.
@@ -66,6 +72,8 @@ pub struct Codes {
     /// Bytes from the object's start to the head, and of the head.
     head: (u32, usize),
     known: FxHashMap<Address, Code>,
+    /// Of all that are known.
+    weight: usize,
     counts: CodeCounts,
 }
 
@@ -91,6 +99,7 @@ impl Codes {
             layout,
             kind,
             known: FxHashMap::default(),
+            weight: 0,
             counts: CodeCounts::default(),
         }
     }
@@ -108,20 +117,30 @@ impl Codes {
     /// Reads the code objects of `frames` that are not known. They must be alive, so their thread still
     /// has to stand still.
     pub fn learn(&mut self, memory: &impl Memory, frames: &[RawFrame]) -> Result<(), CodeError> {
+        // Room is made before, not between: what a stack needs must not push itself out.
+        if self.known.len() >= MOST || self.weight >= HEAVIEST {
+            self.known.clear();
+            self.weight = 0;
+        }
+        let most = self.weight + LARGEST_STACK;
         for frame in frames {
             if !self.known.contains_key(&frame.code) {
                 let code = self.read(memory, frame.code)?;
-                if self.known.len() >= MOST {
-                    self.known.clear();
-                    self.counts.new += 1;
-                    self.known.insert(frame.code, code);
-                    return self.learn(memory, frames);
-                }
+                self.weight += code.weight;
                 self.counts.new += 1;
                 self.known.insert(frame.code, code);
+                if self.weight > most {
+                    return Err(CodeError::NotCode(frame.code));
+                }
             }
         }
         Ok(())
+    }
+
+    fn forget(&mut self, address: Address) {
+        if let Some(code) = self.known.remove(&address) {
+            self.weight -= code.weight;
+        }
     }
 
     /// Compares the entries of `frames` with what stands in memory now, forgets those that differ and says
@@ -161,7 +180,7 @@ impl Codes {
         for (index, (address, head)) in addresses.iter().zip(heads).enumerate() {
             let same = index < read && self.known.get(address).is_some_and(|code| code.head == head);
             if !same {
-                self.known.remove(address);
+                self.forget(*address);
                 self.counts.replaced += 1;
                 agreed = false;
             }
@@ -193,7 +212,8 @@ impl Codes {
             None => i64::MIN,
         };
         let lines = Lines::decode(layout.code.line_format, &table, first_line);
-        Ok(Code { head, function: Arc::new(function), lines, first_traceable })
+        let weight = function.file.len() + function.name.len() + table.len();
+        Ok(Code { head, function: Arc::new(function), lines, first_traceable, weight })
     }
 
     /// The frames, root first, of what [`Codes::learn`] has read and [`Codes::confirm`] has confirmed.

@@ -207,3 +207,6 @@ impl<M: Memory> Memory for Moment<'_, M> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

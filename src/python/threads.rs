@@ -135,3 +135,6 @@ pub fn attached(layout: &Layout, memory: &impl Memory, thread: Address) -> Resul
         None => Ok(false),
     }
 }
+
+#[cfg(test)]
+mod tests;

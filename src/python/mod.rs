@@ -3,6 +3,8 @@
 pub mod chain;
 pub mod code;
 pub mod frames;
+#[cfg(test)]
+mod hostile;
 pub mod layout;
 pub mod lines;
 #[cfg(test)]

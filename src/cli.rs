@@ -9,15 +9,7 @@ use clap::builder::ValueParser;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use crate::python::version::Version;
-
-/// What is to be watched.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Watch {
-    /// A process that runs already.
-    Process(u32),
-    /// A command to be launched and followed to its end.
-    Command(Vec<OsString>),
-}
+use crate::sampler::Watch;
 
 /// Where the result is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

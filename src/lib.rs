@@ -2,9 +2,11 @@
 
 pub mod cli;
 pub mod export;
+pub mod output;
 pub mod profile;
 pub mod python;
 pub mod sample;
+pub mod sampler;
 pub mod target;
 
 use std::ffi::OsString;

@@ -1,11 +1,14 @@
 //! What CPython keeps in memory, and how to read it: knows `Memory`, never processes or ptrace.
 
+pub mod capture;
 pub mod chain;
 pub mod code;
 pub mod frames;
 pub mod layout;
 pub mod lines;
+pub mod locate;
 pub mod published;
+pub mod search;
 pub mod snapshot;
 pub mod tables;
 pub mod text;

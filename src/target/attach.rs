@@ -8,7 +8,7 @@ use nix::errno::Errno;
 
 use super::memory::ReadError;
 use super::process::{self, Identity, Pid, Stat, Status};
-use super::{ProcessMemory, StopError, Target};
+use super::{Child, ProcessMemory, StopError, Target};
 
 /// Why a process cannot be looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,14 +111,13 @@ pub fn yama_scope() -> Option<u8> {
 
 /// All checks, cheapest first; at their end the target has been stopped and let go once, which is the one
 /// test of permission that leaves no doubt.
-pub(super) fn attach(pid: Pid, is_child: bool) -> Result<Target, AttachError> {
+pub(super) fn attach(pid: Pid, child: Option<Child>) -> Result<Target, AttachError> {
     let stat = process::stat(pid).ok_or(AttachError::NoSuchProcess(pid))?;
     let status = process::status(pid.leader()).unwrap_or_default();
     check(pid, &stat, &status)?;
     let memory = open_memory(pid)?;
     let identity = Identity { pid, start: stat.start };
-    let target =
-        Target::new(identity, memory, is_child).map_err(|errno| AttachError::Failed(errno as i32))?;
+    let target = Target::new(identity, memory, child).map_err(|errno| AttachError::Failed(errno as i32))?;
     if !target.is_64_bit() {
         return Err(AttachError::ThirtyTwoBit);
     }

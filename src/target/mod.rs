@@ -16,6 +16,8 @@
 pub mod attach;
 pub mod cpu;
 pub mod elf;
+pub mod inherited;
+pub mod launch;
 pub mod live;
 pub mod maps;
 pub mod memory;
@@ -36,14 +38,13 @@ use nix::errno::Errno;
 pub use attach::{AttachError, Denied};
 pub use cpu::Placement;
 pub use elf::{Elf, ElfError, Place};
+pub use launch::{Child, End, LaunchError, launch};
 pub use live::ProcessMemory;
 pub use maps::{Mapping, Maps, Module};
 pub use memory::{Address, Memory, Range, ReadError};
 pub use process::{Identity, Moment, Pid, RunState, Tid};
-pub use stop::{End, StopError, Stopped, Tracer};
+pub use stop::{StopError, Stopped, Tracer};
 pub use tasks::{Numbers, Tasks};
-
-use ptrace::Patience;
 
 /// A process that may be looked at. Belongs to the thread that made it, as ptrace does.
 #[derive(Debug)]
@@ -52,7 +53,6 @@ pub struct Target {
     memory: ProcessMemory,
     tracer: Tracer,
     tasks: RefCell<Tasks>,
-    is_child: bool,
     _of_this_thread: PhantomData<*const ()>,
 }
 
@@ -77,16 +77,15 @@ impl Target {
     /// Looks at a process for the first time: checks everything that could be in the way, and stops and
     /// releases it once.
     pub fn attach(pid: Pid) -> Result<Self, AttachError> {
-        attach::attach(pid, false)
+        attach::attach(pid, None)
     }
 
-    fn new(identity: Identity, memory: ProcessMemory, is_child: bool) -> Result<Self, Errno> {
+    fn new(identity: Identity, memory: ProcessMemory, child: Option<Child>) -> Result<Self, Errno> {
         Ok(Self {
             identity,
             memory,
-            tracer: Tracer::new(identity.pid)?,
+            tracer: Tracer::new(identity.pid, child)?,
             tasks: RefCell::new(Tasks::new(identity.pid)),
-            is_child,
             _of_this_thread: PhantomData,
         })
     }
@@ -145,12 +144,13 @@ impl Target {
         if let Some(end) = self.end() {
             return end;
         }
+        let is_child = self.tracer.child().is_some();
         match process::stat(self.identity.pid) {
+            None => self.end().unwrap_or(Life::Gone),
             Some(stat) if stat.start != self.identity.start => Life::Gone,
-            Some(stat) if stat.moment.state.is_dead() && !self.is_child => Life::Gone,
+            Some(stat) if stat.moment.state.is_dead() && !is_child => Life::Gone,
             Some(stat) if stat.moment.state.is_dead() || stat.is_exiting() => Life::Ending,
             Some(_) => Life::Execed,
-            None => self.end().unwrap_or(Life::Gone),
         }
     }
 
@@ -162,12 +162,7 @@ impl Target {
             if !matches!(life, Life::Running | Life::Execed | Life::Ending) || Instant::now() >= deadline {
                 return life;
             }
-            if self.is_child {
-                let leader = self.identity.pid.leader();
-                self.tracer.until(deadline, || ptrace::look_for_end(leader, Patience::Wait));
-            } else {
-                std::thread::sleep(Duration::from_millis(1));
-            }
+            std::thread::sleep(Duration::from_millis(1));
         }
     }
 
@@ -180,16 +175,7 @@ impl Target {
 
     /// How it ended, if it is our child and has.
     fn end(&self) -> Option<Life> {
-        if self.is_child && self.tracer.end().is_none() {
-            let leader = self.identity.pid.leader();
-            match ptrace::reap(leader) {
-                Ok(Some(ptrace::Event::Exited(status))) => self.tracer.set_end(End::Exited(status)),
-                Ok(Some(ptrace::Event::Killed(signal))) => self.tracer.set_end(End::Killed(signal)),
-                _ => {}
-            }
-        }
-        let end = self.tracer.end().filter(|_| self.is_child)?;
-        Some(match end {
+        Some(match self.tracer.child()?.end()? {
             End::Exited(status) => Life::Exited(status),
             End::Killed(signal) => Life::Killed(signal),
         })

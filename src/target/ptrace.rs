@@ -65,11 +65,6 @@ pub(super) fn look(tid: Tid, patience: Patience) -> Result<Option<Event>, Errno>
     wait(tid, patience, libc::WSTOPPED | libc::WEXITED | libc::WNOWAIT)
 }
 
-/// Has this child ended? Left to be seen again.
-pub(super) fn look_for_end(tid: Tid, patience: Patience) -> Result<Option<Event>, Errno> {
-    wait(tid, patience, libc::WEXITED | libc::WNOWAIT).map(|event| event.filter(|event| event.is_end()))
-}
-
 /// Fetches the end of a traced thread or a child, so that the kernel can forget it (and tell its parent).
 pub(super) fn reap(tid: Tid) -> Result<Option<Event>, Errno> {
     // Of a traced thread its stops are told too, whatever is asked for, and those are not to be fetched.

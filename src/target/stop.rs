@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::libc;
 
+use super::launch::Child;
 use super::process::{self, Pid, Tid};
 use super::ptrace::{self, Event, Patience};
 use super::watch::Watchdog;
@@ -54,25 +55,6 @@ impl fmt::Display for StopError {
 
 impl std::error::Error for StopError {}
 
-/// How a process ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
-    /// With this exit status.
-    Exited(i32),
-    /// By this signal.
-    Killed(i32),
-}
-
-impl End {
-    const fn of(event: Event) -> Option<Self> {
-        match event {
-            Event::Exited(status) => Some(Self::Exited(status)),
-            Event::Killed(signal) => Some(Self::Killed(signal)),
-            Event::Stopped { .. } => None,
-        }
-    }
-}
-
 /// What stops the threads of one process.
 #[derive(Debug)]
 pub struct Tracer {
@@ -80,8 +62,8 @@ pub struct Tracer {
     watchdog: Watchdog,
     /// Threads that are traced and not held by a guard: they have not stopped in time, or are dying.
     strays: RefCell<Vec<Tid>>,
-    /// How the process ended, if it was we who were told.
-    end: Cell<Option<End>>,
+    /// The process as our child, if it is one: then its end is told to us alone.
+    child: Option<Child>,
     stopped: Cell<Duration>,
     patience: Cell<Duration>,
 }
@@ -99,12 +81,12 @@ pub struct Stopped<'a> {
 }
 
 impl Tracer {
-    pub(super) fn new(pid: Pid) -> Result<Self, Errno> {
+    pub(super) fn new(pid: Pid, child: Option<Child>) -> Result<Self, Errno> {
         Ok(Self {
             pid,
             watchdog: Watchdog::new()?,
             strays: RefCell::new(Vec::with_capacity(64)),
-            end: Cell::new(None),
+            child,
             stopped: Cell::new(Duration::ZERO),
             patience: Cell::new(PATIENCE),
         })
@@ -159,13 +141,9 @@ impl Tracer {
         strays.len()
     }
 
-    /// How the process ended, if we were told: it was our child, or it died while we held it.
-    pub(super) fn end(&self) -> Option<End> {
-        self.end.get()
-    }
-
-    pub(super) fn set_end(&self, end: End) {
-        self.end.set(Some(end));
+    /// The process as our child, if it is one.
+    pub(super) fn child(&self) -> Option<&Child> {
+        self.child.as_ref()
     }
 
     /// Blocks until `done` gives something, looking again at each tick, but no longer than until the
@@ -274,13 +252,9 @@ impl Tracer {
 
     /// Fetches the end of a thread that has ended while traced.
     fn bury(&self, tid: Tid) {
-        if tid == self.pid.leader() {
-            // Of a child of ours this is the only time that its end is told.
-            if let Ok(Some(event)) = ptrace::reap(tid) {
-                self.end.set(End::of(event));
-            }
-        } else {
-            let _ = ptrace::reap(tid);
+        let end = ptrace::reap(tid);
+        if let (Some(child), Ok(Some(event)), true) = (&self.child, end, tid == self.pid.leader()) {
+            child.note(event);
         }
     }
 

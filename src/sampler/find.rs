@@ -19,6 +19,9 @@ const YOUNG: Duration = Duration::from_secs(2);
 /// Between two attempts.
 const PAUSE: Duration = Duration::from_millis(2);
 
+/// A command that cannot be attached to may just be ending.
+const QUICK: Duration = Duration::from_millis(50);
+
 /// A target, with its Python if that is up already.
 #[derive(Debug)]
 pub struct Found {
@@ -54,8 +57,17 @@ pub fn open(plan: &Plan) -> Result<Found, StartError> {
             Ok(Found { target, python: Some(python) })
         }
         Watch::Command(words) => {
-            let target = launch(words).map_err(StartError::Launch)?;
-            Ok(Found { target, python: None })
+            let child = launch(words).map_err(StartError::Launch)?;
+            match child.attach() {
+                Ok(target) => Ok(Found { target, python: None }),
+                // It was quicker than we: it cannot have been a Python.
+                Err(error) if child.wait(QUICK).is_none() => Err(StartError::Attach(error)),
+                Err(_) => Err(StartError::Find(FindError {
+                    pid: child.pid().0,
+                    program: words.first().map(|word| word.to_string_lossy().into_owned()),
+                    cause: LocateError::NotPython(0),
+                })),
+            }
         }
     }
 }

@@ -20,7 +20,7 @@ use crate::sampler::cost::Cost;
 use crate::sampler::states::States;
 use crate::sampler::tids::Tids;
 use crate::target::memory::{Address, Memory, ReadError};
-use crate::target::{RunState, StopError, Target, Tid};
+use crate::target::{RunState, StopError, Target};
 
 /// How often a look starts over when the GIL has changed hands meanwhile.
 const CHASES: u32 = 6;
@@ -146,9 +146,16 @@ impl Looker {
     }
 
     /// What it has cost so far.
-    pub fn cost(&mut self) -> &mut Cost {
-        self.cost.codes = self.codes.counts();
-        &mut self.cost
+    pub const fn cost(&self) -> &Cost {
+        &self.cost
+    }
+
+    /// The same, at the end.
+    pub fn into_cost(mut self) -> Cost {
+        let counts = self.codes.counts();
+        self.cost.codes.new += counts.new;
+        self.cost.codes.replaced += counts.replaced;
+        self.cost
     }
 
     /// One look.

@@ -13,7 +13,7 @@ use crate::sampler::clock::Clock;
 use crate::sampler::cost::Cost;
 use crate::sampler::find;
 use crate::sampler::look::{Gone, Looker, Scope};
-use crate::sampler::{Length, Plan, UNHEARD};
+use crate::sampler::{Length, Plan, UNHEARD, Watch};
 use crate::target::{Life, Target, Tid, process};
 
 /// How often the totals are told.
@@ -33,11 +33,14 @@ pub(super) struct Turns {
     events: Sender<Event>,
     commands: Receiver<Command>,
     abi: Option<Version>,
+    /// It is a command of ours, which may run a Python at any time.
+    follow: bool,
     scope: Scope,
     length: Length,
     clock: Clock,
-    /// The wall clock when the monotonic one said `began`.
+    /// The wall clock when the monotonic one said `zero`.
     epoch: Duration,
+    zero: Instant,
     began: Instant,
     told: Instant,
     totals: Totals,
@@ -64,10 +67,12 @@ impl Turns {
             events,
             commands,
             abi: plan.abi,
+            follow: matches!(plan.watch, Watch::Command(_)),
             scope: plan.scope,
             length: plan.length,
             clock: Clock::new(now, plan.interval, fastrand::u64(..)),
             epoch,
+            zero: now,
             began: now,
             told: now,
             totals: Totals::default(),
@@ -110,7 +115,7 @@ impl Turns {
     fn await_python(&mut self, target: &mut Target) -> Result<Python, Over> {
         let mut pause = WATCH.0;
         let mut cause = LocateError::NotPython(0);
-        let deadline = (!target.is_child()).then(|| Instant::now() + REBIRTH);
+        let deadline = (!self.follow).then(|| Instant::now() + REBIRTH);
         loop {
             match find::attempt(target, self.abi) {
                 Ok(python) => return Ok(python),
@@ -250,7 +255,13 @@ impl Turns {
     }
 
     /// Tells a sample, and first of the threads in it that nobody has heard of.
-    fn say(&mut self, target: &Target, looker: &mut Looker, at: Micros, outcome: Outcome) -> Result<(), Over> {
+    fn say(
+        &mut self,
+        target: &Target,
+        looker: &mut Looker,
+        at: Micros,
+        outcome: Outcome,
+    ) -> Result<(), Over> {
         self.totals.samples += 1;
         match &outcome {
             Outcome::Taken(threads) => {
@@ -291,7 +302,7 @@ impl Turns {
     }
 
     fn now(&self) -> Micros {
-        micros(self.epoch + self.began.elapsed())
+        micros(self.epoch + self.zero.elapsed())
     }
 
     fn about(&self, target: &Target, python: &Python) -> About {

@@ -38,6 +38,7 @@ use nix::errno::Errno;
 pub use attach::{AttachError, Denied};
 pub use cpu::Placement;
 pub use elf::{Elf, ElfError, Place};
+pub use inherited::was_ignored;
 pub use launch::{Child, End, LaunchError, launch};
 pub use live::ProcessMemory;
 pub use maps::{Mapping, Maps, Module};

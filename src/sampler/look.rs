@@ -22,10 +22,14 @@ use crate::sampler::tids::Tids;
 use crate::target::memory::{Address, Memory, ReadError};
 use crate::target::{RunState, StopError, Target};
 
-/// How often a look starts over when the GIL has changed hands meanwhile.
-const CHASES: u32 = 6;
+/// How often a look starts over when the GIL has changed hands meanwhile. 2.7 lets go of it a thousand times a second
+/// and more, and often takes it again at once.
+const CHASES: u32 = 24;
 /// How often it starts over when what was copied contradicts itself.
-const RETRIES: u32 = 2;
+const RETRIES: u32 = 3;
+/// Before it starts over the thread must have run, or it will be found where it was: on our own CPU it does only if we
+/// sleep.
+const LET_RUN: Duration = Duration::from_micros(20);
 /// The list of interpreters is read anew after this long. (They come and go with a lock held and a new one is found
 /// a little later; the ones that go are noticed because their threads no longer point to them.)
 const INTERPRETERS_AGE: Duration = Duration::from_millis(20);
@@ -195,10 +199,16 @@ impl Looker {
         let (mut chases, mut retries) = (0, 0);
         loop {
             match attempt(self) {
-                Err(Miss::Fled) if chases < CHASES => chases += 1,
+                Err(Miss::Fled) if chases < CHASES => {
+                    chases += 1;
+                    if chases > 2 {
+                        std::thread::sleep(LET_RUN);
+                    }
+                }
                 Err(Miss::Again(_)) if retries < RETRIES => {
                     retries += 1;
                     self.cost.retried += 1;
+                    std::thread::sleep(LET_RUN);
                     self.listed = None;
                     self.list_interpreters(target)?;
                 }

@@ -141,13 +141,13 @@ fn check(pid: Pid, stat: &Stat, status: &Status) -> Result<(), AttachError> {
         return Err(AttachError::Ourselves(pid));
     }
     match status.tracer {
-        Some(tracer) => Err(traced_by(tracer)),
+        Some(tracer) => Err(traced_by(process::process_of(tracer).unwrap_or(Pid(tracer.0)))),
         None => Ok(()),
     }
 }
 
 fn has_living_thread(pid: Pid) -> bool {
-    let mut tasks = super::Tasks::new(pid);
+    let mut tasks = super::Tasks::of(pid);
     let threads = tasks.list().unwrap_or_default();
     threads.into_iter().any(|tid| tasks.moment(tid).is_some_and(|moment| !moment.state.is_dead()))
 }

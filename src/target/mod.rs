@@ -86,7 +86,7 @@ impl Target {
             identity,
             memory,
             tracer: Tracer::new(identity.pid, child)?,
-            tasks: RefCell::new(Tasks::new(identity.pid)),
+            tasks: RefCell::new(Tasks::of(identity.pid)),
             _of_this_thread: PhantomData,
         })
     }

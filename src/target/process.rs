@@ -18,6 +18,13 @@ pub struct Pid(pub u32);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Tid(pub u32);
 
+impl Tid {
+    /// The calling thread.
+    pub fn ours() -> Self {
+        Self(nix::unistd::gettid().as_raw().cast_unsigned())
+    }
+}
+
 impl Pid {
     /// This process.
     pub fn ours() -> Self {
@@ -192,8 +199,8 @@ fn number_of(field: &[u8]) -> Option<u64> {
 pub struct Status {
     /// The process that this thread belongs to.
     pub process: Option<Pid>,
-    /// Who traces it; `None` when nobody does.
-    pub tracer: Option<Pid>,
+    /// The thread that traces it (not the process: ptrace belongs to threads); `None` when nobody does.
+    pub tracer: Option<Tid>,
     /// Real, effective, saved and file-system user.
     pub users: [Option<u32>; 4],
     /// Its number in each PID namespace that it is in, ours first and its own last.
@@ -222,7 +229,7 @@ impl Status {
             let mut number = || word().and_then(|word| word.parse::<u32>().ok());
             match key {
                 b"Tgid" => status.process = number().map(Pid),
-                b"TracerPid" => status.tracer = number().filter(|&pid| pid != 0).map(Pid),
+                b"TracerPid" => status.tracer = number().filter(|&tid| tid != 0).map(Tid),
                 b"Uid" => status.users = [number(), number(), number(), number()],
                 b"NSpid" => status.namespaced = std::iter::from_fn(number).collect(),
                 b"CapEff" => status.effective = hexadecimal(value),
@@ -283,6 +290,11 @@ pub fn stat(pid: Pid) -> Option<Stat> {
 /// `/proc/PID/status`, for a process or a thread of one.
 pub fn status(task: Tid) -> io::Result<Status> {
     fs::read(format!("/proc/{task}/status")).map(|bytes| Status::parse(&bytes))
+}
+
+/// The process that a thread belongs to; none if there is no such thread.
+pub fn process_of(tid: Tid) -> Option<Pid> {
+    status(tid).ok()?.process
 }
 
 /// Its words, as it has them now (it may overwrite them); empty for a zombie or a kernel thread. At most 64
@@ -361,7 +373,7 @@ mod tests {
             b"Name:\tx\\nTracerPid:\t9\nTgid:\t42\nTracerPid:\t7\nUid:\t1000\t0\t1\t2\n\
               NSpid:\t42\t7\t1\nCapEff:\t0000000000080000\nCapBnd:\t000001ffffffffff\nNoNewPrivs:\t1\nSeccomp:\t2\n",
         );
-        assert_eq!((status.process, status.tracer), (Some(Pid(42)), Some(Pid(7))));
+        assert_eq!((status.process, status.tracer), (Some(Pid(42)), Some(Tid(7))));
         assert_eq!(status.users, [Some(1000), Some(0), Some(1), Some(2)]);
         assert_eq!(status.namespaced, [42, 7, 1]);
         assert!(status.has_capability(19) && !status.has_capability(21));

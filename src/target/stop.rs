@@ -34,7 +34,7 @@ pub enum StopError {
     GroupStopped,
     /// We hold this thread already.
     Held,
-    /// Traced by another process.
+    /// Traced by this process. (It may be our own, by another thread than this one.)
     TracedBy(Pid),
     /// The kernel says no; an `errno`.
     Refused(i32),
@@ -180,8 +180,8 @@ impl Tracer {
         }
         let tracer = process::status(tid).ok().and_then(|status| status.tracer);
         match tracer {
-            Some(tracer) if tracer == Pid::ours() => StopError::Held,
-            Some(tracer) => StopError::TracedBy(tracer),
+            Some(tracer) if tracer == Tid::ours() => StopError::Held,
+            Some(tracer) => StopError::TracedBy(process::process_of(tracer).unwrap_or(Pid(tracer.0))),
             None => match self.moment(tid) {
                 None => StopError::Gone,
                 Some(moment) if moment.state.is_dead() => StopError::Gone,
@@ -243,7 +243,7 @@ impl Tracer {
     /// A thread that we trace may have taken the number of the process: it would stand still for ever.
     fn follow_exec(&self, tid: Tid) {
         let leader = self.pid.leader();
-        let traced = || process::status(leader).is_ok_and(|status| status.tracer == Some(Pid::ours()));
+        let traced = || process::status(leader).is_ok_and(|status| status.tracer == Some(Tid::ours()));
         if tid != leader && traced() {
             self.strays.borrow_mut().push(leader);
             self.settle();

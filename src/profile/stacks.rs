@@ -96,7 +96,7 @@ impl Stacks {
             self.functions.push(Arc::clone(function));
             self.manners
                 .push(Manners { rests: places::rests(function), plumbing: places::is_plumbing(function) });
-            self.text_bytes += function.file.len() + function.name.len();
+            self.text_bytes += text_of(function);
             let (functions, hasher) = (&self.functions, &self.hash);
             self.by_content.insert_unique(hash, id, |id| hasher.hash_one(functions[id.index()].as_ref()));
             id
@@ -147,4 +147,41 @@ impl Stacks {
     pub(super) fn node_count(&self) -> usize {
         self.nodes.len()
     }
+
+    /// Forgets all nodes, not the functions.
+    pub(super) fn clear_nodes(&mut self) {
+        self.nodes = vec![self.nodes[0]];
+        self.children = HashTable::new();
+    }
+
+    /// Lets go of functions that no node needs. Their ids stay taken, so that others keep theirs.
+    pub(super) fn release_functions(&mut self) {
+        let mut used = vec![false; self.functions.len()];
+        for node in &self.nodes[1..] {
+            used[node.function.index()] = true;
+        }
+        let nobody = Arc::new(Function { file: "".into(), name: "".into(), first_line: 0 });
+        for (function, _) in self.functions.iter_mut().zip(&used).filter(|(_, used)| !**used) {
+            *function = Arc::clone(&nobody);
+        }
+        self.by_content.retain(|id| used[id.index()]);
+        self.by_address.clear();
+        self.text_bytes =
+            used.iter().zip(&self.functions).filter(|(used, _)| **used).map(|(_, f)| text_of(f)).sum();
+    }
+
+    pub(super) fn memory(&self) -> usize {
+        // A function lies on the heap beside the two counts of its `Arc`.
+        let each = size_of::<Arc<Function>>() + size_of::<Manners>() + size_of::<Function>() + 16;
+        self.functions.capacity() * each
+            + self.text_bytes
+            + self.by_content.allocation_size()
+            + self.by_address.allocation_size()
+            + self.nodes.capacity() * size_of::<Node>()
+            + self.children.allocation_size()
+    }
+}
+
+fn text_of(function: &Function) -> usize {
+    function.file.len() + function.name.len()
 }

@@ -7,6 +7,8 @@ pub mod frames;
 pub mod layout;
 pub mod lines;
 pub mod locate;
+#[cfg(test)]
+mod literal;
 pub mod published;
 pub mod search;
 pub mod snapshot;

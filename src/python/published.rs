@@ -24,7 +24,7 @@ pub enum PublishedError {
     Read(ReadError),
     /// The cookie is not there: no CPython 3.13 or later, or not yet initialized.
     NoCookie,
-    /// A version whose table is not known: too new, or a pre-release of 3.13 or 3.14 whose table differed.
+    /// A version whose table is not known: too new, or an alpha or beta, whose table may be another.
     Unknown(Version),
     /// A number that cannot be an offset: where in the table, and what it was.
     Absurd {
@@ -126,6 +126,7 @@ pub fn version(memory: &impl Memory, runtime: Address) -> Result<Version, Publis
 pub fn layout(memory: &impl Memory, runtime: Address) -> Result<Layout, PublishedError> {
     let version = version(memory, runtime)?;
     let sections = match version.minor() {
+        _ if !version.is_settled() => return Err(PublishedError::Unknown(version)),
         (3, 13) => SECTIONS_313,
         (3, 14) => SECTIONS_314,
         (3, 15) => SECTIONS_315,

@@ -33,6 +33,7 @@ pub enum Build {
 pub const ABIS: [&str; 14] =
     ["27", "33", "34", "35", "36", "37", "38", "39", "310", "311", "312", "313", "314", "315"];
 
+const FIRST_CANDIDATE: u8 = 0xC0;
 const FINAL: u8 = 0xF0;
 
 impl Version {
@@ -82,9 +83,10 @@ impl Version {
         (self.major, self.minor)
     }
 
-    /// Neither alpha, beta nor candidate.
-    pub const fn is_final(self) -> bool {
-        self.release >= FINAL
+    /// Neither alpha nor beta: structures still moved in those (3.15's fourth beta put a field into the
+    /// thread state), and are frozen from the first candidate on.
+    pub const fn is_settled(self) -> bool {
+        self.release >= FIRST_CANDIDATE
     }
 }
 

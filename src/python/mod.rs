@@ -2,9 +2,12 @@
 
 pub mod chain;
 pub mod code;
+pub mod dicts;
 pub mod frames;
 pub mod layout;
 pub mod lines;
+pub mod names;
+pub mod objects;
 pub mod published;
 pub mod snapshot;
 pub mod tables;

@@ -255,3 +255,6 @@ impl Entries {
         if ended { Ok(()) } else { Err(WalkError::Broken(last)) }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,8 @@ pub mod dicts;
 pub mod frames;
 pub mod layout;
 pub mod lines;
+#[cfg(test)]
+mod literal;
 pub mod names;
 pub mod objects;
 pub mod published;

@@ -1,5 +1,8 @@
 //! pyflame-tui: true stacks of a running Python, at a cost nobody notices.
 
+pub mod cli;
+pub mod export;
+pub mod profile;
 pub mod python;
 pub mod sample;
 pub mod target;

@@ -3,12 +3,15 @@
 pub mod capture;
 pub mod chain;
 pub mod code;
+pub mod dicts;
 pub mod frames;
 pub mod layout;
 pub mod lines;
 pub mod locate;
 #[cfg(test)]
 mod literal;
+pub mod names;
+pub mod objects;
 pub mod published;
 pub mod search;
 pub mod snapshot;

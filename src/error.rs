@@ -57,7 +57,7 @@ impl fmt::Display for Error {
                 writeln!(f, "cannot open file \"{}\" as output", path.display())?;
                 write!(f, "{cause}. Nothing was sampled; name a file in a directory that you may write to.")
             }
-            Self::Start(StartError::Attach(error)) => attach(error, f),
+            Self::Start(StartError::Attach(pid, error)) => attach(*pid, error, f),
             Self::Start(StartError::Launch(error)) => launch(*error, f),
             Self::Start(StartError::Find(error)) => find(error, f),
             Self::Start(StartError::Thread(error)) => {
@@ -113,89 +113,79 @@ fn find(error: &FindError, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     })
 }
 
-fn attach(error: &AttachError, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+fn attach(pid: u32, error: &AttachError, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    if let AttachError::Ourselves(_) = error {
+        writeln!(f, "You tried to pyflame a pyflame, naughty!")?;
+        return write!(f, "PID {pid} is this program itself. {LIST}");
+    }
+    write!(f, "Failed to seize PID {pid}: ")?;
     match error {
-        AttachError::NoSuchProcess(pid) => {
-            writeln!(f, "Failed to seize PID {pid}: there is no such process.")?;
-            write!(f, "`pgrep -a python` lists the Pythons that run.")
-        }
-        AttachError::Thread { tid, process } => {
-            writeln!(f, "Failed to seize PID {tid}: it is a thread of process {process}.")?;
+        AttachError::NoSuchProcess(_) => write!(f, "there is no such process.\n{LIST}"),
+        AttachError::Thread { process, .. } => {
+            writeln!(f, "it is a thread of process {process}.")?;
             write!(f, "All threads of a process are watched together: pyflame-tui {process}")
         }
         AttachError::KernelThread(name) => {
-            writeln!(f, "Failed to seize PID: it is a thread of the kernel's, {name:?}, and no program.")?;
-            write!(f, "`pgrep -a python` lists the Pythons that run.")
+            write!(f, "it is {name:?}, a thread of the kernel's, and no program.\n{LIST}")
         }
         AttachError::Zombie { parent } => {
-            writeln!(
-                f,
-                "Failed to seize PID: the process has ended, and its parent {parent} has not noticed yet."
-            )?;
+            writeln!(f, "the process has ended, and its parent {parent} has not noticed yet.")?;
             write!(f, "There is nothing left to look at; `ps -p {parent}` shows the parent.")
         }
-        AttachError::Ourselves(pid) => {
-            writeln!(f, "You tried to pyflame a pyflame, naughty!")?;
-            write!(f, "PID {pid} is this program itself. `pgrep -a python` lists the Pythons that run.")
-        }
         AttachError::TracedBy { pid, name } => {
-            writeln!(
-                f,
-                "Failed to seize PID: process {pid} ({name:?}) traces it already, and there can be but one."
-            )?;
+            writeln!(f, "process {pid} ({name:?}) traces it already, and there can be but one.")?;
             write!(f, "End that one first: kill {pid}")
         }
-        AttachError::Denied(facts) => denied(facts, f),
+        AttachError::Denied(facts) => write!(f, "the kernel does not permit it.\n{}", denied(pid, facts)),
         AttachError::ThirtyTwoBit => {
-            writeln!(f, "Failed to seize PID: it is a 32-bit program.")?;
-            write!(f, "Only 64-bit Pythons can be read.")
+            write!(f, "it is a 32-bit program.\nOnly 64-bit Pythons can be read; there is no remedy here.")
         }
-        AttachError::Failed(errno) => {
-            write!(f, "Failed to seize PID: {}.", io::Error::from_raw_os_error(*errno))
-        }
+        AttachError::Ourselves(_) => Ok(()),
+        AttachError::Failed(errno) => write!(f, "{}.", io::Error::from_raw_os_error(*errno)),
     }
 }
 
-/// EPERM has many causes; the facts tell which one it is.
-fn denied(facts: &Denied, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    writeln!(f, "Failed to seize PID: the kernel does not permit it.")?;
+const LIST: &str = "`pgrep -a python` lists the Pythons that run.";
+
+/// EPERM has many causes; the facts tell which one it is, and that tells the cure.
+fn denied(pid: u32, facts: &Denied) -> String {
+    let sudo = format!("Run: sudo pyflame-tui {pid}");
     let same_user = facts.their_users.iter().all(|user| *user == Some(facts.our_user));
-    if !facts.we_may_have_capability && facts.our_user == 0 {
-        return f.write_str(
-            "We are root, but without the capability SYS_PTRACE, as in a container. Start the container with \
-             `--cap-add SYS_PTRACE` (Kubernetes: securityContext.capabilities.add: [\"SYS_PTRACE\"]).",
-        );
-    }
-    if facts.seccomp == 2 && (same_user || facts.we_have_capability) && facts.yama_scope.unwrap_or(0) == 0 {
-        return f.write_str(
-            "A seccomp filter, as containers have, forbids ptrace. Start the container with `--cap-add SYS_PTRACE`.",
-        );
+    let container = "Start the container with `--cap-add SYS_PTRACE` \
+                     (Kubernetes: securityContext.capabilities.add: [\"SYS_PTRACE\"]).";
+    if facts.our_user == 0 && !facts.we_may_have_capability {
+        return format!("We are root, but without the capability SYS_PTRACE, as in a container. {container}");
     }
     if facts.same_user_namespace == Some(false) {
-        return f.write_str("It lives in another user namespace (a container?). Run this on the host, as root: sudo pyflame-tui PID");
+        return format!(
+            "It lives in another user namespace (a container?); ask from outside of that. {sudo}"
+        );
     }
-    match facts.yama_scope {
-        Some(3) => {
-            return f.write_str(
-                "kernel.yama.ptrace_scope is 3: nobody may trace on this machine until it is started again.",
-            );
-        }
-        Some(scope @ 1..=2) if same_user => {
-            return write!(
-                f,
-                "kernel.yama.ptrace_scope is {scope}: only root and parents may trace. Run: sudo pyflame-tui PID \
-                 (or start the program with `pyflame-tui -t`)."
-            );
-        }
-        _ => {}
+    if facts.yama_scope == Some(3) {
+        return "kernel.yama.ptrace_scope is 3: nobody may trace on this machine until it is started anew."
+            .to_owned();
     }
-    if facts.dumpable == Some(false) && same_user {
-        return f.write_str("The process has forbidden it (it is not dumpable). Run: sudo pyflame-tui PID");
+    if facts.we_have_capability || facts.our_user == 0 {
+        let filter =
+            if facts.seccomp == 2 { "our seccomp filter" } else { "a security module (see `dmesg`)" };
+        return format!(
+            "We have every right that can be had, so {filter} must be what forbids it. {container}"
+        );
     }
-    match facts.their_users[1] {
-        Some(user) if !same_user => {
-            write!(f, "It belongs to user {user}, we are user {}. Run: sudo pyflame-tui PID", facts.our_user)
-        }
-        _ => f.write_str("Run: sudo pyflame-tui PID"),
+    if let (Some(user), false) = (facts.their_users[1], same_user) {
+        return format!("It belongs to user {user}, and we are user {}. {sudo}", facts.our_user);
     }
+    if let Some(scope @ 1..=2) = facts.yama_scope {
+        return format!(
+            "kernel.yama.ptrace_scope is {scope}: only root may trace what it has not started itself. {sudo} \
+             (or start the program with `pyflame-tui -t`)."
+        );
+    }
+    if facts.dumpable == Some(false) {
+        return format!("The process has forbidden it: it is not dumpable. {sudo}");
+    }
+    if facts.seccomp == 2 {
+        return format!("A seccomp filter, as containers have one, forbids ptrace. {container}");
+    }
+    sudo
 }

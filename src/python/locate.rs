@@ -53,6 +53,7 @@ pub enum LocateError {
 impl fmt::Display for LocateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::NotPython(0) => f.write_str("no file of it could be looked at"),
             Self::NotPython(files) => write!(f, "none of its {files} files is a CPython"),
             Self::NotYet => f.write_str("its Python has not started a thread"),
             Self::PyPy(file) => {

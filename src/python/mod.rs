@@ -7,9 +7,9 @@ pub mod dicts;
 pub mod frames;
 pub mod layout;
 pub mod lines;
-pub mod locate;
 #[cfg(test)]
 mod literal;
+pub mod locate;
 pub mod names;
 pub mod objects;
 pub mod published;

@@ -52,7 +52,7 @@ impl fmt::Display for FindError {
 pub fn open(plan: &Plan) -> Result<Found, StartError> {
     match &plan.watch {
         Watch::Process(pid) => {
-            let target = Target::attach(Pid(*pid)).map_err(StartError::Attach)?;
+            let target = Target::attach(Pid(*pid)).map_err(|error| StartError::Attach(*pid, error))?;
             let python = patiently(&target, plan.abi).map_err(StartError::Find)?;
             Ok(Found { target, python: Some(python) })
         }
@@ -61,7 +61,7 @@ pub fn open(plan: &Plan) -> Result<Found, StartError> {
             match child.attach() {
                 Ok(target) => Ok(Found { target, python: None }),
                 // It was quicker than we: it cannot have been a Python.
-                Err(error) if child.wait(QUICK).is_none() => Err(StartError::Attach(error)),
+                Err(error) if child.wait(QUICK).is_none() => Err(StartError::Attach(child.pid().0, error)),
                 Err(_) => Err(StartError::Find(FindError {
                     pid: child.pid().0,
                     program: words.first().map(|word| word.to_string_lossy().into_owned()),

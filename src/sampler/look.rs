@@ -17,6 +17,7 @@ use crate::python::snapshot::Snapshot;
 use crate::python::threads::{self, Interpreter, Lock};
 use crate::sample::{Failure, Flags, Frame, Outcome, Stack, ThreadId, ThreadSample};
 use crate::sampler::cost::Cost;
+use crate::sampler::names::Names;
 use crate::sampler::states::States;
 use crate::sampler::tids::Tids;
 use crate::target::memory::{Address, Memory, ReadError};
@@ -68,6 +69,9 @@ pub struct Looker {
     /// The last stack of each thread state: an unchanged one is sent as it is.
     last: FxHashMap<Address, (Vec<RawFrame>, Stack)>,
     frames: Vec<Frame>,
+    /// Where the thread states of the threads are, and what these are called.
+    addresses: FxHashMap<ThreadId, Address>,
+    names: Names,
     cost: Cost,
     /// The process was found stopped by job control.
     standing: bool,
@@ -126,10 +130,8 @@ impl From<StopError> for Miss {
 impl Looker {
     /// Looks at `python`; costs are added to what `cost` holds.
     pub fn new(python: Python, cost: Cost) -> Self {
-        let codes = Codes::new(python.layout.clone(), python.code_type);
         Self {
-            python,
-            codes,
+            codes: Codes::new(python.layout.clone(), python.code_type),
             interpreters: Vec::new(),
             listed: None,
             snapshots: FxHashMap::default(),
@@ -139,8 +141,11 @@ impl Looker {
             states: States::default(),
             last: FxHashMap::default(),
             frames: Vec::new(),
+            addresses: FxHashMap::default(),
+            names: Names::new(&python),
             cost,
             standing: false,
+            python,
         }
     }
 
@@ -160,6 +165,11 @@ impl Looker {
         self.cost.codes.new += counts.new;
         self.cost.codes.replaced += counts.replaced;
         self.cost
+    }
+
+    /// The names that have to be told after a look has taken these threads.
+    pub fn names(&mut self, target: &Target, taken: &[ThreadSample]) -> Vec<(ThreadId, String)> {
+        self.names.news(target, &self.python, &self.interpreters, &self.addresses, taken)
     }
 
     /// One look.
@@ -419,6 +429,7 @@ impl Looker {
             let Some(tid) = self.tids.of_identity(&self.python, target, seen.identity) else { continue };
             let thread = ThreadId { tid: tid.0, interpreter: seen.interpreter };
             let flags = seen.flags | self.states.flags(tid);
+            self.addresses.insert(thread, seen.thread);
             let stack = stack(&self.codes, &self.capture, seen, &mut self.last, &mut self.frames);
             if !stack.is_empty() {
                 taken.push(ThreadSample { thread, stack, flags });
@@ -433,6 +444,9 @@ impl Looker {
         let most = 64 + 4 * alive.max(self.capture.threads().len());
         if self.last.len() > most {
             self.last.clear();
+        }
+        if self.addresses.len() > most {
+            self.addresses.clear();
         }
         if self.snapshots.len() > most {
             self.snapshots.clear();

@@ -5,6 +5,7 @@ pub mod clock;
 pub mod cost;
 pub mod find;
 pub mod look;
+pub mod names;
 pub mod states;
 pub mod tids;
 mod turn;
@@ -65,8 +66,8 @@ pub struct Plan {
 /// Why the sampling did not begin. The target, if there is one, was let go.
 #[derive(Debug)]
 pub enum StartError {
-    /// The process cannot be looked at.
-    Attach(AttachError),
+    /// The process with this number cannot be looked at.
+    Attach(u32, AttachError),
     /// The command could not be run.
     Launch(LaunchError),
     /// There is no Python in the process that could be read.

@@ -4,17 +4,16 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
-use rustc_hash::FxHashSet;
 
 use crate::python::locate::{LocateError, Python};
 use crate::python::version::{Build, Version};
-use crate::sample::{About, Command, Ending, Event, Failure, Micros, Outcome, Sample, ThreadId, Totals};
+use crate::sample::{About, Command, Ending, Event, Failure, Micros, Outcome, Sample, Totals};
 use crate::sampler::clock::Clock;
 use crate::sampler::cost::Cost;
 use crate::sampler::find;
 use crate::sampler::look::{Gone, Looker, Scope};
 use crate::sampler::{Length, Plan, UNHEARD, Watch};
-use crate::target::{Life, Target, Tid, process};
+use crate::target::{Life, Target, process};
 
 /// How often the totals are told.
 const TOTALS: Duration = Duration::from_millis(100);
@@ -44,7 +43,6 @@ pub(super) struct Turns {
     began: Instant,
     told: Instant,
     totals: Totals,
-    threads: FxHashSet<ThreadId>,
     paused: bool,
     cost: Cost,
     end: Option<Instant>,
@@ -76,7 +74,6 @@ impl Turns {
             began: now,
             told: now,
             totals: Totals::default(),
-            threads: FxHashSet::default(),
             paused: false,
             cost: Cost::new(),
             end: None,
@@ -169,7 +166,6 @@ impl Turns {
     /// Looks at one Python, again and again.
     fn watch(&mut self, target: &Target, python: Python) -> Result<Gone, Over> {
         self.tell(Event::About(self.about(target, &python)))?;
-        self.threads.clear();
         let mut looker = Looker::new(python, std::mem::take(&mut self.cost));
         let result = self.look_on(target, &mut looker);
         self.cost = looker.into_cost();
@@ -265,11 +261,8 @@ impl Turns {
         self.totals.samples += 1;
         match &outcome {
             Outcome::Taken(threads) => {
-                for sample in threads {
-                    if self.threads.insert(sample.thread) {
-                        let name = target.tasks().name(Tid(sample.thread.tid)).unwrap_or_default();
-                        self.tell(Event::Thread(sample.thread, name))?;
-                    }
+                for (thread, name) in looker.names(target, threads) {
+                    self.tell(Event::Thread(thread, name))?;
                 }
             }
             Outcome::Failed(failure) => {
@@ -279,7 +272,6 @@ impl Turns {
                 }
             }
         }
-        let _ = looker;
         match self.events.try_send(Event::Sample(Sample { at, outcome })) {
             Ok(()) => Ok(()),
             Err(TrySendError::Full(_)) => {

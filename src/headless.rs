@@ -66,12 +66,16 @@ impl Stops {
     }
 }
 
-/// Receives until the sampler ends.
-pub fn record(sampler: Sampler, mut stops: Stops, progress: Option<Duration>) -> Recording {
-    let mut profile = Profile::new();
+/// Receives into `profile` until the sampler ends. `total` is how long that will take, if it is known.
+pub fn record(
+    mut profile: Profile,
+    sampler: Sampler,
+    mut stops: Stops,
+    total: Option<Duration>,
+) -> Recording {
     let mut ending = None;
     let mut signal = None;
-    let shown = Progress::new(progress);
+    let shown = Progress::new(total);
     loop {
         match sampler.events.recv_timeout(TICK) {
             Ok(Event::Ended(how)) => ending = Some(how),

@@ -21,7 +21,7 @@ use error::Error;
 use export::Format;
 use headless::{Recording, Stops};
 use output::Output;
-use profile::{Idle, Lines, Selection, Who};
+use profile::{Idle, Lines, Profile, Selection, Who};
 use sample::Ending;
 use sampler::look::Scope;
 use sampler::{Length, Plan, Sampler, Watch};
@@ -65,7 +65,9 @@ fn watch(options: &Options) -> Result<u8, Error> {
         _ => None,
     };
     let sampler = Sampler::start(plan)?;
-    let recording = headless::record(sampler, stops, total);
+    // Times are asked for, so none may be thinned away, whatever memory that takes.
+    let profile = if options.timestamps { Profile::with_cap(usize::MAX) } else { Profile::new() };
+    let recording = headless::record(profile, sampler, stops, total);
     write(options, output, &recording)?;
     if options.stats {
         tell_cost(&recording);
@@ -133,6 +135,11 @@ fn status(launched: bool, recording: &Recording) -> Result<u8, Error> {
     let status = match &recording.ending {
         None => return Err(Error::Panicked),
         Some(Ending::NotPython(cause)) if launched => return Err(Error::NoPython(cause.clone())),
+        Some(Ending::NotPython(cause)) => {
+            let _ =
+                writeln!(io::stderr(), "The process became another program, which is no Python ({cause}).");
+            0
+        }
         Some(Ending::Lost(cause)) => return Err(Error::NoPython(cause.clone())),
         Some(Ending::Exited(Some(status))) if launched => *status,
         Some(Ending::Killed(signal)) if launched => SIGNALLED + signal,

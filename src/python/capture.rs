@@ -22,7 +22,7 @@ pub struct Capture {
 pub struct Seen {
     /// Its `PyThreadState`.
     pub thread: Address,
-    /// What says which thread of the kernel's it is; see [`identity`].
+    /// What says which thread of the kernel's it is; see [`identity_of`].
     pub identity: u64,
     /// The interpreter it belongs to.
     pub interpreter: u32,
@@ -39,7 +39,7 @@ pub struct Stamp(Address, u64);
 
 /// What says which thread of the kernel's a thread state belongs to: its native id (3.11 and later), or else its
 /// `pthread_t`.
-pub fn identity(layout: &Layout, memory: &impl Memory, thread: Address) -> Result<u64, ReadError> {
+pub fn identity_of(layout: &Layout, memory: &impl Memory, thread: Address) -> Result<u64, ReadError> {
     layout.thread.native_id.unwrap_or(layout.thread.pthread).of(memory, thread)
 }
 
@@ -78,7 +78,7 @@ impl Capture {
         if layout.thread.interpreter.of(memory, thread)? != interpreter.address {
             return Err(WalkError::Broken(thread));
         }
-        let identity = identity(layout, memory, thread)?;
+        let identity = identity_of(layout, memory, thread)?;
         if flags.has(Flags::HOLDS_GIL) {
             let collecting = match layout.interpreter.collecting {
                 Some(Collecting::Runtime(field)) => field.of(memory, python.roots.runtime)?,

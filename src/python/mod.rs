@@ -4,6 +4,7 @@ pub mod capture;
 pub mod chain;
 pub mod code;
 pub mod dicts;
+pub mod field;
 pub mod frames;
 pub mod layout;
 pub mod lines;

@@ -9,18 +9,19 @@ use std::time::{Duration, Instant};
 
 use rustc_hash::FxHashMap;
 
-use crate::python::capture::{Capture, Seen, attached, identity};
-use crate::python::code::{CodeError, Codes};
-use crate::python::frames::{RawFrame, WalkError};
+use crate::python::capture::{Capture, Seen, identity_of};
+use crate::python::code::Codes;
+use crate::python::frames::RawFrame;
 use crate::python::locate::Python;
 use crate::python::snapshot::Snapshot;
 use crate::python::threads::{self, Interpreter, Lock};
 use crate::sample::{Failure, Flags, Frame, Outcome, Stack, ThreadId, ThreadSample};
 use crate::sampler::cost::Cost;
+use crate::sampler::miss::Miss;
 use crate::sampler::names::Names;
 use crate::sampler::states::States;
 use crate::sampler::tids::Tids;
-use crate::target::memory::{Address, Memory, ReadError};
+use crate::target::memory::{Address, Memory};
 use crate::target::{RunState, StopError, Target};
 
 /// How often a look starts over when the GIL has changed hands meanwhile. 2.7 lets go of it a thousand times a second
@@ -55,16 +56,16 @@ pub struct Gone;
 /// Looks at one Python.
 #[derive(Debug)]
 pub struct Looker {
-    python: Python,
-    codes: Codes,
+    pub(super) python: Python,
+    pub(super) codes: Codes,
     interpreters: Vec<Interpreter>,
     listed: Option<Instant>,
     /// What was copied last time, by what is read at once: a thread, or all of a GIL.
-    snapshots: FxHashMap<Address, Snapshot>,
-    capture: Capture,
+    pub(super) snapshots: FxHashMap<Address, Snapshot>,
+    pub(super) capture: Capture,
     /// A second one to compare with, for what is read without a stop.
-    again: Capture,
-    tids: Tids,
+    pub(super) again: Capture,
+    pub(super) tids: Tids,
     states: States,
     /// The last stack of each thread state: an unchanged one is sent as it is.
     last: FxHashMap<Address, (Vec<RawFrame>, Stack)>,
@@ -72,59 +73,9 @@ pub struct Looker {
     /// Where the thread states of the threads are, and what these are called.
     addresses: FxHashMap<ThreadId, Address>,
     names: Names,
-    cost: Cost,
+    pub(super) cost: Cost,
     /// The process was found stopped by job control.
     standing: bool,
-}
-
-/// Why an attempt came to nothing.
-enum Miss {
-    /// The GIL changed hands, or its holder ended: follow.
-    Fled,
-    /// What was copied contradicts itself: once more.
-    Again(Failure),
-    /// No use.
-    Failed(Failure),
-    Gone,
-}
-
-impl From<ReadError> for Miss {
-    fn from(error: ReadError) -> Self {
-        match error {
-            ReadError::Gone => Self::Gone,
-            ReadError::Unmapped(_) => Self::Again(Failure::Unreadable),
-            ReadError::Denied => Self::Failed(Failure::Unreadable),
-        }
-    }
-}
-
-impl From<WalkError> for Miss {
-    fn from(error: WalkError) -> Self {
-        match error {
-            WalkError::Read(error) => error.into(),
-            WalkError::Broken(_) => Self::Again(Failure::Broken),
-        }
-    }
-}
-
-impl From<CodeError> for Miss {
-    fn from(error: CodeError) -> Self {
-        match error {
-            CodeError::Read(error) => error.into(),
-            CodeError::NotCode(_) => Self::Again(Failure::Broken),
-        }
-    }
-}
-
-impl From<StopError> for Miss {
-    fn from(error: StopError) -> Self {
-        match error {
-            StopError::Gone | StopError::GroupStopped => Self::Fled,
-            StopError::NotInTime | StopError::Held | StopError::TracedBy(_) | StopError::Refused(_) => {
-                Self::Failed(Failure::NotStopped)
-            }
-        }
-    }
 }
 
 impl Looker {
@@ -201,7 +152,7 @@ impl Looker {
     }
 
     /// Attempts something until it succeeds, or until it is clear that it will not.
-    fn persist(
+    pub(super) fn persist(
         &mut self,
         target: &Target,
         mut attempt: impl FnMut(&mut Self) -> Result<(), Miss>,
@@ -293,7 +244,7 @@ impl Looker {
         if lock.holder(&moment)? != Some(holder) {
             return Err(Miss::Fled);
         }
-        if python_identity(&self.python, &moment, holder)? != identity {
+        if identity_of(&self.python.layout, &moment, holder)? != identity {
             self.tids.forget(identity);
             return Err(Miss::Fled);
         }
@@ -324,102 +275,8 @@ impl Looker {
         if self.capture != self.again || lock.holder(memory)?.is_some() { Err(Miss::Fled) } else { Ok(()) }
     }
 
-    /// An interpreter without a GIL: each thread that runs is stopped for itself; the others are read as they are.
-    fn take_free(
-        &mut self,
-        target: &Target,
-        interpreter: &Interpreter,
-        scope: Scope,
-        taken: &mut Vec<ThreadSample>,
-    ) -> Result<(), Miss> {
-        let mut list = Vec::new();
-        self.persist(target, |looker| {
-            list.clear();
-            Ok(threads::threads(&looker.python.layout, target.memory(), interpreter.address, &mut list)?)
-        })?;
-        for thread in list {
-            let one = self.persist(target, |looker| {
-                if attached(&looker.python.layout, target.memory(), thread)? {
-                    looker.take_running(target, interpreter, thread)?;
-                } else if scope == Scope::All {
-                    looker.take_detached(target, interpreter, thread)?;
-                } else {
-                    return Ok(());
-                }
-                looker.decode(target, taken)
-            });
-            match one {
-                // It has ended since it was listed.
-                Err(Miss::Fled) => {}
-                result => result?,
-            }
-        }
-        Ok(())
-    }
-
-    fn take_running(
-        &mut self,
-        target: &Target,
-        interpreter: &Interpreter,
-        thread: Address,
-    ) -> Result<(), Miss> {
-        let (tid, identity) = self.tids.of(&self.python, target, thread).ok_or(Miss::Fled)?;
-        let stopped = target.stop(tid).inspect_err(|_| self.tids.forget(identity))?;
-        let copied = self.copy_one(target, interpreter, thread, identity);
-        self.cost.stop(stopped.release());
-        copied
-    }
-
-    fn copy_one(
-        &mut self,
-        target: &Target,
-        interpreter: &Interpreter,
-        thread: Address,
-        identity: u64,
-    ) -> Result<(), Miss> {
-        let snapshot = self.snapshots.entry(thread).or_default();
-        snapshot.take(target.memory())?;
-        let moment = snapshot.of(target.memory());
-        if python_identity(&self.python, &moment, thread)? != identity {
-            return Err(Miss::Fled);
-        }
-        let runs = attached(&self.python.layout, &moment, thread)?;
-        let flags = if runs { Flags::HOLDS_GIL } else { Flags::default() };
-        self.capture.clear();
-        self.capture.add(&self.python, &moment, interpreter, thread, flags)?;
-        self.cost.read(snapshot.take_reads());
-        if !self.codes.know(&self.capture) {
-            self.codes.learn(target.memory(), &self.capture)?;
-        }
-        Ok(())
-    }
-
-    fn take_detached(
-        &mut self,
-        target: &Target,
-        interpreter: &Interpreter,
-        thread: Address,
-    ) -> Result<(), Miss> {
-        let memory = target.memory();
-        let snapshot = self.snapshots.entry(thread).or_default();
-        for capture in [&mut self.again, &mut self.capture] {
-            snapshot.take(memory)?;
-            let moment = snapshot.of(memory);
-            capture.clear();
-            capture.add(&self.python, &moment, interpreter, thread, Flags::default())?;
-            if attached(&self.python.layout, &moment, thread)? {
-                return Err(Miss::Fled);
-            }
-            if !self.codes.know(capture) {
-                self.codes.learn(memory, capture)?;
-            }
-        }
-        self.cost.read(snapshot.take_reads());
-        if self.capture == self.again { Ok(()) } else { Err(Miss::Fled) }
-    }
-
     /// After the target went on: from addresses to names.
-    fn decode(&mut self, target: &Target, taken: &mut Vec<ThreadSample>) -> Result<(), Miss> {
+    pub(super) fn decode(&mut self, target: &Target, taken: &mut Vec<ThreadSample>) -> Result<(), Miss> {
         if !self.codes.confirm(target.memory(), &self.capture)? {
             return Err(Miss::Again(Failure::Broken));
         }
@@ -466,10 +323,6 @@ fn wait_for_holder(target: &Target, lock: Lock) -> Result<Option<Address>, Miss>
         holder = lock.holder(memory)?;
     }
     Ok(holder)
-}
-
-fn python_identity(python: &Python, memory: &impl Memory, thread: Address) -> Result<u64, ReadError> {
-    identity(&python.layout, memory, thread)
 }
 
 /// The holder and, if asked for, every other thread of the interpreters that share its GIL.

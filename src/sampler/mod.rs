@@ -4,7 +4,9 @@
 pub mod clock;
 pub mod cost;
 pub mod find;
+mod free;
 pub mod look;
+mod miss;
 pub mod names;
 pub mod states;
 pub mod tids;

@@ -2,7 +2,7 @@
 
 use rustc_hash::FxHashMap;
 
-use crate::python::capture::identity;
+use crate::python::capture::identity_of;
 use crate::python::locate::Python;
 use crate::target::memory::{Address, Memory};
 use crate::target::{Numbers, Target, Tid};
@@ -27,7 +27,7 @@ impl Tids {
     /// ended, or not begun, or is a leftover of a fork.
     pub fn of(&mut self, python: &Python, target: &Target, thread: Address) -> Option<(Tid, u64)> {
         let memory = target.memory();
-        let identity = identity(&python.layout, memory, thread).ok()?;
+        let identity = identity_of(&python.layout, memory, thread).ok()?;
         Some((self.of_identity(python, target, identity)?, identity))
     }
 

@@ -20,6 +20,10 @@ use crate::target::memory::{Address, Memory, Range, ReadError};
 
 /// Code objects kept; a program that has more starts over.
 const MOST: usize = 1 << 17;
+/// Bytes of names and line tables kept; likewise.
+const HEAVIEST: usize = 256 << 20;
+/// Bytes of them read for one stack: the largest programs have some tens of megabytes in all.
+const LARGEST_STACK: usize = 64 << 20;
 /// Code objects compared in one call.
 const COMPARED: usize = 64;
 /// Longer than any version's head: 3.9's goes from byte 40 to 128.
@@ -58,6 +62,8 @@ struct Code {
     first_traceable: i64,
     /// When it was last known to be right, where the version has such a notion.
     stamp: Option<Stamp>,
+    /// Bytes of its names and its line table.
+    weight: usize,
 }
 
 /// The code objects that were met.
@@ -71,6 +77,8 @@ pub struct Codes {
     known: FxHashMap<Address, Code>,
     /// Only a buffer: the code objects that are being compared.
     doubtful: Vec<(Address, Option<Stamp>)>,
+    /// Of all that are known.
+    weight: usize,
     counts: CodeCounts,
 }
 
@@ -97,6 +105,7 @@ impl Codes {
             kind,
             known: FxHashMap::default(),
             doubtful: Vec::new(),
+            weight: 0,
             counts: CodeCounts::default(),
         }
     }
@@ -114,19 +123,32 @@ impl Codes {
     /// Reads the code objects of `capture` that are not known. They must be alive, so their threads still have to
     /// stand still.
     pub fn learn(&mut self, memory: &impl Memory, capture: &Capture) -> Result<(), CodeError> {
-        if self.known.len() >= MOST {
+        // Room is made before, not between: what a stack needs must not push itself out.
+        if self.known.len() >= MOST || self.weight >= HEAVIEST {
             self.known.clear();
+            self.weight = 0;
         }
+        let most = self.weight + LARGEST_STACK;
         for seen in capture.threads() {
             for frame in capture.frames(seen) {
                 if !self.known.contains_key(&frame.code) {
                     let code = self.read(memory, frame.code, seen.stamp)?;
+                    self.weight += code.weight;
                     self.counts.new += 1;
                     self.known.insert(frame.code, code);
+                    if self.weight > most {
+                        return Err(CodeError::NotCode(frame.code));
+                    }
                 }
             }
         }
         Ok(())
+    }
+
+    fn forget(&mut self, address: Address) {
+        if let Some(code) = self.known.remove(&address) {
+            self.weight -= code.weight;
+        }
     }
 
     /// Compares the entries of `capture` with what stands in memory now, forgets those that differ and says
@@ -176,7 +198,7 @@ impl Codes {
             match self.known.get_mut(address) {
                 Some(code) if index < read && code.head == head => code.stamp = *stamp,
                 _ => {
-                    self.known.remove(address);
+                    self.forget(*address);
                     self.counts.replaced += 1;
                     agreed = false;
                 }
@@ -209,7 +231,8 @@ impl Codes {
             None => i64::MIN,
         };
         let lines = Lines::decode(layout.code.line_format, &table, first_line);
-        Ok(Code { head, function: Arc::new(function), lines, first_traceable, stamp })
+        let weight = function.file.len() + function.name.len() + table.len();
+        Ok(Code { head, function: Arc::new(function), lines, first_traceable, stamp, weight })
     }
 
     /// The frames, root first, of what [`Codes::learn`] has read and [`Codes::confirm`] has confirmed.

@@ -205,19 +205,16 @@ impl Table {
     }
 
     fn interpreter(&self) -> Result<InterpreterLayout, PublishedError> {
-        let gc = self.number(self.after_threads_head(80))?;
-        let position = self.sections.gc + 8;
-        let collecting = gc.saturating_add(self.number(position)?);
-        if collecting >= LARGEST_OFFSET {
-            return Err(PublishedError::Absurd { position, value: collecting });
-        }
+        // `collecting` is given from where the interpreter's garbage collector begins.
+        let gc: Field<u64> = self.field(self.after_threads_head(80))?;
+        let collecting: Field<i32> = self.field(self.sections.gc + 8)?;
         let has_generation = self.version.minor() >= (3, 14);
         Ok(InterpreterLayout {
             next: self.field(64)?,
             id: Some(self.field(56)?),
             threads: self.field(72)?,
             modules: self.field(self.after_threads_head(88))?,
-            collecting: Some(Collecting::Interpreter(Field::at(collecting as u32))),
+            collecting: Some(Collecting::Interpreter(collecting.moved(gc.offset()))),
             code_generation: if has_generation { Some(self.field(160)?) } else { None },
         })
     }

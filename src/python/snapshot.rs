@@ -63,11 +63,7 @@ impl Snapshot {
 
     /// Forgets everything: the target became another program.
     pub fn clear(&mut self) {
-        let copied = self.copied.get_mut();
-        copied.blocks.clear();
-        copied.places.clear();
-        copied.data.clear();
-        copied.last = None;
+        self.copied.get_mut().forget();
     }
 
     /// This moment's memory; what was not copied yet is read from `live`.
@@ -100,13 +96,28 @@ impl Copied {
         self.data.resize(self.blocks.len() * BLOCK as usize, 0);
     }
 
-    /// Reads all blocks, neighbours together. If something has been unmapped since, begins again from
-    /// nothing: the sample is only slower.
+    /// Reads all blocks. If something has been unmapped since, begins again from nothing: the sample is
+    /// only slower. After an error nothing is kept either, lest bytes of the last moment pass for this one's.
     fn fill(&mut self, memory: &impl Memory) -> Result<(), ReadError> {
+        let filled = self.read_all(memory);
+        if !matches!(filled, Ok(true)) {
+            self.forget();
+        }
+        filled.map(drop)
+    }
+
+    fn forget(&mut self) {
+        self.blocks.clear();
+        self.places.clear();
+        self.data.clear();
+        self.last = None;
+    }
+
+    /// Reads all blocks, neighbours together, and says whether all are still mapped.
+    fn read_all(&mut self, memory: &impl Memory) -> Result<bool, ReadError> {
         let mut at = 0;
         let mut data = self.data.as_mut_slice();
-        let mut whole = true;
-        while whole && at < self.blocks.len() {
+        while at < self.blocks.len() {
             let mut ranges: [Range<'_>; RANGES] =
                 std::array::from_fn(|_| Range { from: Address::NULL, to: &mut [] });
             let mut count = 0;
@@ -121,14 +132,11 @@ impl Copied {
                 at += run;
             }
             self.reads.calls += 1;
-            whole = memory.read_scattered(&mut ranges[..count])? == count;
+            if memory.read_scattered(&mut ranges[..count])? < count {
+                return Ok(false);
+            }
         }
-        if !whole {
-            self.blocks.clear();
-            self.places.clear();
-            self.data.clear();
-        }
-        Ok(())
+        Ok(true)
     }
 
     fn place(&mut self, number: u64, live: &impl Memory) -> Result<usize, ReadError> {

@@ -85,6 +85,8 @@ pub fn interpreters(
     Ok(())
 }
 
+/// A GIL that is not there yet (3.12 and later list an interpreter some steps before they give it one) is
+/// held by nobody; nor is any thread attached, so that [`Lock::Attached`] says just that.
 fn lock(
     layout: &Layout,
     memory: &impl Memory,
@@ -94,11 +96,15 @@ fn lock(
     Ok(match layout.gil {
         Gil::Current => Lock::Current(roots.current.ok_or(WalkError::Broken(roots.runtime))?),
         Gil::Runtime { holder } => Lock::Holder(holder.within(roots.runtime)),
-        Gil::Interpreter { pointer, holder } => Lock::Holder(holder.within(pointer.of(memory, interpreter)?)),
-        Gil::Optional { pointer, enabled, holder } => {
-            let gil = pointer.of(memory, interpreter)?;
-            if enabled.of(memory, gil)? == 0 { Lock::Attached } else { Lock::Holder(holder.within(gil)) }
-        }
+        Gil::Interpreter { pointer, holder } => match pointer.of(memory, interpreter)? {
+            Address::NULL => Lock::Attached,
+            gil => Lock::Holder(holder.within(gil)),
+        },
+        Gil::Optional { pointer, enabled, holder } => match pointer.of(memory, interpreter)? {
+            Address::NULL => Lock::Attached,
+            gil if enabled.of(memory, gil)? == 0 => Lock::Attached,
+            gil => Lock::Holder(holder.within(gil)),
+        },
     })
 }
 

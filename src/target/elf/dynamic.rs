@@ -91,7 +91,7 @@ impl Dynamic {
         }
         read(names.wrapping_add(at), &mut found)?;
         let same = found.strip_suffix(b"\0") == Some(name.as_bytes());
-        Ok(same.then(|| (symbol.st_value, symbol.st_size)))
+        Ok(same.then_some((symbol.st_value, symbol.st_size)))
     }
 }
 

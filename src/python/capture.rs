@@ -44,6 +44,20 @@ pub fn identity_of(layout: &Layout, memory: &impl Memory, thread: Address) -> Re
 }
 
 impl Capture {
+    /// One thread with these frames, leaf first.
+    #[cfg(test)]
+    pub(crate) fn of(frames: &[RawFrame]) -> Self {
+        let seen = Seen {
+            thread: Address(8),
+            identity: 1,
+            interpreter: 0,
+            flags: Flags::default(),
+            stamp: None,
+            frames: 0..frames.len(),
+        };
+        Self { threads: vec![seen], frames: frames.to_vec() }
+    }
+
     /// Forgets what was seen.
     pub fn clear(&mut self) {
         self.threads.clear();

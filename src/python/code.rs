@@ -264,3 +264,6 @@ fn position(bytecode: Option<Bytecode>, frame: &RawFrame) -> i64 {
     };
     (address - start).cast_signed().div_euclid(UNIT)
 }
+
+#[cfg(test)]
+mod tests;

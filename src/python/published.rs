@@ -295,3 +295,6 @@ impl Table {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

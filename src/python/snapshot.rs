@@ -205,3 +205,6 @@ impl<M: Memory> Memory for Moment<'_, M> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

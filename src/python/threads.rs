@@ -127,3 +127,6 @@ pub fn threads(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,7 @@ use nix::errno::Errno;
 use nix::sys::uio::{RemoteIoVec, pread, process_vm_readv};
 
 use super::memory::{Address, Memory, Range, ReadError};
-use super::process::{self, Pid};
+use super::process::{self, Pid, Tid};
 
 /// The memory of one program in one process: when the process becomes another program by exec, or ends, reads
 /// give [`ReadError::Gone`].
@@ -24,6 +24,8 @@ use super::process::{self, Pid};
 #[derive(Debug)]
 pub struct ProcessMemory {
     pid: Pid,
+    /// The thread through which the memory is reached.
+    witness: Tid,
     program: Program,
 }
 
@@ -46,8 +48,10 @@ struct Fingerprint {
 
 impl Fingerprint {
     fn of(pid: Pid) -> Option<Self> {
-        let stat = process::stat(pid).filter(|stat| !stat.moment.state.is_dead())?;
-        let executable = fs::metadata(format!("/proc/{pid}/exe")).ok().map(|file| (file.dev(), file.ino()));
+        let stat = process::stat(pid)?;
+        let witness = process::witness(pid)?;
+        let executable =
+            fs::metadata(format!("/proc/{witness}/exe")).ok().map(|file| (file.dev(), file.ino()));
         Some(Self { executable, stack_start: stat.stack_start, start: stat.start })
     }
 }
@@ -60,7 +64,8 @@ impl ProcessMemory {
     /// The memory of the program that the process is now. `Denied` if the kernel does not permit it, `Gone`
     /// if there is no such process or it has no memory (a zombie, a kernel thread).
     pub fn open(pid: Pid) -> Result<Self, ReadError> {
-        let program = match File::open(format!("/proc/{pid}/mem")) {
+        let witness = process::witness(pid).ok_or(ReadError::Gone)?;
+        let program = match File::open(format!("/proc/{witness}/mem")) {
             Ok(file) => Program::Open(file),
             Err(error) => {
                 let error = Errno::from_raw(error.raw_os_error().unwrap_or(0));
@@ -70,7 +75,7 @@ impl ProcessMemory {
                 Program::Fingerprint(Fingerprint::of(pid).ok_or(ReadError::Gone)?)
             }
         };
-        let memory = Self { pid, program };
+        let memory = Self { pid, witness, program };
         // Nothing is ever mapped at 0 (`vm.mmap_min_addr`), so this read fails, and how it fails is the
         // answer.
         match memory.read(Address::NULL, &mut [0]) {
@@ -108,14 +113,30 @@ impl ProcessMemory {
             theirs[index] = RemoteIoVec { base: range.from.0 as usize, len: range.to.len() };
             ours[index] = IoSliceMut::new(range.to);
         }
-        let pid = nix::unistd::Pid::from_raw(self.pid.0.cast_signed());
+        let pid = nix::unistd::Pid::from_raw(self.witness.0.cast_signed());
         match process_vm_readv(pid, &mut ours[..count], &theirs[..count]) {
             Ok(bytes) => Ok(whole(&theirs[..count], bytes)),
+            // The witness may have ended before the others.
+            Err(Errno::ESRCH) if matches!(self.program, Program::Open(_)) => {
+                self.read_singly(&mut ranges[..count])
+            }
             Err(error) => match self.failure(error, Address(theirs[0].base as u64)) {
                 ReadError::Unmapped(_) => Ok(0),
                 error => Err(error),
             },
         }
+    }
+
+    /// A call for each; how many were filled.
+    fn read_singly(&self, ranges: &mut [Range<'_>]) -> Result<usize, ReadError> {
+        for (index, range) in ranges.iter_mut().enumerate() {
+            match self.read(range.from, range.to) {
+                Ok(()) => {}
+                Err(ReadError::Unmapped(_)) => return Ok(index),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(ranges.len())
     }
 }
 
@@ -156,11 +177,7 @@ impl Memory for ProcessMemory {
             let rest = &mut ranges[done..];
             let tried = if rest.len() <= FEW { rest.len() } else { rest.len().min(MANY) };
             let filled = match (rest.len(), &self.program) {
-                (1, Program::Open(_)) => match self.read(rest[0].from, rest[0].to) {
-                    Ok(()) => 1,
-                    Err(ReadError::Unmapped(_)) => 0,
-                    Err(error) => return Err(error),
-                },
+                (1, Program::Open(_)) => self.read_singly(rest)?,
                 (..=FEW, _) => self.read_some::<FEW>(rest)?,
                 _ => self.read_some::<MANY>(rest)?,
             };

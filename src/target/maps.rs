@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
 use super::memory::Address;
-use super::process::Pid;
+use super::process::{self, Pid};
 
 /// A stretch of the target's memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -182,7 +182,8 @@ impl Maps {
     pub fn of(pid: Pid) -> io::Result<Self> {
         use std::io::Read as _;
         let mut bytes = Vec::with_capacity(16 << 10);
-        fs::File::open(format!("/proc/{pid}/maps"))?.take(MOST).read_to_end(&mut bytes)?;
+        let witness = process::witness(pid).unwrap_or(pid.leader());
+        fs::File::open(format!("/proc/{witness}/maps"))?.take(MOST).read_to_end(&mut bytes)?;
         Ok(Self::parse(&bytes))
     }
 

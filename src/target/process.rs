@@ -287,6 +287,20 @@ pub fn stat(pid: Pid) -> Option<Stat> {
     Stat::parse(&fs::read(format!("/proc/{pid}/stat")).ok()?)
 }
 
+/// A living thread of the process, the first one if it can be: when a process's first thread ends before the others, it
+/// stays as a zombie, and its memory, its map and its executable are to be had through the others only. None if
+/// all have ended.
+pub fn witness(pid: Pid) -> Option<Tid> {
+    let lives = |tid: &Tid| {
+        let bytes = fs::read(format!("/proc/{pid}/task/{tid}/stat")).ok();
+        bytes.and_then(|bytes| Moment::parse(&bytes)).is_some_and(|moment| !moment.state.is_dead())
+    };
+    if lives(&pid.leader()) {
+        return Some(pid.leader());
+    }
+    super::Tasks::of(pid).list().ok()?.into_iter().find(lives)
+}
+
 /// `/proc/PID/status`, for a process or a thread of one.
 pub fn status(task: Tid) -> io::Result<Status> {
     fs::read(format!("/proc/{task}/status")).map(|bytes| Status::parse(&bytes))
@@ -319,7 +333,7 @@ fn split_words(bytes: &[u8]) -> Vec<OsString> {
 
 /// What its `exe` link says; ` (deleted)` at its end when that file is no more.
 pub fn executable(pid: Pid) -> io::Result<PathBuf> {
-    fs::read_link(format!("/proc/{pid}/exe"))
+    fs::read_link(format!("/proc/{}/exe", witness(pid).unwrap_or(pid.leader())))
 }
 
 /// The kernel's name of a process or a thread, at most 15 bytes, without the newline; bytes that are not

@@ -155,7 +155,7 @@ fn by_hash(read: Read<'_>, table: u64, name: &str, is_it: impl Fn(u32) -> Found)
     Err(ElfError::Malformed("an endless hash chain"))
 }
 
-fn gnu_hash(name: &str) -> u32 {
+pub(super) fn gnu_hash(name: &str) -> u32 {
     name.bytes().fold(5381, |hash: u32, byte| hash.wrapping_mul(33).wrapping_add(u32::from(byte)))
 }
 

@@ -189,3 +189,92 @@ impl Memory for ProcessMemory {
         Ok(done)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Both ways to reach a memory.
+    fn ours() -> [ProcessMemory; 2] {
+        let pid = Pid::ours();
+        let open = ProcessMemory::open(pid).expect("our own memory");
+        assert!(matches!(open.program, Program::Open(_)));
+        let fingerprint = Fingerprint::of(pid).expect("we exist");
+        [open, ProcessMemory { pid, witness: pid.leader(), program: Program::Fingerprint(fingerprint) }]
+    }
+
+    fn address<T>(of: &[T]) -> Address {
+        Address(of.as_ptr() as u64)
+    }
+
+    #[test]
+    fn a_range_is_read_whole_or_not_at_all() {
+        let text = *b"the quick brown fox";
+        for memory in ours() {
+            let mut read = [0; 19];
+            assert_eq!(memory.read(address(&text), &mut read), Ok(()));
+            assert_eq!(read, text);
+            assert_eq!(memory.read(Address::NULL, &mut []), Ok(()));
+            for nowhere in
+                [Address::NULL, Address(0xffff_8000_0000_0000), Address(u64::MAX), Address(1 << 62)]
+            {
+                assert_eq!(memory.read(nowhere, &mut read), Err(ReadError::Unmapped(nowhere)));
+            }
+            assert!(memory.is_current());
+        }
+    }
+
+    #[test]
+    fn a_range_across_an_end_is_unmapped() {
+        let maps = super::super::Maps::of(Pid::ours()).expect("our map");
+        let ends =
+            maps.mappings().windows(2).filter(|pair| pair[0].end < pair[1].start && pair[0].access.read);
+        let end = ends.map(|pair| pair[0].end).next().expect("a gap in our map");
+        for memory in ours() {
+            let from = Address(end.0 - 4);
+            assert_eq!(memory.read(from, &mut [0; 8]), Err(ReadError::Unmapped(from)));
+            let (mut first, mut second) = ([0; 4], [0; 8]);
+            let mut ranges = [Range { from, to: &mut first }, Range { from, to: &mut second }];
+            assert_eq!(memory.read_scattered(&mut ranges), Ok(1));
+        }
+    }
+
+    #[test]
+    fn scattered_ranges_are_counted_up_to_the_first_gap() {
+        let words: Vec<u64> = (0..1000).collect();
+        for memory in ours() {
+            for (count, gap) in [
+                (0, None),
+                (1, None),
+                (1, Some(0)),
+                (3, None),
+                (8, Some(7)),
+                (9, None),
+                (9, Some(0)),
+                (128, None),
+            ]
+            .into_iter()
+            .chain([(129, None), (300, Some(128)), (1000, Some(999)), (1000, None)])
+            {
+                let mut read = vec![[0; 8]; count];
+                let mut ranges: Vec<_> = read
+                    .iter_mut()
+                    .enumerate()
+                    .map(|(index, to)| Range {
+                        from: if gap == Some(index) { Address(8) } else { address(&words[index..]) },
+                        to,
+                    })
+                    .collect();
+                assert_eq!(memory.read_scattered(&mut ranges), Ok(gap.unwrap_or(count)), "{count} {gap:?}");
+                for (bytes, word) in read.iter().zip(&words).take(gap.unwrap_or(count)) {
+                    assert_eq!(u64::from_le_bytes(*bytes), *word);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn nobody_has_no_memory() {
+        assert_eq!(ProcessMemory::open(Pid(u32::MAX)).unwrap_err(), ReadError::Gone);
+    }
+}

@@ -345,6 +345,8 @@ pub fn name(task: Tid) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const TAIL: &str = "S 4161 4162 4162 0 -1 4194304 1 0 0 0 70 30 0 0 20 0 1 0 98765 \
@@ -400,5 +402,21 @@ mod tests {
         assert_eq!(split_words(b"sh\0-c\0\0"), ["sh", "-c", ""]);
         assert_eq!(split_words(b"nginx: worker"), ["nginx: worker"]);
         assert!(split_words(b"").is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            Stat::parse(&bytes);
+            Moment::parse(&bytes);
+            Status::parse(&bytes);
+            split_words(&bytes);
+        }
+
+        #[test]
+        fn any_name_is_a_name(name in proptest::collection::vec(any::<u8>(), 0..16)) {
+            let line = [b"7 (".as_slice(), &name, b") ", TAIL.as_bytes()].concat();
+            prop_assert_eq!(Stat::parse(&line).expect("a stat").name, name);
+        }
     }
 }

@@ -123,3 +123,35 @@ fn a_sleeping_process_is_looked_at_and_sleeps_on() {
         eventually("it sleeps on", || subject.moment().unwrap().state == RunState::Sleeping);
     });
 }
+
+/// The smallest program for a 32-bit x86: a header, a segment, and a jump to itself.
+fn thirty_two_bit_program() -> Vec<u8> {
+    const BASE: u32 = 0x0804_8000;
+    let words = |words: &[u32]| words.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<_>>();
+    [
+        b"\x7fELF\x01\x01\x01\0\0\0\0\0\0\0\0\0\x02\0\x03\0".to_vec(),
+        words(&[1, BASE + 84, 52, 0, 0]),
+        vec![52, 0, 32, 0, 1, 0, 0, 0, 0, 0, 0, 0],
+        words(&[1, 0, BASE, BASE, 86, 86, 5, 0x1000]),
+        vec![0xeb, 0xfe],
+    ]
+    .concat()
+}
+
+#[test]
+fn a_32_bit_program_is_told_apart() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("small");
+    std::fs::write(&path, thirty_two_bit_program()).unwrap();
+    open_to_all(&path);
+    let mut command = Command::new(&path);
+    let Ok(mut child) = command.spawn() else {
+        eprintln!("not tried: this kernel runs no 32-bit programs");
+        return;
+    };
+    let pid = Pid(child.id());
+    assert_eq!(refusal(pid), AttachError::ThirtyTwoBit);
+    assert_eq!(process::status(pid.leader()).unwrap().tracer, None);
+    child.kill().unwrap();
+    child.wait().unwrap();
+}

@@ -186,7 +186,8 @@ impl Target {
     fn is_64_bit(&self) -> bool {
         use std::os::unix::fs::FileExt;
         let mut head = [0; 5];
-        let read = std::fs::File::open(format!("/proc/{}/exe", self.identity.pid))
+        let Some(witness) = process::witness(self.identity.pid) else { return true };
+        let read = std::fs::File::open(format!("/proc/{witness}/exe"))
             .and_then(|file| file.read_exact_at(&mut head, 0));
         read.is_err() || &head != b"\x7fELF\x01"
     }

@@ -287,6 +287,20 @@ pub fn stat(pid: Pid) -> Option<Stat> {
     Stat::parse(&fs::read(format!("/proc/{pid}/stat")).ok()?)
 }
 
+/// A living thread of the process, the first one if it can be: when a process's first thread ends before the others, it
+/// stays as a zombie, and its memory, its map and its executable are to be had through the others only. None if
+/// all have ended.
+pub fn witness(pid: Pid) -> Option<Tid> {
+    let lives = |tid: &Tid| {
+        let bytes = fs::read(format!("/proc/{pid}/task/{tid}/stat")).ok();
+        bytes.and_then(|bytes| Moment::parse(&bytes)).is_some_and(|moment| !moment.state.is_dead())
+    };
+    if lives(&pid.leader()) {
+        return Some(pid.leader());
+    }
+    super::Tasks::of(pid).list().ok()?.into_iter().find(lives)
+}
+
 /// `/proc/PID/status`, for a process or a thread of one.
 pub fn status(task: Tid) -> io::Result<Status> {
     fs::read(format!("/proc/{task}/status")).map(|bytes| Status::parse(&bytes))
@@ -319,7 +333,7 @@ fn split_words(bytes: &[u8]) -> Vec<OsString> {
 
 /// What its `exe` link says; ` (deleted)` at its end when that file is no more.
 pub fn executable(pid: Pid) -> io::Result<PathBuf> {
-    fs::read_link(format!("/proc/{pid}/exe"))
+    fs::read_link(format!("/proc/{}/exe", witness(pid).unwrap_or(pid.leader())))
 }
 
 /// The kernel's name of a process or a thread, at most 15 bytes, without the newline; bytes that are not
@@ -331,6 +345,8 @@ pub fn name(task: Tid) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const TAIL: &str = "S 4161 4162 4162 0 -1 4194304 1 0 0 0 70 30 0 0 20 0 1 0 98765 \
@@ -386,5 +402,21 @@ mod tests {
         assert_eq!(split_words(b"sh\0-c\0\0"), ["sh", "-c", ""]);
         assert_eq!(split_words(b"nginx: worker"), ["nginx: worker"]);
         assert!(split_words(b"").is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            Stat::parse(&bytes);
+            Moment::parse(&bytes);
+            Status::parse(&bytes);
+            split_words(&bytes);
+        }
+
+        #[test]
+        fn any_name_is_a_name(name in proptest::collection::vec(any::<u8>(), 0..16)) {
+            let line = [b"7 (".as_slice(), &name, b") ", TAIL.as_bytes()].concat();
+            prop_assert_eq!(Stat::parse(&line).expect("a stat").name, name);
+        }
     }
 }

@@ -129,14 +129,20 @@ impl Tracer {
     /// while there are some must call it often (every millisecond), for until then they stand still.
     pub fn settle(&self) -> usize {
         let mut strays = self.strays.borrow_mut();
-        strays.retain(|&tid| match ptrace::look(tid, Patience::Now) {
-            Ok(None) | Err(Errno::EINTR) => true,
-            Ok(Some(event @ Event::Stopped { .. })) => ptrace::detach(tid, signal_of(event)).is_err(),
-            Ok(Some(_)) => {
-                self.bury(tid);
-                false
+        strays.retain(|&tid| {
+            let remains = match ptrace::look(tid, Patience::Now) {
+                Ok(None) | Err(Errno::EINTR) => true,
+                Ok(Some(event @ Event::Stopped { .. })) => ptrace::detach(tid, signal_of(event)).is_err(),
+                Ok(Some(_)) => {
+                    self.bury(tid);
+                    false
+                }
+                Err(_) => false,
+            };
+            if !remains {
+                Watchdog::forget(tid);
             }
-            Err(_) => false,
+            remains
         });
         strays.len()
     }
@@ -170,7 +176,20 @@ impl Tracer {
                 return Err(StopError::NotInTime);
             }
         }
-        ptrace::seize(tid).map_err(|errno| self.refusal(tid, errno))
+        if Watchdog::is_full() {
+            return Err(StopError::Refused(Errno::EAGAIN as i32));
+        }
+        let seized = if Watchdog::has_tracees() {
+            let _waiting = self.watchdog.waiting(Instant::now());
+            ptrace::seize(tid)
+        } else {
+            ptrace::seize(tid)
+        };
+        seized.map_err(|errno| self.refusal(tid, errno))?;
+        if tid != self.pid.leader() {
+            Watchdog::note(tid);
+        }
+        Ok(())
     }
 
     /// EPERM has many causes; and of a thread that is just dying it is said too.
@@ -242,6 +261,7 @@ impl Tracer {
 
     /// A thread that we trace may have taken the number of the process: it would stand still for ever.
     fn follow_exec(&self, tid: Tid) {
+        Watchdog::forget(tid);
         let leader = self.pid.leader();
         let traced = || process::status(leader).is_ok_and(|status| status.tracer == Some(Tid::ours()));
         if tid != leader && traced() {
@@ -252,6 +272,7 @@ impl Tracer {
 
     /// Fetches the end of a thread that has ended while traced.
     fn bury(&self, tid: Tid) {
+        Watchdog::forget(tid);
         let end = ptrace::reap(tid);
         if let (Some(child), Ok(Some(event)), true) = (&self.child, end, tid == self.pid.leader()) {
             child.note(event);
@@ -305,8 +326,9 @@ impl Stopped<'_> {
         if !std::mem::take(&mut self.held) {
             return Duration::ZERO;
         }
-        if ptrace::detach(self.tid, self.signal).is_err() {
-            self.tracer.lose(self.tid);
+        match ptrace::detach(self.tid, self.signal) {
+            Ok(()) => Watchdog::forget(self.tid),
+            Err(_) => self.tracer.lose(self.tid),
         }
         let duration = self.since.elapsed();
         self.tracer.stopped.set(self.tracer.stopped.get() + duration);

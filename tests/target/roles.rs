@@ -48,13 +48,6 @@ impl Player {
         self.errors.read_line(&mut line).unwrap();
         line.trim_end().to_owned()
     }
-
-    /// What is left for it to say, when it has ended.
-    pub(crate) fn rest(&mut self) -> String {
-        let mut rest = String::new();
-        self.errors.read_to_string(&mut rest).unwrap();
-        rest
-    }
 }
 
 impl Drop for Player {

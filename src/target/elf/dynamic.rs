@@ -159,7 +159,7 @@ fn words<const N: usize>(bytes: &[u8]) -> [u32; N] {
     std::array::from_fn(|_| words.next().unwrap_or(0))
 }
 
-fn gnu_hash(name: &str) -> u32 {
+pub(super) fn gnu_hash(name: &str) -> u32 {
     name.bytes().fold(5381, |hash: u32, byte| hash.wrapping_mul(33).wrapping_add(u32::from(byte)))
 }
 

@@ -1,11 +1,13 @@
 //! A thread's frames, leaf first, as raw as they stand in memory: addresses only, nothing looked up. This
 //! runs while the thread stands still, so it copies and checks, and allocates nothing beyond its buffer.
 //!
-//!     3.11, 3.12                                        3.13 and later
-//!     tstate ─cframe→ _PyCFrame ─current_frame→ frame    tstate ─current_frame→ frame
-//!                        │ previous               │ previous                      │ previous
-//!                        ▼                        ▼                               ▼
-//!                     _PyCFrame ─current_frame→ frame                           frame … NULL
+//! ```text
+//! 3.11, 3.12                                        3.13 and later
+//! tstate ─cframe→ _PyCFrame ─current_frame→ frame    tstate ─current_frame→ frame
+//!                    │ previous               │ previous                      │ previous
+//!                    ▼                        ▼                               ▼
+//!                 _PyCFrame ─current_frame→ frame                           frame … NULL
+//! ```
 
 use crate::python::chain::{Chain, Endless};
 use crate::python::layout::{

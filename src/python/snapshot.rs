@@ -30,8 +30,7 @@ struct Copied {
     data: Vec<u8>,
     /// The last block that was looked up, since words are asked for in runs.
     last: Option<(u64, u32)>,
-    calls: u64,
-    missed: u64,
+    reads: Reads,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -40,7 +39,7 @@ struct Block {
     used: bool,
 }
 
-/// What the copying took since the snapshot was made.
+/// What the copying took.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Reads {
     /// Calls of the memory's read functions.
@@ -72,10 +71,9 @@ impl Snapshot {
         Moment { snapshot: self, live }
     }
 
-    /// What the copying took so far.
-    pub fn reads(&self) -> Reads {
-        let copied = self.copied.borrow();
-        Reads { calls: copied.calls, missed: copied.missed }
+    /// What the copying took since this was last asked.
+    pub fn take_reads(&mut self) -> Reads {
+        std::mem::take(&mut self.copied.get_mut().reads)
     }
 }
 
@@ -133,7 +131,7 @@ impl Copied {
                 count += 1;
                 at += run;
             }
-            self.calls += 1;
+            self.reads.calls += 1;
             if memory.read_scattered(&mut ranges[..count])? < count {
                 return Ok(false);
             }
@@ -164,8 +162,8 @@ impl Copied {
         if start >= LARGEST {
             return Err(ReadError::Unmapped(from));
         }
-        self.calls += 1;
-        self.missed += 1;
+        self.reads.calls += 1;
+        self.reads.missed += 1;
         self.data.resize(start + BLOCK as usize, 0);
         if let Err(error) = live.read(from, &mut self.data[start..]) {
             self.data.truncate(start);

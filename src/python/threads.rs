@@ -2,7 +2,7 @@
 
 use crate::python::chain::{Chain, Endless};
 use crate::python::frames::WalkError;
-use crate::python::layout::{Gil, Layout, ThreadLayout};
+use crate::python::layout::{Gil, Layout};
 use crate::target::memory::{Address, Memory, ReadError};
 
 /// More interpreters than this are a broken list.
@@ -126,14 +126,6 @@ pub fn threads(
         address = layout.thread.next.of(memory, address)?;
     }
     Ok(())
-}
-
-/// Is the thread at `thread` attached, that is, runs Python or holds the GIL? Only 3.12 and later say.
-pub fn attached(layout: &Layout, memory: &impl Memory, thread: Address) -> Result<bool, ReadError> {
-    match layout.thread.status {
-        Some(status) => Ok(status.of(memory, thread)? & ThreadLayout::ACTIVE != 0),
-        None => Ok(false),
-    }
 }
 
 #[cfg(test)]

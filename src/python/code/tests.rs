@@ -1,6 +1,7 @@
 //! Code objects on literal memory: what is read of them, what is believed later, which frames are calls.
 
 use super::{CodeCounts, CodeError, Codes};
+use crate::python::capture::Capture;
 use crate::python::frames::{Instruction, RawFrame};
 use crate::python::layout::Layout;
 use crate::python::literal::{Literal, eras};
@@ -48,7 +49,8 @@ fn unit(number: u64) -> Instruction {
 
 fn shown(codes: &Codes, frames: &[RawFrame]) -> Vec<String> {
     let mut stack = Vec::new();
-    codes.decode(frames, &mut stack);
+    let capture = Capture::of(frames);
+    codes.decode(&capture, &capture.threads()[0], &mut stack);
     let show = |frame: &crate::sample::Frame| {
         format!(
             "{}:{}:{} from {}",
@@ -63,14 +65,14 @@ fn what_a_code_object_says() {
     let (layout, memory) = function();
     let mut codes = Codes::new(layout, Address(KIND));
     let frames = [frame(CODE, unit(2)), frame(CODE, unit(4)), frame(CODE, unit(99))];
-    assert!(!codes.know(&frames) && codes.know(&[]));
-    assert_eq!(codes.learn(&memory, &frames), Ok(()));
-    assert!(codes.know(&frames));
+    assert!(!codes.know(&Capture::of(&frames)) && codes.know(&Capture::of(&[])));
+    assert_eq!(codes.learn(&memory, &Capture::of(&frames)), Ok(()));
+    assert!(codes.know(&Capture::of(&frames)));
     // Root first.
     let lines = [41, 41, 41].map(|line| format!("a.py:C.m:{line} from 40"));
     assert_eq!(shown(&codes, &frames), lines);
     assert_eq!(codes.counts(), CodeCounts { new: 1, replaced: 0 });
-    assert_eq!(codes.confirm(&memory, &frames, &mut Vec::new()), Ok(true));
+    assert_eq!(codes.confirm(&memory, &Capture::of(&frames)), Ok(true));
 }
 
 /// Before its first traceable instruction (2) a frame is no call, unless a generator's: a frame just pushed
@@ -80,7 +82,7 @@ fn frames_that_are_no_calls() {
     let (layout, memory) = function();
     let mut codes = Codes::new(layout, Address(KIND));
     let early = [frame(CODE, unit(u64::MAX)), frame(CODE, unit(0)), frame(CODE, unit(1))];
-    codes.learn(&memory, &early).expect("code");
+    codes.learn(&memory, &Capture::of(&early)).expect("code");
     assert_eq!(shown(&codes, &early), Vec::<String>::new());
     let generators = early.map(|frame| RawFrame { generator: true, ..frame });
     assert_eq!(shown(&codes, &generators), ["a.py:C.m:40 from 40"; 3]);
@@ -99,32 +101,33 @@ fn addresses_are_used_again() {
     let memory = ascii(memory, OTHER, "other");
     for (offset, value) in [(68, 41), (92, 78), (112, OTHER), (120, OTHER), (128, OTHER), (136, OTHER)] {
         let mut codes = Codes::new(layout.clone(), Address(KIND));
-        codes.learn(&memory, &frames).expect("code");
+        codes.learn(&memory, &Capture::of(&frames)).expect("code");
         let changed = if offset < 100 {
             memory.clone().again(CODE).i32(offset, value as i32)
         } else {
             memory.clone().again(CODE).word(offset, value)
         };
-        assert_eq!(codes.confirm(&changed, &frames, &mut Vec::new()), Ok(false), "{offset}");
-        assert!(!codes.know(&frames));
+        assert_eq!(codes.confirm(&changed, &Capture::of(&frames)), Ok(false), "{offset}");
+        assert!(!codes.know(&Capture::of(&frames)));
         assert_eq!(codes.counts(), CodeCounts { new: 1, replaced: 1 });
-        codes.learn(&changed, &frames).expect("code");
-        assert_eq!(codes.confirm(&changed, &frames, &mut Vec::new()), Ok(true));
+        codes.learn(&changed, &Capture::of(&frames)).expect("code");
+        assert_eq!(codes.confirm(&changed, &Capture::of(&frames)), Ok(true));
     }
     // What changes in a code object that lives (its instructions) is no difference.
     let mut codes = Codes::new(layout, Address(KIND));
-    codes.learn(&memory, &frames).expect("code");
+    codes.learn(&memory, &Capture::of(&frames)).expect("code");
     let specialized = memory.clone().again(CODE).word(192, 0x1234);
-    assert_eq!(codes.confirm(&specialized, &frames, &mut Vec::new()), Ok(true));
+    assert_eq!(codes.confirm(&specialized, &Capture::of(&frames)), Ok(true));
     // It may be gone altogether.
-    assert_eq!(codes.confirm(&memory.without(CODE), &frames, &mut Vec::new()), Ok(false));
+    assert_eq!(codes.confirm(&memory.without(CODE), &Capture::of(&frames)), Ok(false));
 }
 
 #[test]
 fn what_is_no_code_object() {
     let (layout, memory) = function();
     let frames = [frame(CODE, unit(2))];
-    let learn = |memory: &Literal| Codes::new(layout.clone(), Address(KIND)).learn(memory, &frames);
+    let learn =
+        |memory: &Literal| Codes::new(layout.clone(), Address(KIND)).learn(memory, &Capture::of(&frames));
     let another_type = memory.clone().again(CODE).word(8, KIND + 8);
     assert_eq!(learn(&another_type), Err(CodeError::NotCode(Address(CODE))));
     let nameless = memory.clone().again(QUALIFIED).word(16, u64::MAX);
@@ -133,7 +136,7 @@ fn what_is_no_code_object() {
     assert_eq!(learn(&tableless), Err(CodeError::Read(ReadError::Unmapped(Address(16)))));
     // A first line before the first is shown as none.
     let mut codes = Codes::new(layout.clone(), Address(KIND));
-    codes.learn(&memory.again(CODE).i32(68, -5), &frames).expect("code");
+    codes.learn(&memory.again(CODE).i32(68, -5), &Capture::of(&frames)).expect("code");
     assert_eq!(shown(&codes, &frames), ["a.py:C.m:1 from 0"]);
 }
 

@@ -1,6 +1,7 @@
 //! Interpreters, threads and holders on literal memory, an era a test.
 
-use super::{Interpreter, Lock, Roots, attached, interpreters, threads};
+use super::{Interpreter, Lock, Roots, interpreters, threads};
+use crate::python::capture::attached;
 use crate::python::frames::WalkError;
 use crate::python::layout::Layout;
 use crate::python::literal::{Literal, eras};

@@ -1,3 +1,5 @@
+//! Command lines as they are typed, and what comes of them.
+
 use super::*;
 
 fn parsed(line: &str) -> Result<Options, UsageError> {

@@ -110,7 +110,7 @@ impl<M: Memory> Objects<'_, M> {
                     0x1_0000..=0xFFFF_FFFF => 4,
                     _ => 8,
                 };
-                (size, word(32), 40 + size.saturating_mul(width), 24)
+                (size, word(32), size.saturating_mul(width).saturating_add(40), 24)
             }
             KeysFormat::Kinds => {
                 let (log2_size, log2_index_bytes, kind) = (head[8], head[9], head[10]);

@@ -5,14 +5,18 @@ use std::cell::Cell;
 
 use proptest::prelude::*;
 
+use crate::python::capture::{Capture, attached};
 use crate::python::code::Codes;
 use crate::python::frames::{DEEPEST, Instruction, RawFrame, walk};
 use crate::python::layout::Layout;
 use crate::python::literal::{Literal, eras};
+use crate::python::locate::Python;
+use crate::python::names::{NameLayout, thread_names};
 use crate::python::published;
 use crate::python::snapshot::Snapshot;
-use crate::python::threads::{Roots, attached, interpreters, threads};
+use crate::python::threads::{Interpreter, Lock, Roots, interpreters, threads};
 use crate::python::version::Build;
+use crate::sample::Flags;
 use crate::target::memory::{Address, Memory, ReadError};
 
 /// Every read is paid for by so many steps of a list at the most, each of a few reads.
@@ -148,13 +152,14 @@ fn sample(layout: &Layout, memory: &impl Memory, start: Address) {
 /// Learns, confirms and decodes what `frames` name.
 fn decode(layout: &Layout, memory: &impl Memory, kind: Address, frames: &[RawFrame]) {
     let mut codes = Codes::new(layout.clone(), kind);
+    let capture = Capture::of(frames);
     let mut stack = Vec::new();
     for _ in 0..2 {
-        let _ = codes.learn(memory, frames);
-        codes.decode(frames, &mut stack);
+        let _ = codes.learn(memory, &capture);
+        codes.decode(&capture, &capture.threads()[0], &mut stack);
         assert!(stack.len() <= frames.len());
         assert!(stack.iter().all(|frame| frame.function.name.len() < 30_000));
-        let _ = codes.confirm(memory, frames, &mut Vec::new());
+        let _ = codes.confirm(memory, &capture);
     }
 }
 
@@ -208,6 +213,34 @@ proptest! {
         prop_assert!(memory.bytes.get() < 512 << 20);
     }
 
+    /// Threads as they are copied while one stands still.
+    #[test]
+    fn captures(layout in layout(), memory in hostile(), start in start()) {
+        let roots = Roots { runtime: start, current: Some(start) };
+        // A thread belongs to its interpreter where every word is the same.
+        let address = layout.thread.interpreter.of(&memory, start).unwrap_or_default();
+        let python = Python { layout, roots, code_type: Address(BASE) };
+        let interpreter = Interpreter { address, id: 0, lock: Lock::Attached };
+        let mut capture = Capture::default();
+        for flags in [Flags::HOLDS_GIL, Flags::default()] {
+            let before = capture.all_frames().len();
+            let added = capture.add(&python, &memory, &interpreter, start, flags);
+            prop_assert!(added.is_ok() || capture.all_frames().len() == before);
+        }
+        prop_assert!(memory.reads.get() < MOST_READS);
+    }
+
+    /// Dicts, attributes and numbers, with types that say yes to every question.
+    #[test]
+    fn names_of_threads(layout in layout(), memory in hostile(), start in start(), generous: bool) {
+        if let Some(names) = NameLayout::of(&layout) {
+            let words = if generous { Words::Same(u64::MAX << 4) } else { memory.words };
+            let memory = Hostile { words, ..memory };
+            let _ = thread_names(&layout, &names, &memory, start);
+            prop_assert!(memory.reads.get() < 1 << 23, "{}", memory.reads.get());
+        }
+    }
+
     #[test]
     fn published_tables(memory in hostile(), start: u64) {
         let _ = published::version(&memory, Address(start));
@@ -258,19 +291,20 @@ fn more_code_than_a_program_has() {
         instruction: Instruction::Position(0),
         generator: false,
     };
-    let frames: Vec<RawFrame> = (0..u64::from(DEEPEST) * 3 / 4).map(frame).collect();
+    let capture = |numbers: std::ops::Range<u64>| Capture::of(&numbers.map(frame).collect::<Vec<_>>());
+    let stack = capture(0..u64::from(DEEPEST) * 3 / 4);
     let small = memory(Words::Same(0));
     let mut codes = Codes::new(layout.clone(), Address(BASE));
-    assert_eq!(codes.learn(&small, &frames), Ok(()));
-    assert!(codes.know(&frames));
-    assert!(small.reads.get() < 16 * frames.len() as u64);
+    assert_eq!(codes.learn(&small, &stack), Ok(()));
+    assert!(codes.know(&stack));
+    assert!(small.reads.get() < 16 * stack.all_frames().len() as u64);
     // Room is made for the next stack.
-    let more: Vec<RawFrame> = (1_000_000..1_000_010).map(frame).collect();
+    let more = capture(1_000_000..1_000_010);
     assert_eq!(codes.learn(&small, &more), Ok(()));
-    assert!(codes.know(&more) && !codes.know(&frames[..1]));
+    assert!(codes.know(&more) && !codes.know(&capture(0..1)));
 
     // Tables of 16 MB less a little.
     let large = memory(Words::Same(0x00FF_F020));
-    assert!(Codes::new(layout, Address(BASE)).learn(&large, &frames).is_err());
+    assert!(Codes::new(layout, Address(BASE)).learn(&large, &stack).is_err());
     assert!((64 << 20..100 << 20).contains(&large.bytes.get()), "{}", large.bytes.get());
 }

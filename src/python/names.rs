@@ -7,6 +7,7 @@ use std::fmt;
 
 use crate::python::layout::Layout;
 use crate::python::objects::{ObjectLayout, Objects};
+use crate::python::snapshot::Snapshot;
 use crate::target::memory::{Address, Memory, ReadError};
 
 /// More threads than this are not named.
@@ -81,6 +82,10 @@ pub fn thread_names(
     let Some(threading) = objects.item(entries, "threading")? else { return Ok(found) };
     let Some(active) = objects.attribute(threading, "_active")? else { return Ok(found) };
     let entries = objects.dict(active)?.ok_or(NameError::NotADict(active))?;
+    // What belongs to threads stands close together: a block read once serves many of them.
+    let snapshot = Snapshot::new();
+    let nearby = snapshot.of(memory);
+    let mut objects = Objects::new(layout, &names.objects, &nearby);
     let mut page = Vec::new();
     let mut start = 0;
     while objects.page(entries, &mut start, &mut page)? {
@@ -108,3 +113,6 @@ fn name(
     let Some(name) = objects.attribute(thread, names.attribute)? else { return Ok(None) };
     Ok(objects.text(name)?.map(|name| (pthread, name)))
 }
+
+#[cfg(test)]
+mod tests;

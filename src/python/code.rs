@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
+use crate::python::capture::{Capture, Seen, Stamp};
 use crate::python::frames::{Instruction, RawFrame};
 use crate::python::layout::{Bytecode, Field, Layout};
 use crate::python::lines::Lines;
@@ -19,6 +20,10 @@ use crate::target::memory::{Address, Memory, Range, ReadError};
 
 /// Code objects kept; a program that has more starts over.
 const MOST: usize = 1 << 17;
+/// Bytes of names and line tables kept; likewise.
+const HEAVIEST: usize = 256 << 20;
+/// Bytes of them read for one stack: the largest programs have some tens of megabytes in all.
+const LARGEST_STACK: usize = 64 << 20;
 /// Code objects compared in one call.
 const COMPARED: usize = 64;
 /// Longer than any version's head: 3.9's goes from byte 40 to 128.
@@ -55,6 +60,10 @@ struct Code {
     lines: Lines,
     /// Instructions before this position belong to no call yet.
     first_traceable: i64,
+    /// When it was last known to be right, where the version has such a notion.
+    stamp: Option<Stamp>,
+    /// Bytes of its names and its line table.
+    weight: usize,
 }
 
 /// The code objects that were met.
@@ -66,6 +75,10 @@ pub struct Codes {
     /// Bytes from the object's start to the head, and of the head.
     head: (u32, usize),
     known: FxHashMap<Address, Code>,
+    /// Only a buffer: the code objects that are being compared.
+    doubtful: Vec<(Address, Option<Stamp>)>,
+    /// Of all that are known.
+    weight: usize,
     counts: CodeCounts,
 }
 
@@ -91,13 +104,15 @@ impl Codes {
             layout,
             kind,
             known: FxHashMap::default(),
+            doubtful: Vec::new(),
+            weight: 0,
             counts: CodeCounts::default(),
         }
     }
 
-    /// Is there an entry for every frame's code object? If not, [`Codes::learn`] before the target goes on.
-    pub fn know(&self, frames: &[RawFrame]) -> bool {
-        frames.iter().all(|frame| self.known.contains_key(&frame.code))
+    /// Is there an entry for every code object of `capture`? If not, [`Codes::learn`] before the target goes on.
+    pub fn know(&self, capture: &Capture) -> bool {
+        capture.all_frames().iter().all(|frame| self.known.contains_key(&frame.code))
     }
 
     /// What the cache did so far.
@@ -105,71 +120,94 @@ impl Codes {
         self.counts
     }
 
-    /// Reads the code objects of `frames` that are not known. They must be alive, so their thread still
-    /// has to stand still.
-    pub fn learn(&mut self, memory: &impl Memory, frames: &[RawFrame]) -> Result<(), CodeError> {
-        for frame in frames {
-            if !self.known.contains_key(&frame.code) {
-                let code = self.read(memory, frame.code)?;
-                if self.known.len() >= MOST {
-                    self.known.clear();
+    /// Reads the code objects of `capture` that are not known. They must be alive, so their threads still have to
+    /// stand still.
+    pub fn learn(&mut self, memory: &impl Memory, capture: &Capture) -> Result<(), CodeError> {
+        // Room is made before, not between: what a stack needs must not push itself out.
+        if self.known.len() >= MOST || self.weight >= HEAVIEST {
+            self.known.clear();
+            self.weight = 0;
+        }
+        let most = self.weight + LARGEST_STACK;
+        for seen in capture.threads() {
+            for frame in capture.frames(seen) {
+                if !self.known.contains_key(&frame.code) {
+                    let code = self.read(memory, frame.code, seen.stamp)?;
+                    self.weight += code.weight;
                     self.counts.new += 1;
                     self.known.insert(frame.code, code);
-                    return self.learn(memory, frames);
+                    if self.weight > most {
+                        return Err(CodeError::NotCode(frame.code));
+                    }
                 }
-                self.counts.new += 1;
-                self.known.insert(frame.code, code);
             }
         }
         Ok(())
     }
 
-    /// Compares the entries of `frames` with what stands in memory now, forgets those that differ and says
+    fn forget(&mut self, address: Address) {
+        if let Some(code) = self.known.remove(&address) {
+            self.weight -= code.weight;
+        }
+    }
+
+    /// Compares the entries of `capture` with what stands in memory now, forgets those that differ and says
     /// whether all agreed.
     ///
     /// This may happen after the target went on. An entry that agrees *now* was right then, too: otherwise
     /// the code object that ran would have had to die since, and one with the very strings and line table
     /// (and, from 3.12 on, the version) of the one that had died before it to take its place.
-    pub fn confirm(
-        &mut self,
-        memory: &impl Memory,
-        frames: &[RawFrame],
-        scratch: &mut Vec<Address>,
-    ) -> Result<bool, ReadError> {
-        scratch.clear();
-        scratch.extend(frames.iter().map(|frame| frame.code));
-        scratch.sort_unstable();
-        scratch.dedup();
-        let mut agreed = true;
-        for addresses in scratch.chunks(COMPARED) {
-            agreed &= self.compare(memory, addresses)?;
+    pub fn confirm(&mut self, memory: &impl Memory, capture: &Capture) -> Result<bool, ReadError> {
+        let mut doubtful = std::mem::take(&mut self.doubtful);
+        doubtful.clear();
+        for seen in capture.threads() {
+            let certain = |code: &Code| seen.stamp.is_some() && code.stamp == seen.stamp;
+            let frames = capture.frames(seen).iter();
+            doubtful.extend(
+                frames
+                    .filter(|frame| !self.known.get(&frame.code).is_some_and(certain))
+                    .map(|frame| (frame.code, seen.stamp)),
+            );
         }
-        Ok(agreed)
+        doubtful.sort_unstable_by_key(|(address, _)| *address);
+        doubtful.dedup_by_key(|(address, _)| *address);
+        let mut agreed = Ok(true);
+        for some in doubtful.chunks(COMPARED) {
+            agreed = self.compare(memory, some).and_then(|same| agreed.map(|agreed| agreed && same));
+        }
+        self.doubtful = doubtful;
+        agreed
     }
 
-    fn compare(&mut self, memory: &impl Memory, addresses: &[Address]) -> Result<bool, ReadError> {
+    fn compare(
+        &mut self,
+        memory: &impl Memory,
+        some: &[(Address, Option<Stamp>)],
+    ) -> Result<bool, ReadError> {
         let (skip, length) = self.head;
         let mut heads = [[0_u8; HEAD]; COMPARED];
         let mut ranges: [Range<'_>; COMPARED] = heads
             .each_mut()
             .map(|head| Range { from: Address::NULL, to: head.get_mut(..length).unwrap_or_default() });
-        for (range, address) in ranges.iter_mut().zip(addresses) {
+        for (range, (address, _)) in ranges.iter_mut().zip(some) {
             range.from = *address + u64::from(skip);
         }
-        let read = memory.read_scattered(&mut ranges[..addresses.len()])?;
+        let read = memory.read_scattered(ranges.get_mut(..some.len()).unwrap_or_default())?;
         let mut agreed = true;
-        for (index, (address, head)) in addresses.iter().zip(heads).enumerate() {
-            let same = index < read && self.known.get(address).is_some_and(|code| code.head == head);
-            if !same {
-                self.known.remove(address);
-                self.counts.replaced += 1;
-                agreed = false;
+        for (index, ((address, stamp), head)) in some.iter().zip(heads).enumerate() {
+            match self.known.get_mut(address) {
+                Some(code) if index < read && code.head == head => code.stamp = *stamp,
+                _ => {
+                    self.forget(*address);
+                    self.counts.replaced += 1;
+                    agreed = false;
+                }
             }
         }
         Ok(agreed)
     }
 
-    fn read(&self, memory: &impl Memory, address: Address) -> Result<Code, CodeError> {
+    fn read(&self, memory: &impl Memory, address: Address, stamp: Option<Stamp>) -> Result<Code, CodeError> {
         let layout = &self.layout;
         if layout.object_type.of(memory, address)? != self.kind {
             return Err(CodeError::NotCode(address));
@@ -193,16 +231,17 @@ impl Codes {
             None => i64::MIN,
         };
         let lines = Lines::decode(layout.code.line_format, &table, first_line);
-        Ok(Code { head, function: Arc::new(function), lines, first_traceable })
+        let weight = function.file.len() + function.name.len() + table.len();
+        Ok(Code { head, function: Arc::new(function), lines, first_traceable, stamp, weight })
     }
 
     /// The frames, root first, of what [`Codes::learn`] has read and [`Codes::confirm`] has confirmed.
     ///
     /// Frames that are no call yet are left out: those that have not reached their first traceable
     /// instruction. 3.13's trampoline that calls `__init__` never does, and disappears with them.
-    pub fn decode(&self, frames: &[RawFrame], stack: &mut Vec<Frame>) {
+    pub fn decode(&self, capture: &Capture, seen: &Seen, stack: &mut Vec<Frame>) {
         stack.clear();
-        for frame in frames.iter().rev() {
+        for frame in capture.frames(seen).iter().rev() {
             let Some(code) = self.known.get(&frame.code) else { continue };
             let position = position(self.layout.code.bytecode, frame);
             if position < code.first_traceable && !frame.generator {
@@ -225,3 +264,6 @@ fn position(bytecode: Option<Bytecode>, frame: &RawFrame) -> i64 {
     };
     (address - start).cast_signed().div_euclid(UNIT)
 }
+
+#[cfg(test)]
+mod tests;

@@ -115,3 +115,6 @@ fn signed_varint(bytes: &mut std::iter::Peekable<impl Iterator<Item = u8>>) -> i
     let magnitude = (value >> 1).cast_signed();
     if value & 1 == 1 { -magnitude } else { magnitude }
 }
+
+#[cfg(test)]
+mod tests;

@@ -24,7 +24,7 @@ pub enum PublishedError {
     Read(ReadError),
     /// The cookie is not there: no CPython 3.13 or later, or not yet initialized.
     NoCookie,
-    /// A version whose table is not known: too new, or a pre-release of 3.13 or 3.14 whose table differed.
+    /// A version whose table is not known: too new, or an alpha or beta, whose table may be another.
     Unknown(Version),
     /// A number that cannot be an offset: where in the table, and what it was.
     Absurd {
@@ -126,6 +126,7 @@ pub fn version(memory: &impl Memory, runtime: Address) -> Result<Version, Publis
 pub fn layout(memory: &impl Memory, runtime: Address) -> Result<Layout, PublishedError> {
     let version = version(memory, runtime)?;
     let sections = match version.minor() {
+        _ if !version.is_settled() => return Err(PublishedError::Unknown(version)),
         (3, 13) => SECTIONS_313,
         (3, 14) => SECTIONS_314,
         (3, 15) => SECTIONS_315,
@@ -204,19 +205,16 @@ impl Table {
     }
 
     fn interpreter(&self) -> Result<InterpreterLayout, PublishedError> {
-        let gc = self.number(self.after_threads_head(80))?;
-        let position = self.sections.gc + 8;
-        let collecting = gc.saturating_add(self.number(position)?);
-        if collecting >= LARGEST_OFFSET {
-            return Err(PublishedError::Absurd { position, value: collecting });
-        }
+        // `collecting` is given from where the interpreter's garbage collector begins.
+        let gc: Field<u64> = self.field(self.after_threads_head(80))?;
+        let collecting: Field<i32> = self.field(self.sections.gc + 8)?;
         let has_generation = self.version.minor() >= (3, 14);
         Ok(InterpreterLayout {
             next: self.field(64)?,
             id: Some(self.field(56)?),
             threads: self.field(72)?,
             modules: self.field(self.after_threads_head(88))?,
-            collecting: Some(Collecting::Interpreter(Field::at(collecting as u32))),
+            collecting: Some(Collecting::Interpreter(collecting.moved(gc.offset()))),
             code_generation: if has_generation { Some(self.field(160)?) } else { None },
         })
     }
@@ -297,3 +295,6 @@ impl Table {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

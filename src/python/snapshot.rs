@@ -30,8 +30,7 @@ struct Copied {
     data: Vec<u8>,
     /// The last block that was looked up, since words are asked for in runs.
     last: Option<(u64, u32)>,
-    calls: u64,
-    missed: u64,
+    reads: Reads,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -40,7 +39,7 @@ struct Block {
     used: bool,
 }
 
-/// What the copying took since the snapshot was made.
+/// What the copying took.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Reads {
     /// Calls of the memory's read functions.
@@ -64,11 +63,7 @@ impl Snapshot {
 
     /// Forgets everything: the target became another program.
     pub fn clear(&mut self) {
-        let copied = self.copied.get_mut();
-        copied.blocks.clear();
-        copied.places.clear();
-        copied.data.clear();
-        copied.last = None;
+        self.copied.get_mut().forget();
     }
 
     /// This moment's memory; what was not copied yet is read from `live`.
@@ -76,10 +71,9 @@ impl Snapshot {
         Moment { snapshot: self, live }
     }
 
-    /// What the copying took so far.
-    pub fn reads(&self) -> Reads {
-        let copied = self.copied.borrow();
-        Reads { calls: copied.calls, missed: copied.missed }
+    /// What the copying took since this was last asked.
+    pub fn take_reads(&mut self) -> Reads {
+        std::mem::take(&mut self.copied.get_mut().reads)
     }
 }
 
@@ -102,13 +96,28 @@ impl Copied {
         self.data.resize(self.blocks.len() * BLOCK as usize, 0);
     }
 
-    /// Reads all blocks, neighbours together. If something has been unmapped since, begins again from
-    /// nothing: the sample is only slower.
+    /// Reads all blocks. If something has been unmapped since, begins again from nothing: the sample is
+    /// only slower. After an error nothing is kept either, lest bytes of the last moment pass for this one's.
     fn fill(&mut self, memory: &impl Memory) -> Result<(), ReadError> {
+        let filled = self.read_all(memory);
+        if !matches!(filled, Ok(true)) {
+            self.forget();
+        }
+        filled.map(drop)
+    }
+
+    fn forget(&mut self) {
+        self.blocks.clear();
+        self.places.clear();
+        self.data.clear();
+        self.last = None;
+    }
+
+    /// Reads all blocks, neighbours together, and says whether all are still mapped.
+    fn read_all(&mut self, memory: &impl Memory) -> Result<bool, ReadError> {
         let mut at = 0;
         let mut data = self.data.as_mut_slice();
-        let mut whole = true;
-        while whole && at < self.blocks.len() {
+        while at < self.blocks.len() {
             let mut ranges: [Range<'_>; RANGES] =
                 std::array::from_fn(|_| Range { from: Address::NULL, to: &mut [] });
             let mut count = 0;
@@ -122,15 +131,12 @@ impl Copied {
                 count += 1;
                 at += run;
             }
-            self.calls += 1;
-            whole = memory.read_scattered(&mut ranges[..count])? == count;
+            self.reads.calls += 1;
+            if memory.read_scattered(&mut ranges[..count])? < count {
+                return Ok(false);
+            }
         }
-        if !whole {
-            self.blocks.clear();
-            self.places.clear();
-            self.data.clear();
-        }
-        Ok(())
+        Ok(true)
     }
 
     fn place(&mut self, number: u64, live: &impl Memory) -> Result<usize, ReadError> {
@@ -156,8 +162,8 @@ impl Copied {
         if start >= LARGEST {
             return Err(ReadError::Unmapped(from));
         }
-        self.calls += 1;
-        self.missed += 1;
+        self.reads.calls += 1;
+        self.reads.missed += 1;
         self.data.resize(start + BLOCK as usize, 0);
         if let Err(error) = live.read(from, &mut self.data[start..]) {
             self.data.truncate(start);
@@ -199,3 +205,6 @@ impl<M: Memory> Memory for Moment<'_, M> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

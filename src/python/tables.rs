@@ -16,6 +16,9 @@ const TRACE_REFS_HEADER: u32 = 16;
 /// The layout of `version`, or `None` where there is no table: 3.13 and later publish theirs, and an unknown
 /// version is never read with the nearest table.
 pub fn layout(version: Version, build: Build) -> Option<Layout> {
+    if !version.is_settled() {
+        return None;
+    }
     let layout = Layout {
         version,
         build,
@@ -29,8 +32,10 @@ pub fn layout(version: Version, build: Build) -> Option<Layout> {
         object_type: Field::at(8),
     };
     Some(match build {
-        Build::Ordinary | Build::FreeThreaded => layout,
+        Build::Ordinary => layout,
         Build::TraceRefs => layout.with_object_header(TRACE_REFS_HEADER),
+        // 3.13 was the first.
+        Build::FreeThreaded => return None,
     })
 }
 

@@ -105,3 +105,6 @@ fn decode(bytes: &[u8], unit: usize) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,7 @@
 
 use crate::python::chain::{Chain, Endless};
 use crate::python::frames::WalkError;
-use crate::python::layout::{Gil, Layout, ThreadLayout};
+use crate::python::layout::{Gil, Layout};
 use crate::target::memory::{Address, Memory, ReadError};
 
 /// More interpreters than this are a broken list.
@@ -85,6 +85,8 @@ pub fn interpreters(
     Ok(())
 }
 
+/// A GIL that is not there yet (3.12 and later list an interpreter some steps before they give it one) is
+/// held by nobody; nor is any thread attached, so that [`Lock::Attached`] says just that.
 fn lock(
     layout: &Layout,
     memory: &impl Memory,
@@ -94,11 +96,15 @@ fn lock(
     Ok(match layout.gil {
         Gil::Current => Lock::Current(roots.current.ok_or(WalkError::Broken(roots.runtime))?),
         Gil::Runtime { holder } => Lock::Holder(holder.within(roots.runtime)),
-        Gil::Interpreter { pointer, holder } => Lock::Holder(holder.within(pointer.of(memory, interpreter)?)),
-        Gil::Optional { pointer, enabled, holder } => {
-            let gil = pointer.of(memory, interpreter)?;
-            if enabled.of(memory, gil)? == 0 { Lock::Attached } else { Lock::Holder(holder.within(gil)) }
-        }
+        Gil::Interpreter { pointer, holder } => match pointer.of(memory, interpreter)? {
+            Address::NULL => Lock::Attached,
+            gil => Lock::Holder(holder.within(gil)),
+        },
+        Gil::Optional { pointer, enabled, holder } => match pointer.of(memory, interpreter)? {
+            Address::NULL => Lock::Attached,
+            gil if enabled.of(memory, gil)? == 0 => Lock::Attached,
+            gil => Lock::Holder(holder.within(gil)),
+        },
     })
 }
 
@@ -122,10 +128,5 @@ pub fn threads(
     Ok(())
 }
 
-/// Is the thread at `thread` attached, that is, runs Python or holds the GIL? Only 3.12 and later say.
-pub fn attached(layout: &Layout, memory: &impl Memory, thread: Address) -> Result<bool, ReadError> {
-    match layout.thread.status {
-        Some(status) => Ok(status.of(memory, thread)? & ThreadLayout::ACTIVE != 0),
-        None => Ok(false),
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -33,6 +33,7 @@ pub enum Build {
 pub const ABIS: [&str; 14] =
     ["27", "33", "34", "35", "36", "37", "38", "39", "310", "311", "312", "313", "314", "315"];
 
+const FIRST_CANDIDATE: u8 = 0xC0;
 const FINAL: u8 = 0xF0;
 
 impl Version {
@@ -49,13 +50,19 @@ impl Version {
 
     /// What `--abi` was given: `27`, `2.7`, `311`, `3.11`; the original's `26` stands for 2.7's layout.
     pub fn from_abi(word: &str) -> Option<Self> {
-        let digits = word.replacen('.', "", 1);
-        let abi = if digits == "26" { "27" } else { digits.as_str() };
-        if !ABIS.contains(&abi) {
+        let (major, minor) = word.split_at_checked(1)?;
+        let minor = minor.strip_prefix('.').unwrap_or(minor);
+        let abi = match format!("{major}{minor}") {
+            original if original == "26" => "27".to_owned(),
+            abi => abi,
+        };
+        if !ABIS.contains(&abi.as_str()) {
             return None;
         }
-        let (major, minor) = abi.split_at(1);
-        Some(Self::new(major.parse().ok()?, minor.parse().ok()?, 0))
+        let (major, minor) = abi.split_at_checked(1)?;
+        // 3.7.4 moved what 3.7.3 had; all but four patch releases are like it.
+        let micro = if abi == "37" { 4 } else { 0 };
+        Some(Self::new(major.parse().ok()?, minor.parse().ok()?, micro))
     }
 
     /// From the text that begins `Py_GetVersion()`'s answer: `3.12.1+ (main, …`.
@@ -82,9 +89,10 @@ impl Version {
         (self.major, self.minor)
     }
 
-    /// Neither alpha, beta nor candidate.
-    pub const fn is_final(self) -> bool {
-        self.release >= FINAL
+    /// Neither alpha nor beta: structures still moved in those (3.15's fourth beta put a field into the
+    /// thread state), and are frozen from the first candidate on.
+    pub const fn is_settled(self) -> bool {
+        self.release >= FIRST_CANDIDATE
     }
 }
 
@@ -118,7 +126,10 @@ mod tests {
         assert_eq!(Version::from_abi("26"), Some(Version::new(2, 7, 0)));
         assert_eq!(Version::from_abi("3.6"), Some(Version::new(3, 6, 0)));
         assert_eq!(Version::from_abi("3.15"), Some(Version::new(3, 15, 0)));
-        for wrong in ["0", "", "3", "316", "3.1", "2.5", "x", "3..6", "-27"] {
+        assert_eq!(Version::from_abi("37"), Some(Version::new(3, 7, 4)));
+        for wrong in
+            ["0", "", "3", "316", "3.1", "2.5", "x", "3..6", "-27", "31.1", "27.", ".27", "2.7 ", "é7"]
+        {
             assert_eq!(Version::from_abi(wrong), None, "{wrong}");
         }
     }

@@ -133,23 +133,16 @@ fn check(pid: Pid, stat: &Stat, status: &Status) -> Result<(), AttachError> {
     if stat.is_kernel_thread() {
         return Err(AttachError::KernelThread(String::from_utf8_lossy(&stat.name).into_owned()));
     }
-    // A leader can be dead while other threads live on: then there is memory still.
-    if stat.moment.state.is_dead() && !has_living_thread(pid) {
+    if process::witness(pid).is_none() {
         return Err(AttachError::Zombie { parent: stat.parent });
     }
     if is_ourselves(pid) {
         return Err(AttachError::Ourselves(pid));
     }
     match status.tracer {
-        Some(tracer) => Err(traced_by(tracer)),
+        Some(tracer) => Err(traced_by(process::process_of(tracer).unwrap_or(Pid(tracer.0)))),
         None => Ok(()),
     }
-}
-
-fn has_living_thread(pid: Pid) -> bool {
-    let mut tasks = super::Tasks::new(pid);
-    let threads = tasks.list().unwrap_or_default();
-    threads.into_iter().any(|tid| tasks.moment(tid).is_some_and(|moment| !moment.state.is_dead()))
 }
 
 fn traced_by(tracer: Pid) -> AttachError {
@@ -191,15 +184,16 @@ fn prove(target: &Target) -> Result<(), AttachError> {
     let pid = target.identity().pid;
     let threads = target.tasks().list().unwrap_or_else(|_| vec![pid.leader()]);
     for tid in threads {
-        return match target.stop(tid) {
+        match target.stop(tid) {
             // It is permitted, even if the thread sleeps too soundly, or is not ours to wake.
-            Ok(_) | Err(StopError::NotInTime | StopError::GroupStopped | StopError::Held) => Ok(()),
-            Err(StopError::Gone) => continue,
-            Err(StopError::TracedBy(tracer)) => Err(traced_by(tracer)),
+            Ok(_) | Err(StopError::NotInTime | StopError::GroupStopped | StopError::Held) => return Ok(()),
+            Err(StopError::Gone) => {}
+            Err(StopError::TracedBy(tracer)) => return Err(traced_by(tracer)),
             Err(StopError::Refused(errno)) => {
-                Err(AttachError::Denied(Box::new(Denied::about(pid, Errno::from_raw(errno)))))
+                return Err(AttachError::Denied(Box::new(Denied::about(pid, Errno::from_raw(errno)))));
             }
-        };
+        }
     }
-    Err(AttachError::NoSuchProcess(pid))
+    // All threads gone, and the process is there: it has become another program meanwhile, which life() will tell.
+    if process::witness(pid).is_some() { Ok(()) } else { Err(AttachError::NoSuchProcess(pid)) }
 }

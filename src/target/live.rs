@@ -9,7 +9,7 @@ use nix::errno::Errno;
 use nix::sys::uio::{RemoteIoVec, pread, process_vm_readv};
 
 use super::memory::{Address, Memory, Range, ReadError};
-use super::process::{self, Pid};
+use super::process::{self, Pid, Tid};
 
 /// The memory of one program in one process: when the process becomes another program by exec, or ends, reads
 /// give [`ReadError::Gone`].
@@ -24,6 +24,8 @@ use super::process::{self, Pid};
 #[derive(Debug)]
 pub struct ProcessMemory {
     pid: Pid,
+    /// The thread through which the memory is reached.
+    witness: Tid,
     program: Program,
 }
 
@@ -46,8 +48,10 @@ struct Fingerprint {
 
 impl Fingerprint {
     fn of(pid: Pid) -> Option<Self> {
-        let stat = process::stat(pid).filter(|stat| !stat.moment.state.is_dead())?;
-        let executable = fs::metadata(format!("/proc/{pid}/exe")).ok().map(|file| (file.dev(), file.ino()));
+        let stat = process::stat(pid)?;
+        let witness = process::witness(pid)?;
+        let executable =
+            fs::metadata(format!("/proc/{witness}/exe")).ok().map(|file| (file.dev(), file.ino()));
         Some(Self { executable, stack_start: stat.stack_start, start: stat.start })
     }
 }
@@ -60,7 +64,8 @@ impl ProcessMemory {
     /// The memory of the program that the process is now. `Denied` if the kernel does not permit it, `Gone`
     /// if there is no such process or it has no memory (a zombie, a kernel thread).
     pub fn open(pid: Pid) -> Result<Self, ReadError> {
-        let program = match File::open(format!("/proc/{pid}/mem")) {
+        let witness = process::witness(pid).ok_or(ReadError::Gone)?;
+        let program = match File::open(format!("/proc/{witness}/mem")) {
             Ok(file) => Program::Open(file),
             Err(error) => {
                 let error = Errno::from_raw(error.raw_os_error().unwrap_or(0));
@@ -70,7 +75,7 @@ impl ProcessMemory {
                 Program::Fingerprint(Fingerprint::of(pid).ok_or(ReadError::Gone)?)
             }
         };
-        let memory = Self { pid, program };
+        let memory = Self { pid, witness, program };
         // Nothing is ever mapped at 0 (`vm.mmap_min_addr`), so this read fails, and how it fails is the
         // answer.
         match memory.read(Address::NULL, &mut [0]) {
@@ -108,14 +113,30 @@ impl ProcessMemory {
             theirs[index] = RemoteIoVec { base: range.from.0 as usize, len: range.to.len() };
             ours[index] = IoSliceMut::new(range.to);
         }
-        let pid = nix::unistd::Pid::from_raw(self.pid.0.cast_signed());
+        let pid = nix::unistd::Pid::from_raw(self.witness.0.cast_signed());
         match process_vm_readv(pid, &mut ours[..count], &theirs[..count]) {
             Ok(bytes) => Ok(whole(&theirs[..count], bytes)),
+            // The witness may have ended before the others.
+            Err(Errno::ESRCH) if matches!(self.program, Program::Open(_)) => {
+                self.read_singly(&mut ranges[..count])
+            }
             Err(error) => match self.failure(error, Address(theirs[0].base as u64)) {
                 ReadError::Unmapped(_) => Ok(0),
                 error => Err(error),
             },
         }
+    }
+
+    /// A call for each; how many were filled.
+    fn read_singly(&self, ranges: &mut [Range<'_>]) -> Result<usize, ReadError> {
+        for (index, range) in ranges.iter_mut().enumerate() {
+            match self.read(range.from, range.to) {
+                Ok(()) => {}
+                Err(ReadError::Unmapped(_)) => return Ok(index),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(ranges.len())
     }
 }
 
@@ -156,11 +177,7 @@ impl Memory for ProcessMemory {
             let rest = &mut ranges[done..];
             let tried = if rest.len() <= FEW { rest.len() } else { rest.len().min(MANY) };
             let filled = match (rest.len(), &self.program) {
-                (1, Program::Open(_)) => match self.read(rest[0].from, rest[0].to) {
-                    Ok(()) => 1,
-                    Err(ReadError::Unmapped(_)) => 0,
-                    Err(error) => return Err(error),
-                },
+                (1, Program::Open(_)) => self.read_singly(rest)?,
                 (..=FEW, _) => self.read_some::<FEW>(rest)?,
                 _ => self.read_some::<MANY>(rest)?,
             };
@@ -170,5 +187,94 @@ impl Memory for ProcessMemory {
             }
         }
         Ok(done)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Both ways to reach a memory.
+    fn ours() -> [ProcessMemory; 2] {
+        let pid = Pid::ours();
+        let open = ProcessMemory::open(pid).expect("our own memory");
+        assert!(matches!(open.program, Program::Open(_)));
+        let fingerprint = Fingerprint::of(pid).expect("we exist");
+        [open, ProcessMemory { pid, witness: pid.leader(), program: Program::Fingerprint(fingerprint) }]
+    }
+
+    fn address<T>(of: &[T]) -> Address {
+        Address(of.as_ptr() as u64)
+    }
+
+    #[test]
+    fn a_range_is_read_whole_or_not_at_all() {
+        let text = *b"the quick brown fox";
+        for memory in ours() {
+            let mut read = [0; 19];
+            assert_eq!(memory.read(address(&text), &mut read), Ok(()));
+            assert_eq!(read, text);
+            assert_eq!(memory.read(Address::NULL, &mut []), Ok(()));
+            for nowhere in
+                [Address::NULL, Address(0xffff_8000_0000_0000), Address(u64::MAX), Address(1 << 62)]
+            {
+                assert_eq!(memory.read(nowhere, &mut read), Err(ReadError::Unmapped(nowhere)));
+            }
+            assert!(memory.is_current());
+        }
+    }
+
+    #[test]
+    fn a_range_across_an_end_is_unmapped() {
+        let maps = super::super::Maps::of(Pid::ours()).expect("our map");
+        let ends =
+            maps.mappings().windows(2).filter(|pair| pair[0].end < pair[1].start && pair[0].access.read);
+        let end = ends.map(|pair| pair[0].end).next().expect("a gap in our map");
+        for memory in ours() {
+            let from = Address(end.0 - 4);
+            assert_eq!(memory.read(from, &mut [0; 8]), Err(ReadError::Unmapped(from)));
+            let (mut first, mut second) = ([0; 4], [0; 8]);
+            let mut ranges = [Range { from, to: &mut first }, Range { from, to: &mut second }];
+            assert_eq!(memory.read_scattered(&mut ranges), Ok(1));
+        }
+    }
+
+    #[test]
+    fn scattered_ranges_are_counted_up_to_the_first_gap() {
+        let words: Vec<u64> = (0..1000).collect();
+        for memory in ours() {
+            for (count, gap) in [
+                (0, None),
+                (1, None),
+                (1, Some(0)),
+                (3, None),
+                (8, Some(7)),
+                (9, None),
+                (9, Some(0)),
+                (128, None),
+            ]
+            .into_iter()
+            .chain([(129, None), (300, Some(128)), (1000, Some(999)), (1000, None)])
+            {
+                let mut read = vec![[0; 8]; count];
+                let mut ranges: Vec<_> = read
+                    .iter_mut()
+                    .enumerate()
+                    .map(|(index, to)| Range {
+                        from: if gap == Some(index) { Address(8) } else { address(&words[index..]) },
+                        to,
+                    })
+                    .collect();
+                assert_eq!(memory.read_scattered(&mut ranges), Ok(gap.unwrap_or(count)), "{count} {gap:?}");
+                for (bytes, word) in read.iter().zip(&words).take(gap.unwrap_or(count)) {
+                    assert_eq!(u64::from_le_bytes(*bytes), *word);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn nobody_has_no_memory() {
+        assert_eq!(ProcessMemory::open(Pid(u32::MAX)).unwrap_err(), ReadError::Gone);
     }
 }

@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
 use super::memory::Address;
-use super::process::Pid;
+use super::process::{self, Pid};
 
 /// A stretch of the target's memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -182,7 +182,8 @@ impl Maps {
     pub fn of(pid: Pid) -> io::Result<Self> {
         use std::io::Read as _;
         let mut bytes = Vec::with_capacity(16 << 10);
-        fs::File::open(format!("/proc/{pid}/maps"))?.take(MOST).read_to_end(&mut bytes)?;
+        let witness = process::witness(pid).unwrap_or(pid.leader());
+        fs::File::open(format!("/proc/{witness}/maps"))?.take(MOST).read_to_end(&mut bytes)?;
         Ok(Self::parse(&bytes))
     }
 
@@ -220,6 +221,8 @@ impl Maps {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -290,5 +293,22 @@ mod tests {
         assert!(maps.modules().iter().any(|module| module.mappings.iter().any(|m| m.access.execute)));
         let here = Address(std::ptr::from_ref(&maps) as u64);
         assert!(maps.containing(here).expect("our stack").access.write);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_map_of_some_kind(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            Maps::parse(&bytes);
+        }
+
+        #[test]
+        fn any_name_is_given_back(name in "/[^\n]{0,40}", start in 0..u64::MAX / 2, size in 1..u64::MAX / 2) {
+            prop_assume!(!name.ends_with(" (deleted)") && !name.contains("\\012"));
+            let line = format!("{start:x}-{:x} r-xs 1000 08:01 77        {name}", start + size);
+            let mapping = Mapping::parse(line.as_bytes()).expect("a mapping");
+            prop_assert_eq!((mapping.start.0, mapping.size()), (start, size));
+            let id = FileId { device: (8, 1), inode: 77 };
+            prop_assert_eq!(mapping.backing, Backing::File { id, path: name.into(), deleted: false });
+        }
     }
 }

@@ -38,6 +38,7 @@ use nix::errno::Errno;
 pub use attach::{AttachError, Denied};
 pub use cpu::Placement;
 pub use elf::{Elf, ElfError, Place};
+pub use inherited::was_ignored;
 pub use launch::{Child, End, LaunchError, launch};
 pub use live::ProcessMemory;
 pub use maps::{Mapping, Maps, Module};
@@ -85,7 +86,7 @@ impl Target {
             identity,
             memory,
             tracer: Tracer::new(identity.pid, child)?,
-            tasks: RefCell::new(Tasks::new(identity.pid)),
+            tasks: RefCell::new(Tasks::of(identity.pid)),
             _of_this_thread: PhantomData,
         })
     }
@@ -185,7 +186,8 @@ impl Target {
     fn is_64_bit(&self) -> bool {
         use std::os::unix::fs::FileExt;
         let mut head = [0; 5];
-        let read = std::fs::File::open(format!("/proc/{}/exe", self.identity.pid))
+        let Some(witness) = process::witness(self.identity.pid) else { return true };
+        let read = std::fs::File::open(format!("/proc/{witness}/exe"))
             .and_then(|file| file.read_exact_at(&mut head, 0));
         read.is_err() || &head != b"\x7fELF\x01"
     }

@@ -9,16 +9,24 @@ use std::path::{Path, PathBuf};
 use super::elf::{Elf, ElfError};
 use super::maps::Module;
 use super::memory::Memory;
-use super::process::Pid;
+use super::process::{self, Pid, Tid};
 
 /// The file of a module, if it can be had: by its path as the target sees it, by the same path as we see it
 /// (a process in a chroot has full paths in its map already), and by the kernel's own link to what is mapped,
 /// which works for deleted files too but asks for `CAP_CHECKPOINT_RESTORE` or `CAP_SYS_ADMIN`.
 pub fn open(pid: Pid, module: &Module) -> Option<File> {
-    let inside =
-        module.path.strip_prefix("/").ok().map(|path| PathBuf::from(format!("/proc/{pid}/root")).join(path));
+    let witness = process::witness(pid)?;
+    let inside = module
+        .path
+        .strip_prefix("/")
+        .ok()
+        .map(|path| PathBuf::from(format!("/proc/{witness}/root")).join(path));
     let by_name = [inside.as_deref(), Some(module.path.as_path())];
-    by_name.into_iter().flatten().find_map(|path| open_if(path, module)).or_else(|| open_mapped(pid, module))
+    by_name
+        .into_iter()
+        .flatten()
+        .find_map(|path| open_if(path, module))
+        .or_else(|| open_mapped(witness, module))
 }
 
 /// Opens what a path leads to, if it is the module.
@@ -37,9 +45,9 @@ fn open_if(path: &Path, module: &Module) -> Option<File> {
 }
 
 /// Opens the kernel's link to what lies under the module's first mapping.
-fn open_mapped(pid: Pid, module: &Module) -> Option<File> {
+fn open_mapped(witness: Tid, module: &Module) -> Option<File> {
     let first = module.mappings.first()?;
-    let path = format!("/proc/{pid}/map_files/{:x}-{:x}", first.start.0, first.end.0);
+    let path = format!("/proc/{witness}/map_files/{:x}-{:x}", first.start.0, first.end.0);
     // A mapped device is not to be opened a second time.
     if !std::fs::metadata(&path).ok()?.file_type().is_file() {
         return None;

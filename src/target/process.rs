@@ -18,6 +18,13 @@ pub struct Pid(pub u32);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Tid(pub u32);
 
+impl Tid {
+    /// The calling thread.
+    pub fn ours() -> Self {
+        Self(nix::unistd::gettid().as_raw().cast_unsigned())
+    }
+}
+
 impl Pid {
     /// This process.
     pub fn ours() -> Self {
@@ -192,8 +199,8 @@ fn number_of(field: &[u8]) -> Option<u64> {
 pub struct Status {
     /// The process that this thread belongs to.
     pub process: Option<Pid>,
-    /// Who traces it; `None` when nobody does.
-    pub tracer: Option<Pid>,
+    /// The thread that traces it (not the process: ptrace belongs to threads); `None` when nobody does.
+    pub tracer: Option<Tid>,
     /// Real, effective, saved and file-system user.
     pub users: [Option<u32>; 4],
     /// Its number in each PID namespace that it is in, ours first and its own last.
@@ -222,7 +229,7 @@ impl Status {
             let mut number = || word().and_then(|word| word.parse::<u32>().ok());
             match key {
                 b"Tgid" => status.process = number().map(Pid),
-                b"TracerPid" => status.tracer = number().filter(|&pid| pid != 0).map(Pid),
+                b"TracerPid" => status.tracer = number().filter(|&tid| tid != 0).map(Tid),
                 b"Uid" => status.users = [number(), number(), number(), number()],
                 b"NSpid" => status.namespaced = std::iter::from_fn(number).collect(),
                 b"CapEff" => status.effective = hexadecimal(value),
@@ -280,9 +287,28 @@ pub fn stat(pid: Pid) -> Option<Stat> {
     Stat::parse(&fs::read(format!("/proc/{pid}/stat")).ok()?)
 }
 
+/// A living thread of the process, the first one if it can be: when a process's first thread ends before the others, it
+/// stays as a zombie, and its memory, its map and its executable are to be had through the others only. None if
+/// all have ended.
+pub fn witness(pid: Pid) -> Option<Tid> {
+    let lives = |tid: &Tid| {
+        let bytes = fs::read(format!("/proc/{pid}/task/{tid}/stat")).ok();
+        bytes.and_then(|bytes| Moment::parse(&bytes)).is_some_and(|moment| !moment.state.is_dead())
+    };
+    if lives(&pid.leader()) {
+        return Some(pid.leader());
+    }
+    super::Tasks::of(pid).list().ok()?.into_iter().find(lives)
+}
+
 /// `/proc/PID/status`, for a process or a thread of one.
 pub fn status(task: Tid) -> io::Result<Status> {
     fs::read(format!("/proc/{task}/status")).map(|bytes| Status::parse(&bytes))
+}
+
+/// The process that a thread belongs to; none if there is no such thread.
+pub fn process_of(tid: Tid) -> Option<Pid> {
+    status(tid).ok()?.process
 }
 
 /// Its words, as it has them now (it may overwrite them); empty for a zombie or a kernel thread. At most 64
@@ -307,7 +333,7 @@ fn split_words(bytes: &[u8]) -> Vec<OsString> {
 
 /// What its `exe` link says; ` (deleted)` at its end when that file is no more.
 pub fn executable(pid: Pid) -> io::Result<PathBuf> {
-    fs::read_link(format!("/proc/{pid}/exe"))
+    fs::read_link(format!("/proc/{}/exe", witness(pid).unwrap_or(pid.leader())))
 }
 
 /// The kernel's name of a process or a thread, at most 15 bytes, without the newline; bytes that are not
@@ -319,6 +345,8 @@ pub fn name(task: Tid) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const TAIL: &str = "S 4161 4162 4162 0 -1 4194304 1 0 0 0 70 30 0 0 20 0 1 0 98765 \
@@ -361,7 +389,7 @@ mod tests {
             b"Name:\tx\\nTracerPid:\t9\nTgid:\t42\nTracerPid:\t7\nUid:\t1000\t0\t1\t2\n\
               NSpid:\t42\t7\t1\nCapEff:\t0000000000080000\nCapBnd:\t000001ffffffffff\nNoNewPrivs:\t1\nSeccomp:\t2\n",
         );
-        assert_eq!((status.process, status.tracer), (Some(Pid(42)), Some(Pid(7))));
+        assert_eq!((status.process, status.tracer), (Some(Pid(42)), Some(Tid(7))));
         assert_eq!(status.users, [Some(1000), Some(0), Some(1), Some(2)]);
         assert_eq!(status.namespaced, [42, 7, 1]);
         assert!(status.has_capability(19) && !status.has_capability(21));
@@ -374,5 +402,21 @@ mod tests {
         assert_eq!(split_words(b"sh\0-c\0\0"), ["sh", "-c", ""]);
         assert_eq!(split_words(b"nginx: worker"), ["nginx: worker"]);
         assert!(split_words(b"").is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            Stat::parse(&bytes);
+            Moment::parse(&bytes);
+            Status::parse(&bytes);
+            split_words(&bytes);
+        }
+
+        #[test]
+        fn any_name_is_a_name(name in proptest::collection::vec(any::<u8>(), 0..16)) {
+            let line = [b"7 (".as_slice(), &name, b") ", TAIL.as_bytes()].concat();
+            prop_assert_eq!(Stat::parse(&line).expect("a stat").name, name);
+        }
     }
 }

@@ -34,7 +34,7 @@ pub enum StopError {
     GroupStopped,
     /// We hold this thread already.
     Held,
-    /// Traced by another process.
+    /// Traced by this process. (It may be our own, by another thread than this one.)
     TracedBy(Pid),
     /// The kernel says no; an `errno`.
     Refused(i32),
@@ -129,14 +129,20 @@ impl Tracer {
     /// while there are some must call it often (every millisecond), for until then they stand still.
     pub fn settle(&self) -> usize {
         let mut strays = self.strays.borrow_mut();
-        strays.retain(|&tid| match ptrace::look(tid, Patience::Now) {
-            Ok(None) | Err(Errno::EINTR) => true,
-            Ok(Some(event @ Event::Stopped { .. })) => ptrace::detach(tid, signal_of(event)).is_err(),
-            Ok(Some(_)) => {
-                self.bury(tid);
-                false
+        strays.retain(|&tid| {
+            let remains = match ptrace::look(tid, Patience::Now) {
+                Ok(None) | Err(Errno::EINTR) => true,
+                Ok(Some(event @ Event::Stopped { .. })) => ptrace::detach(tid, signal_of(event)).is_err(),
+                Ok(Some(_)) => {
+                    self.bury(tid);
+                    false
+                }
+                Err(_) => false,
+            };
+            if !remains {
+                Watchdog::forget(tid);
             }
-            Err(_) => false,
+            remains
         });
         strays.len()
     }
@@ -170,7 +176,20 @@ impl Tracer {
                 return Err(StopError::NotInTime);
             }
         }
-        ptrace::seize(tid).map_err(|errno| self.refusal(tid, errno))
+        if Watchdog::is_full() {
+            return Err(StopError::Refused(Errno::EAGAIN as i32));
+        }
+        let seized = if Watchdog::has_tracees() {
+            let _waiting = self.watchdog.waiting(Instant::now());
+            ptrace::seize(tid)
+        } else {
+            ptrace::seize(tid)
+        };
+        seized.map_err(|errno| self.refusal(tid, errno))?;
+        if tid != self.pid.leader() {
+            Watchdog::note(tid);
+        }
+        Ok(())
     }
 
     /// EPERM has many causes; and of a thread that is just dying it is said too.
@@ -180,8 +199,8 @@ impl Tracer {
         }
         let tracer = process::status(tid).ok().and_then(|status| status.tracer);
         match tracer {
-            Some(tracer) if tracer == Pid::ours() => StopError::Held,
-            Some(tracer) => StopError::TracedBy(tracer),
+            Some(tracer) if tracer == Tid::ours() => StopError::Held,
+            Some(tracer) => StopError::TracedBy(process::process_of(tracer).unwrap_or(Pid(tracer.0))),
             None => match self.moment(tid) {
                 None => StopError::Gone,
                 Some(moment) if moment.state.is_dead() => StopError::Gone,
@@ -242,8 +261,9 @@ impl Tracer {
 
     /// A thread that we trace may have taken the number of the process: it would stand still for ever.
     fn follow_exec(&self, tid: Tid) {
+        Watchdog::forget(tid);
         let leader = self.pid.leader();
-        let traced = || process::status(leader).is_ok_and(|status| status.tracer == Some(Pid::ours()));
+        let traced = || process::status(leader).is_ok_and(|status| status.tracer == Some(Tid::ours()));
         if tid != leader && traced() {
             self.strays.borrow_mut().push(leader);
             self.settle();
@@ -252,6 +272,7 @@ impl Tracer {
 
     /// Fetches the end of a thread that has ended while traced.
     fn bury(&self, tid: Tid) {
+        Watchdog::forget(tid);
         let end = ptrace::reap(tid);
         if let (Some(child), Ok(Some(event)), true) = (&self.child, end, tid == self.pid.leader()) {
             child.note(event);
@@ -305,8 +326,9 @@ impl Stopped<'_> {
         if !std::mem::take(&mut self.held) {
             return Duration::ZERO;
         }
-        if ptrace::detach(self.tid, self.signal).is_err() {
-            self.tracer.lose(self.tid);
+        match ptrace::detach(self.tid, self.signal) {
+            Ok(()) => Watchdog::forget(self.tid),
+            Err(_) => self.tracer.lose(self.tid),
         }
         let duration = self.since.elapsed();
         self.tracer.stopped.set(self.tracer.stopped.get() + duration);

@@ -21,7 +21,8 @@ pub struct Tasks {
 const MOST_OPEN: usize = 512;
 
 impl Tasks {
-    pub(super) fn new(pid: Pid) -> Self {
+    /// Of this process, which may end at any time.
+    pub fn of(pid: Pid) -> Self {
         Self { pid, open: HashMap::new() }
     }
 

@@ -4,12 +4,15 @@
 
 use std::cell::Cell;
 use std::marker::PhantomData;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering, compiler_fence};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering, compiler_fence};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+
+use super::process::Tid;
+use super::ptrace;
 
 /// `SIGURG`: ignored by default, so that a stray one harms nobody, and unused by terminals and by our
 /// libraries.
@@ -39,7 +42,20 @@ struct Shared {
     owners: AtomicUsize,
     waiting: AtomicBool,
     running: AtomicBool,
+    /// The threads that this thread traces, 0 where there is none; without the first threads of processes, whose ends
+    /// are the processes' own, and for which no exec waits.
+    ///
+    /// When a thread execs, the kernel kills its siblings and waits until all are gone; but a traced one is gone only
+    /// when its tracer has fetched its end. If the tracer at that moment asks to trace one more thread, it is made
+    /// to wait until the exec is through: so both wait for each other, for ever (seen on Linux 6.18). That wait of ours
+    /// cannot be given up, but it lets handlers run.
+    tracees: [AtomicU32; MOST],
+    /// No thread is in the list beyond this.
+    top: AtomicUsize,
 }
+
+/// How many threads can be traced at the same time.
+const MOST: usize = 1024;
 
 thread_local! {
     /// Constant at first and without a destructor, so that a handler may touch it at any time. (A pointer in
@@ -50,6 +66,8 @@ thread_local! {
             owners: AtomicUsize::new(0),
             waiting: AtomicBool::new(false),
             running: AtomicBool::new(false),
+            tracees: [const { AtomicU32::new(0) }; MOST],
+            top: AtomicUsize::new(0),
         }
     };
 }
@@ -87,6 +105,39 @@ impl Watchdog {
         });
         Waiting(PhantomData)
     }
+
+    /// Notes a thread that is traced from now on, if there is room.
+    pub(super) fn note(tid: Tid) {
+        SHARED.with(|shared| {
+            if let Some(free) = shared.tracees.iter().position(|slot| slot.load(Ordering::Relaxed) == 0) {
+                shared.tracees[free].store(tid.0, Ordering::Relaxed);
+                shared.top.fetch_max(free + 1, Ordering::Relaxed);
+            }
+        });
+    }
+
+    /// Is there no room for one more?
+    pub(super) fn is_full() -> bool {
+        SHARED.with(|shared| shared.top.load(Ordering::Relaxed) >= MOST)
+    }
+
+    /// The thread is traced no longer.
+    pub(super) fn forget(tid: Tid) {
+        SHARED.with(|shared| {
+            let top = shared.top.load(Ordering::Relaxed);
+            let listed = &shared.tracees[..top];
+            if let Some(slot) = listed.iter().find(|slot| slot.load(Ordering::Relaxed) == tid.0) {
+                slot.store(0, Ordering::Relaxed);
+            }
+            let used = listed.iter().rposition(|slot| slot.load(Ordering::Relaxed) != 0);
+            shared.top.store(used.map_or(0, |last| last + 1), Ordering::Relaxed);
+        });
+    }
+
+    /// Is any thread traced?
+    pub(super) fn has_tracees() -> bool {
+        SHARED.with(|shared| shared.top.load(Ordering::Relaxed) > 0)
+    }
 }
 
 impl Drop for Watchdog {
@@ -117,17 +168,30 @@ fn install_handler() -> Result<(), Errno> {
     unsafe { sigaction(SIGNAL, &action) }.map(drop)
 }
 
-/// The handler: nothing while somebody waits, for then the interruption is all; else it stops the timer.
+/// The handler. While somebody waits, the interruption is most of it: threads that an exec has killed are fetched, in case
+/// that it is for those that it waits. Otherwise it stops the timer.
 extern "C" fn tick(_: libc::c_int) {
+    let before = Errno::last_raw();
     SHARED.with(|shared| {
-        let ours = shared.owners.load(Ordering::Relaxed) > 0;
-        if ours && !shared.waiting.load(Ordering::Relaxed) {
+        if shared.owners.load(Ordering::Relaxed) == 0 {
+        } else if shared.waiting.load(Ordering::Relaxed) {
+            bury_killed(shared);
+        } else {
             shared.running.store(false, Ordering::Relaxed);
-            let before = Errno::last_raw();
             wind_up(shared.timer.load(Ordering::Relaxed), Duration::ZERO, Duration::ZERO);
-            Errno::set_raw(before);
         }
     });
+    Errno::set_raw(before);
+}
+
+/// Fetches the ends of threads that were killed while traced.
+fn bury_killed(shared: &Shared) {
+    for slot in &shared.tracees[..shared.top.load(Ordering::Relaxed)] {
+        let tid = Tid(slot.load(Ordering::Relaxed));
+        if tid.0 != 0 {
+            let _ = ptrace::reap(tid);
+        }
+    }
 }
 
 fn create_timer() -> Result<libc::timer_t, Errno> {

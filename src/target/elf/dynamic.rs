@@ -1,8 +1,12 @@
 //! The dynamic section: what the loader itself uses to find a symbol, in the file as in memory. A symbol is
 //! looked up by the hash table (`DT_GNU_HASH`, else `DT_HASH`), never by reading the table of symbols.
 
+use goblin::elf::dynamic::{DT_GNU_HASH, DT_HASH, DT_NULL, DT_SONAME, DT_STRSZ, DT_STRTAB, DT_SYMTAB};
+use goblin::elf64::dynamic::{Dyn, SIZEOF_DYN};
+use goblin::elf64::sym::{SIZEOF_SYM, Sym};
+
 use super::file::is_defined;
-use super::{ElfError, Read, u32_at, u64_at};
+use super::{ElfError, Read, structure};
 
 /// Where the tables are, in the file's own addresses.
 #[derive(Debug, Clone, Copy, Default)]
@@ -15,15 +19,6 @@ pub(super) struct Dynamic {
     soname: Option<u64>,
 }
 
-const DT_NULL: u64 = 0;
-const DT_HASH: u64 = 4;
-const DT_STRTAB: u64 = 5;
-const DT_SYMTAB: u64 = 6;
-const DT_STRSZ: u64 = 10;
-const DT_SONAME: u64 = 14;
-const DT_GNU_HASH: u64 = 0x6fff_fef5;
-
-const SYMBOL: u64 = 24;
 /// Entries of a dynamic section; real ones have some 30.
 const MOST_ENTRIES: u64 = 512;
 /// Symbols of one bucket; real ones have some 4, a table that is one long chain is no table.
@@ -36,11 +31,12 @@ impl Dynamic {
     pub(super) fn read(read: Read<'_>, address: u64, size: u64, moved: u64) -> Result<Self, ElfError> {
         let mut dynamic = Self::default();
         let own = |value: u64| if moved != 0 && value >= moved { value - moved } else { value };
-        let mut entry = [0; 16];
-        for index in 0..(size / 16).min(MOST_ENTRIES) {
-            read(address.wrapping_add(index * 16), &mut entry)?;
-            let value = u64_at(&entry, 8);
-            match u64_at(&entry, 0) {
+        let mut entry = [0; SIZEOF_DYN];
+        let length = SIZEOF_DYN as u64;
+        for index in 0..(size / length).min(MOST_ENTRIES) {
+            read(address.wrapping_add(index * length), &mut entry)?;
+            let Dyn { d_tag, d_val: value } = structure(&entry)?;
+            match d_tag {
                 DT_NULL => break,
                 DT_HASH => dynamic.hash = Some(own(value)),
                 DT_GNU_HASH => dynamic.gnu_hash = Some(own(value)),
@@ -85,16 +81,17 @@ impl Dynamic {
         index: u32,
         name: &str,
     ) -> Result<Option<(u64, u64)>, ElfError> {
-        let mut symbol = [0; SYMBOL as usize];
-        read(symbols.wrapping_add(u64::from(index) * SYMBOL), &mut symbol)?;
-        let at = u64::from(u32_at(&symbol, 0));
+        let mut bytes = [0; SIZEOF_SYM];
+        read(symbols.wrapping_add(u64::from(index) * SIZEOF_SYM as u64), &mut bytes)?;
+        let symbol: Sym = structure(&bytes)?;
+        let at = u64::from(symbol.st_name);
         let mut found = vec![0; name.len() + 1];
         if at.saturating_add(found.len() as u64) > self.names_size || !is_defined(&symbol) {
             return Ok(None);
         }
         read(names.wrapping_add(at), &mut found)?;
         let same = found.strip_suffix(b"\0") == Some(name.as_bytes());
-        Ok(same.then(|| (u64_at(&symbol, 8), u64_at(&symbol, 16))))
+        Ok(same.then_some((symbol.st_value, symbol.st_size)))
     }
 }
 
@@ -105,7 +102,7 @@ type Found = Result<Option<(u64, u64)>, ElfError>;
 fn by_gnu_hash(read: Read<'_>, table: u64, name: &str, is_it: impl Fn(u32) -> Found) -> Found {
     let mut header = [0; 16];
     read(table, &mut header)?;
-    let (buckets, first, filter) = (u32_at(&header, 0), u32_at(&header, 4), u32_at(&header, 8));
+    let [buckets, first, filter, _] = words(&header);
     if buckets == 0 {
         return Ok(None);
     }
@@ -136,7 +133,7 @@ fn by_gnu_hash(read: Read<'_>, table: u64, name: &str, is_it: impl Fn(u32) -> Fo
 fn by_hash(read: Read<'_>, table: u64, name: &str, is_it: impl Fn(u32) -> Found) -> Found {
     let mut header = [0; 8];
     read(table, &mut header)?;
-    let buckets = u32_at(&header, 0);
+    let [buckets, _] = words(&header);
     if buckets == 0 {
         return Ok(None);
     }
@@ -155,7 +152,14 @@ fn by_hash(read: Read<'_>, table: u64, name: &str, is_it: impl Fn(u32) -> Found)
     Err(ElfError::Malformed("an endless hash chain"))
 }
 
-fn gnu_hash(name: &str) -> u32 {
+/// Numbers of 32 bits; 0 for those that are not there.
+fn words<const N: usize>(bytes: &[u8]) -> [u32; N] {
+    let mut words =
+        bytes.chunks_exact(4).map(|word| word.first_chunk().map_or(0, |word| u32::from_le_bytes(*word)));
+    std::array::from_fn(|_| words.next().unwrap_or(0))
+}
+
+pub(super) fn gnu_hash(name: &str) -> u32 {
     name.bytes().fold(5381, |hash: u32, byte| hash.wrapping_mul(33).wrapping_add(u32::from(byte)))
 }
 

@@ -3,7 +3,12 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
-use super::{ElfError, u16_at, u32_at, u64_at};
+use goblin::elf::section_header::{SHF_ALLOC, SHT_NOBITS, SHT_SYMTAB};
+use goblin::elf::sym::STT_TLS;
+use goblin::elf64::section_header::{SIZEOF_SHDR, SectionHeader};
+use goblin::elf64::sym::{SIZEOF_SYM, Sym, st_type};
+
+use super::{ElfError, structure};
 
 /// Fills `to` from a file, wherever its cursor is.
 pub(super) fn read(file: &File, offset: u64, to: &mut [u8]) -> Result<(), ElfError> {
@@ -14,11 +19,6 @@ pub(super) fn read(file: &File, offset: u64, to: &mut [u8]) -> Result<(), ElfErr
     Ok(file.read_exact_at(to, offset)?)
 }
 
-const SECTION_HEADER: usize = 64;
-const SYMBOL: usize = 24;
-const SHT_SYMTAB: u32 = 2;
-const SHT_NOBITS: u32 = 8;
-const SHF_ALLOC: u64 = 2;
 /// Bytes read at a time.
 const CHUNK: usize = 64 << 10;
 /// Tables bigger than this are not read: the biggest programs (browsers with full symbols) have some 100 MiB
@@ -27,42 +27,18 @@ const BIGGEST_TABLE: u64 = 256 << 20;
 /// Places in the table of names that one name may have; linkers keep one, or two.
 const MOST_PLACES: usize = 16;
 
-/// A section header, the parts that we use.
-#[derive(Clone, Copy)]
-struct Section {
-    name: u32,
-    kind: u32,
-    flags: u64,
-    address: u64,
-    offset: u64,
-    size: u64,
-    link: u32,
-}
-
-impl Section {
-    fn parse(bytes: &[u8]) -> Self {
-        Self {
-            name: u32_at(bytes, 0),
-            kind: u32_at(bytes, 4),
-            flags: u64_at(bytes, 8),
-            address: u64_at(bytes, 16),
-            offset: u64_at(bytes, 24),
-            size: u64_at(bytes, 32),
-            link: u32_at(bytes, 40),
-        }
-    }
-}
-
 /// All section headers: at most 65,535 × 64 bytes, and no more than the file has.
-fn sections(file: &File, (offset, count, _): (u64, u16, u16)) -> Result<Vec<Section>, ElfError> {
+fn sections(file: &File, (offset, count, _): (u64, u16, u16)) -> Result<Vec<SectionHeader>, ElfError> {
     let mut sections = Vec::new();
-    let mut chunk = [0; SECTION_HEADER * 64];
+    let mut chunk = [0; SIZEOF_SHDR * 64];
     let mut at = offset;
     let mut left = usize::from(count);
     while left > 0 {
-        let now = &mut chunk[..left.min(64) * SECTION_HEADER];
+        let now = &mut chunk[..left.min(64) * SIZEOF_SHDR];
         read(file, at, now)?;
-        sections.extend(now.chunks_exact(SECTION_HEADER).map(Section::parse));
+        for entry in now.chunks_exact(SIZEOF_SHDR) {
+            sections.push(structure(entry)?);
+        }
         at = at.saturating_add(now.len() as u64);
         left = left.saturating_sub(64);
     }
@@ -76,18 +52,18 @@ pub(super) fn section(
     name: &str,
 ) -> Result<Option<(u64, u64)>, ElfError> {
     let sections = sections(file, table)?;
-    let Some(names) = sections.get(usize::from(table.2)).filter(|names| names.kind != SHT_NOBITS) else {
+    let Some(names) = sections.get(usize::from(table.2)).filter(|names| names.sh_type != SHT_NOBITS) else {
         return Ok(None);
     };
     let mut found = vec![0; name.len() + 1];
-    for section in sections.iter().filter(|section| section.flags & SHF_ALLOC != 0) {
-        let end = u64::from(section.name).saturating_add(found.len() as u64);
-        if end > names.size {
+    for section in sections.iter().filter(|section| section.sh_flags & u64::from(SHF_ALLOC) != 0) {
+        let end = u64::from(section.sh_name).saturating_add(found.len() as u64);
+        if end > names.sh_size {
             continue;
         }
-        read(file, names.offset.saturating_add(u64::from(section.name)), &mut found)?;
+        read(file, names.sh_offset.saturating_add(u64::from(section.sh_name)), &mut found)?;
         if found.strip_suffix(b"\0") == Some(name.as_bytes()) {
-            return Ok(Some((section.address, section.size)));
+            return Ok(Some((section.sh_addr, section.sh_size)));
         }
     }
     Ok(None)
@@ -100,11 +76,13 @@ pub(super) fn local_symbol(
     name: &str,
 ) -> Result<Option<(u64, u64)>, ElfError> {
     let sections = sections(file, table)?;
-    let Some(symbols) = sections.iter().find(|section| section.kind == SHT_SYMTAB) else { return Ok(None) };
-    let Some(names) = usize::try_from(symbols.link).ok().and_then(|link| sections.get(link)) else {
+    let Some(symbols) = sections.iter().find(|section| section.sh_type == SHT_SYMTAB) else {
+        return Ok(None);
+    };
+    let Some(names) = usize::try_from(symbols.sh_link).ok().and_then(|link| sections.get(link)) else {
         return Err(ElfError::Malformed("the symbols' names"));
     };
-    if symbols.size > BIGGEST_TABLE || names.size > BIGGEST_TABLE {
+    if symbols.sh_size > BIGGEST_TABLE || names.sh_size > BIGGEST_TABLE {
         return Err(ElfError::Malformed("a symbol table of more than 256 MiB"));
     }
     let places = places_of(file, names, name)?;
@@ -112,31 +90,29 @@ pub(super) fn local_symbol(
         return Ok(None);
     }
     let mut found = None;
-    let size = symbols.size - symbols.size % SYMBOL as u64;
-    in_chunks(file, symbols.offset, size, CHUNK - CHUNK % SYMBOL, |_, chunk| {
-        let symbol = chunk
-            .chunks_exact(SYMBOL)
-            .find(|symbol| places.contains(&u64::from(u32_at(symbol, 0))) && is_defined(symbol));
-        found = symbol.map(|symbol| (u64_at(symbol, 8), u64_at(symbol, 16)));
+    let size = symbols.sh_size - symbols.sh_size % SIZEOF_SYM as u64;
+    in_chunks(file, symbols.sh_offset, size, CHUNK - CHUNK % SIZEOF_SYM, |_, chunk| {
+        let mut symbols = chunk.chunks_exact(SIZEOF_SYM).filter_map(|bytes| structure::<Sym>(bytes).ok());
+        let symbol = symbols.find(|symbol| places.contains(&u64::from(symbol.st_name)) && is_defined(symbol));
+        found = symbol.map(|symbol| (symbol.st_value, symbol.st_size));
         found.is_some()
     })?;
     Ok(found)
 }
 
 /// Has it a place of its own: not imported, not thread-local (whose value is no address)?
-pub(super) fn is_defined(symbol: &[u8]) -> bool {
-    const STT_TLS: u8 = 6;
-    u16_at(symbol, 6) != 0 && symbol[4] & 15 != STT_TLS
+pub(super) fn is_defined(symbol: &Sym) -> bool {
+    symbol.st_shndx != 0 && st_type(symbol.st_info) != STT_TLS
 }
 
 /// Where a name stands in a table of names. Linkers share tails (`interp_head` inside of `old_interp_head`),
 /// so what stands before it does not matter.
-fn places_of(file: &File, names: &Section, name: &str) -> Result<Vec<u64>, ElfError> {
+fn places_of(file: &File, names: &SectionHeader, name: &str) -> Result<Vec<u64>, ElfError> {
     let mut wanted = name.as_bytes().to_vec();
     wanted.push(0);
     let mut places = Vec::new();
     let mut window: Vec<u8> = Vec::with_capacity(CHUNK + wanted.len());
-    in_chunks(file, names.offset, names.size, CHUNK, |at, chunk| {
+    in_chunks(file, names.sh_offset, names.sh_size, CHUNK, |at, chunk| {
         // The end of the chunk before is kept, for a name that lies across the border.
         let kept = window.len().min(wanted.len() - 1);
         window.drain(..window.len() - kept);

@@ -10,6 +10,13 @@ use std::fmt;
 use std::fs::File;
 use std::io;
 
+use goblin::elf::header::{ELFCLASS32, ELFCLASS64, ELFDATA2LSB, EM_AARCH64, EM_X86_64, ET_DYN, ET_EXEC};
+use goblin::elf::program_header::{PF_X, PT_DYNAMIC, PT_LOAD};
+use goblin::elf64::header::{Header, SIZEOF_EHDR};
+use goblin::elf64::program_header::{ProgramHeader, SIZEOF_PHDR};
+use scroll::ctx::TryFromCtx;
+use scroll::{Endian, Pread};
+
 use super::maps::{Mapping, Module};
 use super::memory::{Address, Memory, ReadError};
 use dynamic::Dynamic;
@@ -111,43 +118,43 @@ struct Headers {
 
 /// More program headers than any linker makes (some 15).
 const MOST_HEADERS: u16 = 256;
-const HEADER: usize = 64;
-const PROGRAM_HEADER: usize = 56;
 
 impl Headers {
     /// Reads them through `read`, which takes an offset from the beginning of the file.
     fn read(read: Read<'_>) -> Result<Self, ElfError> {
-        let mut head = [0; HEADER];
+        let mut head = [0; SIZEOF_EHDR];
         read(0, &mut head[..16])?;
         if !head.starts_with(b"\x7fELF") {
             return Err(ElfError::NotElf);
         }
-        if head[4] == 1 {
+        if head[4] == ELFCLASS32 {
             return Err(ElfError::ThirtyTwoBit);
         }
         read(0, &mut head)?;
-        let machine = u16_at(&head, 18);
-        if head[4] != 2 || head[5] != 1 || ![EM_X86_64, EM_AARCH64].contains(&machine) {
-            return Err(ElfError::OtherMachine(machine));
+        let header: Header = structure(&head)?;
+        if head[4] != ELFCLASS64
+            || head[5] != ELFDATA2LSB
+            || ![EM_X86_64, EM_AARCH64].contains(&header.e_machine)
+        {
+            return Err(ElfError::OtherMachine(header.e_machine));
         }
-        let (kind, offset) = (u16_at(&head, 16), u64_at(&head, 32));
-        let (size, count) = (u16_at(&head, 54), u16_at(&head, 56));
-        if kind != ET_EXEC && kind != ET_DYN {
+        if ![ET_EXEC, ET_DYN].contains(&header.e_type) {
             return Err(ElfError::Malformed("neither a program nor a library"));
         }
-        if usize::from(size) != PROGRAM_HEADER || count == 0 || count > MOST_HEADERS {
+        let count = header.e_phnum;
+        if usize::from(header.e_phentsize) != SIZEOF_PHDR || count == 0 || count > MOST_HEADERS {
             return Err(ElfError::Malformed("program headers"));
         }
-        let mut table = vec![0; usize::from(count) * PROGRAM_HEADER];
-        read(offset, &mut table)?;
+        let mut table = vec![0; usize::from(count) * SIZEOF_PHDR];
+        read(header.e_phoff, &mut table)?;
         let mut headers = Self {
-            fixed: kind == ET_EXEC,
+            fixed: header.e_type == ET_EXEC,
             segments: Vec::new(),
             dynamic: None,
-            sections: (u64_at(&head, 40), u16_at(&head, 60), u16_at(&head, 62)),
+            sections: (header.e_shoff, header.e_shnum, header.e_shstrndx),
         };
-        for entry in table.chunks_exact(PROGRAM_HEADER) {
-            headers.add(entry);
+        for entry in table.chunks_exact(SIZEOF_PHDR) {
+            headers.add(&structure(entry)?);
         }
         if headers.segments.is_empty() {
             return Err(ElfError::Malformed("nothing to load"));
@@ -155,18 +162,17 @@ impl Headers {
         Ok(headers)
     }
 
-    fn add(&mut self, entry: &[u8]) {
-        let segment = Segment {
-            offset: u64_at(entry, 8),
-            address: u64_at(entry, 16),
-            file_size: u64_at(entry, 32),
-            memory_size: u64_at(entry, 40),
-            align: u64_at(entry, 48),
-            executable: u32_at(entry, 4) & 1 != 0,
-        };
-        match u32_at(entry, 0) {
-            PT_LOAD => self.segments.push(segment),
-            PT_DYNAMIC => self.dynamic = Some((segment.address, segment.memory_size)),
+    fn add(&mut self, entry: &ProgramHeader) {
+        match entry.p_type {
+            PT_LOAD => self.segments.push(Segment {
+                offset: entry.p_offset,
+                address: entry.p_vaddr,
+                file_size: entry.p_filesz,
+                memory_size: entry.p_memsz,
+                align: entry.p_align,
+                executable: entry.p_flags & PF_X != 0,
+            }),
+            PT_DYNAMIC => self.dynamic = Some((entry.p_vaddr, entry.p_memsz)),
             _ => {}
         }
     }
@@ -347,25 +353,13 @@ impl<'a> Elf<'a> {
     }
 }
 
-// From `elf.h`.
-const ET_EXEC: u16 = 2;
-const ET_DYN: u16 = 3;
-const EM_X86_64: u16 = 62;
-const EM_AARCH64: u16 = 183;
-const PT_LOAD: u32 = 1;
-const PT_DYNAMIC: u32 = 2;
-
-/// A number of a structure whose bytes are all there: the callers slice by the structure's fixed size.
-fn u16_at(bytes: &[u8], at: usize) -> u16 {
-    bytes[at..].first_chunk().map_or(0, |chunk| u16::from_le_bytes(*chunk))
-}
-
-fn u32_at(bytes: &[u8], at: usize) -> u32 {
-    bytes[at..].first_chunk().map_or(0, |chunk| u32::from_le_bytes(*chunk))
-}
-
-fn u64_at(bytes: &[u8], at: usize) -> u64 {
-    bytes[at..].first_chunk().map_or(0, |chunk| u64::from_le_bytes(*chunk))
+/// One of goblin's structures from the bytes of a file.
+fn structure<'a, T>(bytes: &'a [u8]) -> Result<T, ElfError>
+where
+    T: TryFromCtx<'a, Endian>,
+    T::Error: From<scroll::Error>,
+{
+    bytes.pread_with(0, scroll::LE).map_err(|_| ElfError::Malformed("it ends too early"))
 }
 
 #[cfg(test)]

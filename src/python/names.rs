@@ -12,6 +12,8 @@ use crate::target::memory::{Address, Memory, ReadError};
 
 /// More threads than this are not named.
 const MOST_THREADS: usize = 1 << 17;
+/// Bytes of names in all: each of them could be as long as a name may be.
+const MOST_TEXT: usize = 1 << 24;
 
 /// What must be known to find the names of threads.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,13 +90,17 @@ pub fn thread_names(
     let mut objects = Objects::new(layout, &names.objects, &nearby);
     let mut page = Vec::new();
     let mut start = 0;
+    let mut text = 0;
     while objects.page(entries, &mut start, &mut page)? {
         for entry in &page {
-            if found.len() == MOST_THREADS {
+            if found.len() >= MOST_THREADS || text >= MOST_TEXT {
                 return Ok(found);
             }
             match name(&mut objects, names, entry.key, entry.value) {
-                Ok(Some(name)) => found.push(name),
+                Ok(Some(name)) => {
+                    text += name.1.len();
+                    found.push(name);
+                }
                 Ok(None) | Err(ReadError::Unmapped(_)) => {}
                 Err(error) => return Err(error.into()),
             }

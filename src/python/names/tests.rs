@@ -132,6 +132,27 @@ fn entries_begin_behind_the_indices() {
     assert_eq!(picture.names(), Ok(both()));
 }
 
+/// A dict of 262,144 threads, all the same one, which has a name as long as a name may be.
+#[test]
+fn there_is_an_end_to_names() {
+    let layout = eras::layout(3, 12, Build::Ordinary);
+    let mut picture = Picture::of(&layout);
+    let keys = 0x100_0000;
+    picture.plain(keys, 32 + 8 + (24 << 18), &[(8, 0x03_12), (24, 1 << 18)]);
+    for index in 0..1 << 18 {
+        let at = 40 + index * 24;
+        picture.memory = picture.memory.word(at + 8, WORKER_KEY).word(at + 16, WORKER);
+    }
+    picture.again(ACTIVE).word(32, keys);
+    assert_eq!(picture.names().map(|names| names.len()), Ok(1 << 17));
+
+    let long = 0x600_0000;
+    picture.plain(long, 0x4000, &[(8, STR), (16, 10_000), (32, 0b11_001 << 2)]);
+    picture.memory = picture.memory.again(WORKER_DICT + 0x100).word(40 + 16 + 8, long);
+    let names = picture.names().expect("names");
+    assert_eq!(names.len(), (1_usize << 24).div_ceil(4096 + '…'.len_utf8()));
+}
+
 /// Every byte is something, everywhere.
 struct Anything {
     seed: u64,

@@ -67,6 +67,8 @@ impl std::error::Error for NameError {}
 /// `pthread_self()` is in the thread, which is [`ThreadLayout::pthread`]. A thread that something is odd about
 /// is left out. Nothing where `threading` was not imported: no thread has a name then.
 ///
+/// Some 200 µs for a dozen threads, 3 ms for a thousand: too much to stand still for at every sample.
+///
 /// [`ThreadLayout::pthread`]: crate::python::layout::ThreadLayout::pthread
 pub fn thread_names(
     layout: &Layout,

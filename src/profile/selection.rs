@@ -60,7 +60,7 @@ impl Span {
     }
 }
 
-/// A choice of threads.
+/// A choice of threads. `(idle)` and failed looks are the process's, and count whatever the choice.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Threads {
     /// Every one.

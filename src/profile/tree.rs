@@ -172,17 +172,14 @@ impl CallTree {
         (at, path.len())
     }
 
-    /// The chain that begins here: calls with a single child each, and less than `share` of `self.total()`
-    /// of their own. The last one is where it branches, ends, or does work itself. Draw it as one row.
+    /// The chain that begins here: each call but the last has a single child and less than `share` of
+    /// [`CallTree::total`] of its own. Draw it as one row, whose own weight is the last one's.
     #[expect(clippy::cast_precision_loss, reason = "a limit of taste")]
     pub fn chain(&self, id: CallId, share: f64) -> Vec<CallId> {
         let limit = share * self.total() as f64;
         let mut chain = vec![id];
         let mut at = id;
-        while let [child] = self.children(at) {
-            if self.call(at).own as f64 >= limit {
-                break;
-            }
+        while let ([child], true) = (self.children(at), (self.call(at).own as f64) < limit) {
             chain.push(*child);
             at = *child;
         }

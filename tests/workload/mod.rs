@@ -1,6 +1,7 @@
 //! Made-up targets for the tests of the profile: numbers that look random and are the same each time,
 //! and a service whose threads do what those of a service do.
 #![allow(dead_code, missing_docs, unreachable_pub, reason = "each test takes what it needs")]
+#![allow(clippy::pedantic, clippy::unwrap_used, reason = "made-up numbers")]
 
 use std::sync::Arc;
 

@@ -1,0 +1,324 @@
+//! What is exported can be read back, holds to pyflame's forms, and drives no terminal.
+#![allow(
+    missing_docs,
+    clippy::pedantic,
+    clippy::unwrap_used,
+    reason = "tests say what they do by their names"
+)]
+
+mod workload;
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+use proptest::prelude::*;
+use pyflame_tui::export::{Format, write, write_dump, write_folded};
+use pyflame_tui::profile::{Idle, Lines, Profile, Selection, Span, Threads, Who};
+use pyflame_tui::sample::{Event, Failure, Flags, Frame, Function, Micros, Stack};
+use workload::{Service, failed, frame, profile_of, seen, stack, taken};
+
+fn text(format: Format, profile: &Profile, selection: &Selection) -> String {
+    let mut out = Vec::new();
+    write(format, profile, selection, &mut out).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+fn folded(profile: &Profile, selection: &Selection) -> String {
+    text(Format::Folded, profile, selection)
+}
+
+fn dump(profile: &Profile, selection: &Selection) -> String {
+    let mut out = Vec::new();
+    write_dump(profile, selection, &mut out).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+/// Undoes the escapes, by their description.
+fn unescaped(text: &str) -> String {
+    let mut name = String::new();
+    let mut rest = text.chars();
+    while let Some(c) = rest.next() {
+        if c != '\\' {
+            name.push(c);
+            continue;
+        }
+        let mut number =
+            |digits: String| name.push(char::from_u32(u32::from_str_radix(&digits, 16).unwrap()).unwrap());
+        match rest.next().unwrap() {
+            'x' => number(rest.by_ref().take(2).collect()),
+            'u' => {
+                assert_eq!(rest.next(), Some('{'));
+                number(rest.by_ref().take_while(|c| *c != '}').collect());
+            }
+            'n' => name.push('\n'),
+            'r' => name.push('\r'),
+            't' => name.push('\t'),
+            '\\' => name.push('\\'),
+            other => panic!("unknown escape {other:?}"),
+        }
+    }
+    name
+}
+
+type Names = Vec<(String, String, u32)>;
+
+fn parsed_frames(text: &str) -> Names {
+    let frame = |frame: &str| {
+        let fields: Vec<&str> = frame.split(':').collect();
+        assert_eq!(fields.len(), 3, "{frame:?}");
+        (unescaped(fields[0]), unescaped(fields[1]), fields[2].parse().unwrap())
+    };
+    text.split(';').map(frame).collect()
+}
+
+/// Stacks and counts of folded text; `(idle)` and `(failed)` as stacks of one name.
+fn parsed(text: &str) -> BTreeMap<Names, u64> {
+    let line = |line: &str| {
+        let (stack, count) = line.rsplit_once(' ').unwrap();
+        let special = stack == "(idle)" || stack == "(failed)";
+        let names = if special { vec![(stack.into(), String::new(), 0)] } else { parsed_frames(stack) };
+        (names, count.parse().unwrap())
+    };
+    let lines: Vec<_> = text.split_terminator('\n').map(line).collect();
+    let stacks: BTreeMap<Names, u64> = lines.iter().cloned().collect();
+    assert_eq!(lines.len(), stacks.len(), "each stack once");
+    stacks
+}
+
+fn parsed_timestamps(text: &str) -> (BTreeMap<Names, u64>, Vec<u64>) {
+    let lines: Vec<&str> = text.split_terminator('\n').collect();
+    let (mut stacks, mut times) = (BTreeMap::new(), Vec::new());
+    for pair in lines.chunks(2) {
+        times.push(pair[0].parse().unwrap());
+        let names = match pair[1] {
+            "(idle)" | "(failed)" => vec![(pair[1].into(), String::new(), 0)],
+            stack => parsed_frames(stack.strip_suffix(';').unwrap()),
+        };
+        *stacks.entry(names).or_default() += 1;
+    }
+    (stacks, times)
+}
+
+/// Names of all sorts, most of them nasty.
+fn any_name() -> impl Strategy<Value = String> {
+    let nasty =
+        "[a-z;:\\\\ \n\r\t\u{0}\u{1b}\u{7f}\u{85}\u{9b}\u{202e}\u{2066}\u{2028}\u{200f}é日(){}x0-9]{0,6}";
+    prop_oneof![3 => nasty, 1 => any::<String>()]
+}
+
+fn any_stack() -> impl Strategy<Value = Stack> {
+    let frame = (any_name(), any_name(), 0_u32..3).prop_map(|(file, name, line)| frame(&file, &name, line));
+    prop::collection::vec(frame, 1..5).prop_map(Stack::from)
+}
+
+fn names_of(stack: &Stack) -> Names {
+    let names =
+        |frame: &Frame| (frame.function.file.to_string(), frame.function.name.to_string(), frame.line);
+    stack.iter().map(names).collect()
+}
+
+proptest! {
+    #[test]
+    fn folded_stacks_can_be_read_back(stacks in prop::collection::vec((any_stack(), 1_u64..4), 1..20)) {
+        let mut expected: BTreeMap<Names, u64> = BTreeMap::new();
+        let mut profile = Profile::new();
+        for (stack, times) in &stacks {
+            *expected.entry(names_of(stack)).or_default() += times;
+            for _ in 0..*times {
+                profile.push(&taken(1, vec![seen(1, stack, Flags::HOLDS_GIL)]));
+            }
+        }
+        let text = folded(&profile, &Selection::default());
+        prop_assert_eq!(parsed(&text), expected.clone());
+        prop_assert!(text.chars().all(|c| c == '\n' || !c.is_control()));
+        let hidden = text.contains(['\u{202e}', '\u{2066}', '\u{2028}', '\u{200f}']);
+        prop_assert!(!hidden);
+        // Python's `splitlines` and flamegraph.pl see the same lines as we do.
+        prop_assert_eq!(text.lines().count(), expected.len());
+        let (stacks, _) = parsed_timestamps(&self::text(Format::Timestamps, &profile, &Selection::default()));
+        prop_assert_eq!(stacks, expected);
+    }
+}
+
+fn small() -> Profile {
+    let main = stack("main:3 work:8");
+    let other = stack("main:3 work:10 deep:1");
+    let idler = stack("serve:5");
+    let holds = Flags::HOLDS_GIL | Flags::ON_CPU;
+    profile_of([
+        taken(1_000_001, vec![seen(1, &main, holds), seen(2, &idler, Flags::WAITING)]),
+        taken(1_001_002, vec![seen(1, &other, holds), seen(2, &idler, Flags::WAITING)]),
+        taken(1_002_003, vec![seen(1, &main, Flags::ON_CPU), seen(2, &idler, Flags::WAITING)]),
+        failed(1_003_004, Failure::HolderFled),
+        taken(1_004_005, vec![seen(1, &main, holds), seen(2, &idler, Flags::WAITING)]),
+        taken(1_005_006, vec![]),
+    ])
+}
+
+#[test]
+fn folded_as_pyflame_writes_it() {
+    let profile = small();
+    let one =
+        "(idle) 2\n(failed) 1\napp.py:main:3;app.py:work:10;app.py:deep:1 1\napp.py:main:3;app.py:work:8 2\n";
+    assert_eq!(folded(&profile, &Selection::default()), one);
+    let all = Selection { who: Who::AllThreads, ..Selection::default() };
+    let text = "(idle) 1\n(failed) 1\napp.py:main:3;app.py:work:10;app.py:deep:1 1\n\
+                app.py:main:3;app.py:work:8 3\napp.py:serve:5 4\n";
+    assert_eq!(folded(&profile, &all), text);
+    let busy = Selection { idle: Idle::Excluded, ..all.clone() };
+    let text = "(failed) 1\napp.py:main:3;app.py:work:10;app.py:deep:1 1\napp.py:main:3;app.py:work:8 3\n";
+    assert_eq!(folded(&profile, &busy), text);
+    let functions = Selection { lines: Lines::Merged, ..Selection::default() };
+    let text = "(idle) 2\n(failed) 1\napp.py:main;app.py:work 2\napp.py:main;app.py:work;app.py:deep 1\n";
+    assert_eq!(folded(&profile, &functions), text);
+    let second = profile.threads().nth(1).unwrap().0;
+    let only = Selection { threads: Threads::Only([second].into()), ..all };
+    assert_eq!(folded(&profile, &only), "(idle) 1\n(failed) 1\napp.py:serve:5 4\n");
+    let span = Span::Between(Micros(1_001_002), Micros(1_004_005));
+    let part = Selection { span, ..Selection::default() };
+    let text = "(idle) 1\n(failed) 1\napp.py:main:3;app.py:work:10;app.py:deep:1 1\n";
+    assert_eq!(folded(&profile, &part), text);
+    assert_eq!(folded(&Profile::new(), &Selection::default()), "");
+}
+
+#[test]
+fn timestamps_as_pyflame_writes_them() {
+    let profile = small();
+    let one = "1000001\napp.py:main:3;app.py:work:8;\n1001002\napp.py:main:3;app.py:work:10;app.py:deep:1;\n\
+               1002003\n(idle)\n1003004\n(failed)\n1004005\napp.py:main:3;app.py:work:8;\n1005006\n(idle)\n";
+    assert_eq!(text(Format::Timestamps, &profile, &Selection::default()), one);
+    let busy = Selection { who: Who::AllThreads, idle: Idle::Excluded, ..Selection::default() };
+    let text = text(Format::Timestamps, &profile, &busy);
+    assert!(text.contains("1002003\napp.py:main:3;app.py:work:8;\n1003004\n(failed)\n"), "{text}");
+    assert!(!text.contains("(idle)") && !text.contains("serve"));
+}
+
+#[test]
+fn all_threads_share_a_moment() {
+    let profile = small();
+    let all = Selection { who: Who::AllThreads, lines: Lines::Merged, ..Selection::default() };
+    let text = text(Format::Timestamps, &profile, &all);
+    assert!(
+        text.starts_with("1000001\napp.py:main;app.py:work;\n1000001\napp.py:serve;\n1001002\n"),
+        "{text}"
+    );
+}
+
+/// Two lambdas on different lines are different functions, but one text without lines.
+#[test]
+fn equal_texts_are_one_line() {
+    let lambda = |first_line| {
+        let function = Function { file: "app.py".into(), name: "<lambda>".into(), first_line };
+        Stack::from([Frame { function: function.into(), line: first_line }])
+    };
+    let one = |line| taken(1, vec![seen(1, &lambda(line), Flags::HOLDS_GIL)]);
+    let profile = profile_of([one(3), one(9)]);
+    let merged = Selection { lines: Lines::Merged, ..Selection::default() };
+    assert_eq!(folded(&profile, &merged), "app.py:<lambda> 2\n");
+    assert_eq!(folded(&profile, &Selection::default()), "app.py:<lambda>:3 1\napp.py:<lambda>:9 1\n");
+}
+
+#[test]
+fn no_frame_can_be_forged() {
+    let forged = "x.py:f:1;evil.py:g:2 7\n(idle) 9\n";
+    let profile =
+        profile_of([taken(1, vec![seen(1, &[frame(forged, "\u{1b}[2J", 1)].into(), Flags::HOLDS_GIL)])]);
+    let text = folded(&profile, &Selection::default());
+    assert_eq!(text, "x.py\\x3af\\x3a1\\x3bevil.py\\x3ag\\x3a2 7\\n(idle) 9\\n:\\u{1b}[2J:1 1\n");
+}
+
+#[test]
+fn the_dump_shows_each_thread() {
+    let mut profile = small();
+    let deep = stack("main:3 work:10 deep:1");
+    let threads = vec![
+        seen(1, &deep, Flags::HOLDS_GIL),
+        seen(2, &stack("serve:5"), Flags::WAITING),
+        seen(3, &[].into(), Flags::WAITING),
+    ];
+    profile.record(&Event::Thread(workload::thread(1), "Main\nThread".into()));
+    profile.record(&Event::Sample(taken(2_000_000, threads)));
+    profile.record(&Event::Thread(workload::thread(9), "gone".into()));
+    let text =
+        "1*: Main\\nThread\napp.py:deep:1\napp.py:work:10\napp.py:main:3\n\n2:\napp.py:serve:5\n\n3:\n";
+    assert_eq!(dump(&profile, &Selection::default()), text);
+    let merged = Selection { lines: Lines::Merged, ..Selection::default() };
+    assert!(dump(&profile, &merged).contains("app.py:deep\napp.py:work\n"));
+}
+
+/// Both formats are the same selection, also of a profile that gave up its past.
+#[test]
+fn timestamps_add_up_to_folded() {
+    let mut service = Service::new(11, 60);
+    let mut profile = Profile::with_cap(400_000);
+    for n in 0..20_000 {
+        let sample = service.sample();
+        profile.push(&sample);
+        if n % 997 == 0 {
+            profile.push(&failed(sample.at.0 + 1, Failure::Broken));
+            profile.push(&taken(sample.at.0 + 2, vec![]));
+        }
+    }
+    assert!(profile.thinned_before().is_some());
+    for who in [Who::GilHolder, Who::AllThreads] {
+        for idle in [Idle::Shown, Idle::Excluded] {
+            let selection = Selection { who, idle, ..Selection::default() };
+            let stacks = parsed(&folded(&profile, &selection));
+            let (mut same, times) = parsed_timestamps(&text(Format::Timestamps, &profile, &selection));
+            same.retain(|_, count| *count > 0);
+            assert_eq!(stacks, same);
+            assert!(times.is_sorted());
+        }
+    }
+}
+
+/// What flamegraph.pl and pyflame's own tests demand of a line.
+#[test]
+fn lines_hold_to_the_known_forms() {
+    let mut service = Service::new(2, 50);
+    let profile = profile_of((0..500).map(|_| service.sample()));
+    for line in folded(&profile, &Selection { who: Who::AllThreads, ..Selection::default() }).lines() {
+        let (stack, count) = line.rsplit_once(' ').unwrap();
+        assert!(count.parse::<u64>().unwrap() >= 1);
+        for frame in stack.split(';') {
+            let fields: Vec<&str> = frame.split(':').collect();
+            assert!(fields.len() == 3 && fields.iter().all(|field| !field.is_empty()), "{frame}");
+            assert!(fields[2].bytes().all(|byte| byte.is_ascii_digit()));
+        }
+    }
+}
+
+#[test]
+fn the_order_is_fixed() {
+    let lines = ["b:1", "a:10", "a:1", "a:1 z:1", "a:1 b:2", "B:1"];
+    let samples = |order: &[usize]| {
+        let one = |place: &usize| taken(1, vec![seen(1, &stack(lines[*place]), Flags::HOLDS_GIL)]);
+        profile_of(order.iter().map(one))
+    };
+    let (one, other) = (samples(&[0, 1, 2, 3, 4, 5]), samples(&[5, 3, 4, 1, 0, 2]));
+    let text = folded(&one, &Selection::default());
+    assert_eq!(text, folded(&other, &Selection::default()));
+    let order = ["B:1 1", "a:1 1", "a:1;app.py:b:2 1", "a:1;app.py:z:1 1", "a:10 1", "b:1 1"];
+    assert_eq!(text, order.map(|line| format!("app.py:{line}\n")).concat());
+}
+
+#[test]
+fn errors_of_the_writer_pass_through() {
+    struct Full(usize);
+    impl Write for Full {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0 = self.0.checked_sub(bytes.len()).ok_or(io::ErrorKind::StorageFull)?;
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let profile = small();
+    for room in 0..60 {
+        let error = write_folded(&profile, &Selection::default(), &mut Full(room)).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+    }
+    let error = write(Format::Timestamps, &profile, &Selection::default(), &mut Full(20)).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+}

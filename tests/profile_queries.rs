@@ -1,0 +1,199 @@
+//! What the profile answers, on small programs whose answers can be read off.
+#![allow(
+    missing_docs,
+    clippy::pedantic,
+    clippy::unwrap_used,
+    reason = "tests say what they do by their names"
+)]
+
+mod workload;
+
+use std::collections::BTreeSet;
+
+use pyflame_tui::profile::{
+    Bucket, CallId, CallTree, Diff, Direction, Idle, Lines, MarkKind, Profile, Selection, Span, State, Step,
+    Threads, Timeline, Top, Trend, Who, Window, thread_rows,
+};
+use pyflame_tui::sample::{About, Event, Flags, Frame, Micros, Sample, Stack};
+use workload::{frame, profile_of, seen, stack, taken};
+
+fn holder(at: u64, text: &str) -> Sample {
+    taken(at, vec![seen(1, &stack(text), Flags::HOLDS_GIL)])
+}
+
+fn names(profile: &Profile, tree: &CallTree, id: CallId) -> Vec<String> {
+    let name = |step: Step| profile.function(step.function).name.to_string();
+    tree.path(id).into_iter().map(name).collect()
+}
+
+/// `name×repeats total/own`, indented.
+fn drawn(profile: &Profile, tree: &CallTree) -> String {
+    let mut text = String::new();
+    let mut pending = vec![CallId::ROOT];
+    while let Some(id) = pending.pop() {
+        let call = tree.call(id);
+        let name = names(profile, tree, id).pop().unwrap_or("all".into());
+        let line = call.step.and_then(|step| step.line).map_or(String::new(), |line| format!(":{line}"));
+        let times = if call.repeats > 1 { format!("×{}", call.repeats) } else { String::new() };
+        let indent = " ".repeat(call.depth as usize);
+        text += &format!("{indent}{name}{line}{times} {}/{}\n", call.total, call.own);
+        pending.extend(tree.children(id).iter().rev());
+    }
+    text
+}
+
+#[test]
+fn folds_make_a_tree_readable() {
+    let bootstrap = frame("/usr/lib/python3.11/threading.py", "Thread._bootstrap", 995);
+    let with = |text: &str| {
+        let frames: Vec<Frame> =
+            std::iter::once(bootstrap.clone()).chain(stack(text).iter().cloned()).collect();
+        Stack::from(frames)
+    };
+    let texts = ["main:1 fib:3 fib:3 fib:3", "main:1 fib:3 fib:2", "main:2 log:9", "main:1 fib:3 log:9"];
+    let samples = texts.iter().map(|text| taken(1, vec![seen(1, &with(text), Flags::HOLDS_GIL)]));
+    let profile = profile_of(samples);
+    let folded =
+        Selection { lines: Lines::Merged, hide_plumbing: true, fold_recursion: true, ..Selection::default() };
+    let tree = CallTree::of(&profile, &folded);
+    assert_eq!(drawn(&profile, &tree), "all 4/0\n main 4/0\n  fib×3 3/2\n   log 1/1\n  log 1/1\n");
+
+    let turned = Selection { direction: Direction::Callers, ..folded.clone() };
+    let tree = CallTree::of(&profile, &turned);
+    let expected = "all 4/0\n fib×3 2/0\n  main 2/2\n log 2/0\n  main 1/1\n  fib 1/0\n   main 1/1\n";
+    assert_eq!(drawn(&profile, &tree), expected);
+}
+
+#[test]
+fn a_root_keeps_what_passes_through_it() {
+    let profile = profile_of([holder(1, "a:1 b:1 c:1"), holder(2, "a:1 d:1 c:1"), holder(3, "a:1 b:2")]);
+    let all = Selection { lines: Lines::Merged, ..Selection::default() };
+    let tree = CallTree::of(&profile, &all);
+    let b = tree.calls().find(|(id, _)| names(&profile, &tree, *id) == ["a", "b"]).unwrap().0;
+    let root = tree.path(b);
+    let zoomed = Selection { root: root.clone(), ..all.clone() };
+    let tree = CallTree::of(&profile, &zoomed);
+    assert_eq!(drawn(&profile, &tree), "all 2/0\n a 2/0\n  b 2/1\n   c 1/1\n");
+    assert_eq!(tree.find_nearest(&root), (tree.find(&root).unwrap(), 2));
+    assert_eq!(Top::of(&profile, &zoomed).total, 2);
+    let apart = CallTree::stacks(&profile, &Window::of(&profile, Span::All), &zoomed);
+    assert_eq!(apart.total(), 2);
+
+    let turned = Selection { direction: Direction::Callers, ..all };
+    let tree = CallTree::of(&profile, &turned);
+    let c = tree.children(CallId::ROOT)[0];
+    let zoomed = Selection { root: tree.path(c), ..turned };
+    let expected = "all 2/0\n c 2/0\n  b 1/0\n   a 1/1\n  d 1/0\n   a 1/1\n";
+    assert_eq!(drawn(&profile, &CallTree::of(&profile, &zoomed)), expected);
+}
+
+#[test]
+fn chains_end_where_work_begins() {
+    let texts = ["a:1 b:1 c:1 d:1 e:1", "a:1 b:1 c:1 d:1 e:1", "a:1 b:1 c:1", "a:1 b:1 f:1"];
+    let profile = profile_of(texts.iter().map(|text| holder(1, text)));
+    let tree = CallTree::of(&profile, &Selection::default());
+    let name = |id| names(&profile, &tree, id).pop();
+    let chain = |from: &str, share| {
+        let (id, _) = tree.calls().find(|(id, _)| name(*id).is_some_and(|name| name == from)).unwrap();
+        name(*tree.chain(id, share).last().unwrap()).unwrap()
+    };
+    assert_eq!(chain("a", 0.01), "b", "b branches");
+    assert_eq!(chain("c", 0.01), "c", "c works itself");
+    assert_eq!(chain("c", 0.5), "e", "too little to matter");
+}
+
+#[test]
+fn keys_outlive_trees_and_weights() {
+    let mut profile = profile_of([holder(1, "a:1 b:1"), holder(2, "a:1 c:1")]);
+    let before = CallTree::of(&profile, &Selection::default());
+    for at in 3..7 {
+        profile.push(&holder(at, "a:1 c:1"));
+    }
+    let after = CallTree::of(&profile, &Selection::default());
+    let keys = |tree: &CallTree| tree.calls().map(|(_, call)| call.key).collect::<BTreeSet<_>>();
+    assert_eq!(keys(&before), keys(&after));
+    assert_eq!(keys(&before).len(), before.len());
+    let diff = Diff::against(&before);
+    let c = after.calls().find(|(id, _)| names(&profile, &after, *id) == ["a", "c"]).unwrap().1;
+    let growth = diff.growth(&after, c).unwrap();
+    assert!((growth - (5.0 / 6.0 - 0.5)).abs() < 1e-9);
+}
+
+#[test]
+fn threads_say_what_they_do() {
+    let wait = frame("/usr/lib/python3.11/threading.py", "Condition.wait", 320);
+    let get = frame("/usr/lib/python3.11/queue.py", "Queue.get", 171);
+    let resting: Stack = [frame("app.py", "work", 3), get, wait].into();
+    let locked = stack("work:4 store:9");
+    let at = |n: u64, second: Flags| {
+        let waits = seen(2, &locked, second);
+        taken(
+            n,
+            vec![
+                seen(1, &resting, Flags::WAITING),
+                waits,
+                seen(3, &locked, Flags::HOLDS_GIL | Flags::ON_CPU),
+            ],
+        )
+    };
+    let profile =
+        profile_of([at(1000, Flags::WANTS_GIL), at(2000, Flags::WAITING), at(9000, Flags::WAITING)]);
+    let window = Window::of(&profile, Span::All);
+    let rows = thread_rows(&profile, &window, &Selection::default());
+    let facts: Vec<_> = rows.iter().map(|row| (row.now.unwrap(), row.states, row.standing.0)).collect();
+    assert_eq!(facts[0], (State::Idle, [0, 0, 0, 3], 8000));
+    assert_eq!(facts[1], (State::Waiting, [0, 1, 2, 0], 8000));
+    assert_eq!(facts[2], (State::Running, [3, 0, 0, 0], 8000));
+    let only = Selection { threads: Threads::Only([rows[1].thread].into()), ..Selection::default() };
+    assert_eq!(thread_rows(&profile, &window, &only).len(), 1);
+
+    let hidden = Selection { who: Who::AllThreads, idle: Idle::RestingHidden, ..Selection::default() };
+    assert_eq!(CallTree::of(&profile, &hidden).total(), 6, "who waits for a lock stays");
+    let excluded = Selection { idle: Idle::Excluded, ..hidden };
+    assert_eq!(CallTree::of(&profile, &excluded).total(), 3);
+}
+
+#[test]
+fn marks_and_trends() {
+    let about = |pid| {
+        let (age, interval) = (Micros(0), Micros(1000));
+        Event::About(About { pid, command: "app".into(), python: "3.12.1".into(), age, interval })
+    };
+    let mut profile = Profile::new();
+    profile.record(&about(7));
+    let second = 1_000_000;
+    for n in 0..20_000 {
+        let text = if n < 10_000 { "a:1" } else { "a:1 b:1" };
+        profile.push(&holder(n * 1000, text));
+    }
+    profile.record(&about(7));
+    profile.push(&holder(25 * second, "b:1"));
+    profile.mark(Micros(10 * second), MarkKind::Change);
+    let kinds: Vec<_> = profile.marks().iter().map(|mark| (mark.at.0, mark.kind.clone())).collect();
+    let last = 19_999_000;
+    let gap = MarkKind::Gap(Micros(25 * second));
+    assert_eq!(kinds, [(10 * second, MarkKind::Change), (last, MarkKind::Exec), (last, gap)]);
+
+    let mut trend = Trend::new(&Selection::default());
+    trend.advance(&profile);
+    let a = profile.frame(profile.parent(profile.threads().next().unwrap().1.node));
+    assert_eq!(a, None, "the newest stack has one frame");
+    let top = Top::of(&profile, &Selection { lines: Lines::Merged, ..Selection::default() });
+    let a = top.rows.iter().find(|row| &*profile.function(row.step.function).name == "a").unwrap();
+    let own: Vec<f64> = trend.of(a.step.function).map(|(own, _)| own).collect();
+    assert_eq!(own, [1.0, 1.0, 0.0, 0.0, 0.0, 0.0]);
+}
+
+#[test]
+fn steps_of_time_add_up() {
+    let samples = (0..3000).map(|n| holder(n * 1000, if n < 1500 { "a:1" } else { "b:1" }));
+    let profile = profile_of(samples);
+    let mut timeline = Timeline::new(&Selection::default(), Micros(60_000_000));
+    timeline.advance(&profile);
+    assert_eq!(timeline.buckets().len(), 12);
+    let mut sum = Bucket::default();
+    timeline.buckets().iter().for_each(|bucket| sum.add(bucket));
+    assert_eq!((sum.looks, sum.states), (3000, [3000, 0, 0, 0]));
+    assert_eq!(timeline.buckets()[5].leaves.len(), 1);
+    assert_eq!(timeline.start(&profile), Some(Micros(0)));
+}

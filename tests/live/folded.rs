@@ -106,7 +106,8 @@ pub(crate) fn share(text: &str, function: &str) -> (u64, u64) {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Figures {
     pub(crate) samples: u64,
-    pub(crate) failed: u64,
+    /// By cause: not stopped, fled, broken, unreadable.
+    pub(crate) failures: Vec<u64>,
     pub(crate) late: u64,
     pub(crate) dropped: u64,
     /// Microseconds that one stop lasts.
@@ -116,6 +117,11 @@ pub(crate) struct Figures {
 }
 
 impl Figures {
+    /// Looks that came to nothing.
+    pub(crate) fn failed(&self) -> u64 {
+        self.failures.iter().sum()
+    }
+
     /// Reads them from standard error.
     pub(crate) fn parse(text: &str) -> Self {
         let after = |words: &str| {
@@ -127,13 +133,27 @@ impl Figures {
         let failed = text.split("failed [").nth(1).and_then(|rest| rest.split(']').next()).unwrap();
         Self {
             samples: count("samples "),
-            failed: failed.split(", ").map(|number| number.parse::<u64>().unwrap()).sum(),
+            failures: failed.split(", ").map(|number| number.parse().unwrap()).collect(),
             late: count("late "),
             dropped: count("dropped "),
             median: after("median ").parse().unwrap(),
             p99: after("p99 ").parse().unwrap(),
             retried: count("looks retried "),
         }
+    }
+}
+
+impl std::ops::AddAssign<&Self> for Figures {
+    /// Counts are added; of times the worst stays.
+    fn add_assign(&mut self, other: &Self) {
+        self.samples += other.samples;
+        self.late += other.late;
+        self.dropped += other.dropped;
+        self.retried += other.retried;
+        self.failures.resize(other.failures.len(), 0);
+        self.failures.iter_mut().zip(&other.failures).for_each(|(sum, count)| *sum += count);
+        self.median = self.median.max(other.median);
+        self.p99 = self.p99.max(other.p99);
     }
 }
 
@@ -145,6 +165,15 @@ pub(crate) struct Verdict {
     pub(crate) idle: u64,
     pub(crate) failed: u64,
     pub(crate) examples: String,
+}
+
+impl std::ops::AddAssign<&Self> for Verdict {
+    fn add_assign(&mut self, other: &Self) {
+        self.samples += other.samples;
+        self.impossible += other.impossible;
+        self.idle += other.idle;
+        self.failed += other.failed;
+    }
 }
 
 /// Has a profile judged by `tests/programs/maze_judge.py`.

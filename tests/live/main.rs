@@ -16,7 +16,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use interpreters::{Build, Interpreter, pythons};
-use maze::Walk;
+use maze::{Look, Maze};
 use table::{Row, Table};
 
 /// Looks at every Python, two at a time, and ends with the table of what was looked at and what could not be.
@@ -44,10 +44,12 @@ fn every_python_of_this_machine_is_read_truly() {
     table.finish();
 }
 
-/// A walk of two seconds, with one thread or, on every other Python, with four.
-fn short_walk(python: &Interpreter) -> Walk {
+/// Two seconds in the maze, with one thread or, on every other Python, with four.
+fn short_walk(python: &Interpreter) -> Result<[u64; 4], String> {
     let busy = if python.version.1.is_multiple_of(2) { 4 } else { 1 };
-    Walk { busy, seconds: 2.0, interval: 0.001, all_threads: busy == 4 }
+    let look = Look { seconds: 2.0, interval: 0.001, all_threads: busy == 4 };
+    let (verdict, figures) = Maze::enter(python, busy)?.look(look)?;
+    Ok([verdict.samples, verdict.impossible, figures.failed(), verdict.idle])
 }
 
 fn look_at(python: &Interpreter) -> Row {
@@ -64,12 +66,8 @@ fn look_at(python: &Interpreter) -> Row {
         Ok(members) => row.figures([members]),
         Err(wrong) => row.wrong("layout", &wrong),
     }
-    match maze::walk(python, short_walk(python)) {
-        Ok((verdict, figures)) => {
-            row.figures(
-                [verdict.samples, verdict.impossible, figures.failed, verdict.idle].map(|n| n as usize),
-            );
-        }
+    match short_walk(python) {
+        Ok(figures) => row.figures(figures),
         Err(wrong) => row.wrong("maze", &wrong),
     }
     row

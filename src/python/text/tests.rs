@@ -145,13 +145,15 @@ fn long_names_are_cut() {
     let layout = layout(3, 12);
     let text = "n".repeat(LONGEST_NAME + 1);
     let read = |length: usize| {
-        name(&layout, &string(12, 1 | COMPACT | ASCII, length as i64, text.as_bytes())).expect("a name")
+        name(&layout, &string(12, 1 | COMPACT | ASCII, length.cast_signed(), text.as_bytes()))
+            .expect("a name")
     };
     assert_eq!(read(LONGEST_NAME), text[1..]);
     assert_eq!(read(LONGEST_NAME + 1), format!("{}…", &text[1..]));
     // In 2.7 in the middle of a character.
     let text = "é".repeat(LONGEST_NAME);
-    let read = name(&self::layout(2, 7), &string_27(text.len() as i64, text.as_bytes())).expect("a name");
+    let read =
+        name(&self::layout(2, 7), &string_27(text.len().cast_signed(), text.as_bytes())).expect("a name");
     assert_eq!(read, format!("{}…", "é".repeat(LONGEST_NAME / 2)));
 }
 
@@ -167,9 +169,9 @@ fn bytes_objects() {
         };
         assert_eq!(bytes(4), Ok(vec![1, 255, 0, 127]));
         assert_eq!(bytes(0), Ok(vec![]));
-        for length in [-1, LONGEST_BYTES as i64 + 1, i64::MAX] {
+        for length in [-1, LONGEST_BYTES.cast_signed() + 1, i64::MAX] {
             assert_eq!(bytes(length), Err(TextError::NotText(Address(STRING))), "{length}");
         }
-        assert!(matches!(bytes(LONGEST_BYTES as i64), Err(TextError::Read(_))));
+        assert!(matches!(bytes(LONGEST_BYTES.cast_signed()), Err(TextError::Read(_))));
     }
 }

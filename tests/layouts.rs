@@ -8,9 +8,11 @@
 
 use std::collections::BTreeMap;
 
+use pyflame_tui::python::dicts::DictLayout;
 use pyflame_tui::python::layout::{
     Boundary, Bytecode, Collecting, Field, FirstFrame, Frames, Gil, Layout, NameFormat,
 };
+use pyflame_tui::python::objects::ObjectLayout;
 use pyflame_tui::python::published::{self, PublishedError};
 use pyflame_tui::python::tables;
 use pyflame_tui::python::version::{Build, Version};
@@ -101,6 +103,7 @@ fn numbers(layout: &Layout, compiled: Compiled<'_>) -> Vec<(&'static str, u32, O
     frames(layout, c, &mut all);
     code(layout, c, &mut all);
     text(layout, c, &mut all);
+    objects(layout, c, &mut all);
     all
 }
 
@@ -205,6 +208,33 @@ fn text(layout: &Layout, c: Compiled<'_>, all: &mut Numbers) {
             all.push(("other data", wide_data.offset(), c.get("unicode", "data")));
         }
     }
+}
+
+/// What it takes to find the names of threads. Only 3.11 and later have a header for dict keys.
+fn objects(layout: &Layout, c: Compiled<'_>, all: &mut Numbers) {
+    let it = ObjectLayout::of(layout).expect("a layout");
+    all.push(("tp_basicsize", it.types.basic_size.offset(), c.get("type", "tp_basicsize")));
+    all.push(("tp_flags", it.types.flags.offset(), c.get("type", "tp_flags")));
+    all.push(("tp_dictoffset", it.types.dict_offset.offset(), c.get("type", "tp_dictoffset")));
+    let cached = c.get("heap_type", "ht_cached_keys");
+    all.extend(it.types.cached_keys.map(|field| ("ht_cached_keys", field.offset(), cached)));
+    match it.dicts {
+        DictLayout::Table { mask, slots } => {
+            all.push(("ma_mask", mask.offset(), c.get("dict", "ma_mask")));
+            all.push(("ma_table", slots.offset(), c.get("dict", "ma_table")));
+        }
+        DictLayout::Keys { keys, values, first_value, .. } => {
+            all.push(("ma_keys", keys.offset(), c.get("dict", "ma_keys")));
+            all.push(("ma_values", values.offset(), c.get("dict", "ma_values")));
+            let first = c.get("dict_values", "values").or(Some(0));
+            all.push(("values", first_value.offset(), first));
+        }
+    }
+    let size = c.any("long", &["long_value.lv_tag"]).or(c.get("varobject", "ob_size"));
+    all.push(("lv_tag", it.integers.size.offset(), size));
+    // 2.7 has a header of its own for it.
+    let digits = c.any("long", &["long_value.ob_digit", "ob_digit"]);
+    all.extend(digits.map(|digits| ("ob_digit", it.integers.digits.offset(), Some(digits))));
 }
 
 fn compare(what: &str, layout: &Layout, compiled: Compiled<'_>) {

@@ -49,7 +49,6 @@ pub enum KeysFormat {
 /// A dict's entries, or an instance's attributes.
 #[derive(Debug, Clone, Copy)]
 pub struct Entries {
-    keys: Address,
     start: Address,
     count: u64,
     stride: u64,
@@ -69,7 +68,7 @@ pub struct Entry {
 
 impl<M: Memory> Objects<'_, M> {
     /// The entries of the dict at `object`, `None` if it is not one.
-    pub fn dict(&mut self, object: Address) -> Result<Option<Entries>, ReadError> {
+    pub fn dict(&self, object: Address) -> Result<Option<Entries>, ReadError> {
         if self.kind(object)?.flags & flag::DICT == 0 {
             return Ok(None);
         }
@@ -77,10 +76,10 @@ impl<M: Memory> Objects<'_, M> {
             DictLayout::Table { mask, slots } => {
                 let slots = slots.of(self.memory, object)?;
                 let count = mask.of(self.memory, object)?.wrapping_add(1);
-                let entries = Entries { keys: slots, start: slots, count, stride: 24, values: None };
+                let entries = Entries { start: slots, count, stride: 24, values: None };
                 Ok(count.is_power_of_two().then_some(entries))
             }
-            DictLayout::Keys { keys, values, first_value, .. } => {
+            DictLayout::Keys { keys, values, .. } => {
                 let mut pointers = [0; 16];
                 self.memory.read(keys.within(object), &mut pointers)?;
                 let skipped = keys.offset();
@@ -89,13 +88,15 @@ impl<M: Memory> Objects<'_, M> {
                 else {
                     return Ok(None);
                 };
-                self.keys(keys, if values.is_null() { None } else { Some(first_value.within(values)) })
+                self.keys(keys, values)
             }
         }
     }
 
-    pub(super) fn keys(&self, keys: Address, values: Option<Address>) -> Result<Option<Entries>, ReadError> {
-        let DictLayout::Keys { format, .. } = self.shapes.dicts else { return Ok(None) };
+    /// The entries that `keys` have, with the values at `values` unless that is null.
+    pub(super) fn keys(&self, keys: Address, values: Address) -> Result<Option<Entries>, ReadError> {
+        let DictLayout::Keys { first_value, format, .. } = self.shapes.dicts else { return Ok(None) };
+        let values = if values.is_null() { None } else { Some(first_value.within(values)) };
         let mut head = [0; 40];
         let length = if format == KeysFormat::Indexed { 40 } else { 32 };
         self.memory.read(keys, &mut head[..length])?;
@@ -122,17 +123,11 @@ impl<M: Memory> Objects<'_, M> {
             }
         };
         let fits = size.is_power_of_two() && count <= size;
-        Ok(fits.then_some(Entries { keys, start: keys + start, count, stride, values }))
+        Ok(fits.then_some(Entries { start: keys + start, count, stride, values }))
     }
 
     /// The value of the string `name` in `entries`.
-    pub fn item(&mut self, entries: Entries, name: &'static str) -> Result<Option<Address>, ReadError> {
-        if let (Some(values), Some((keys, known, index))) = (entries.values, self.shared)
-            && keys == entries.keys
-            && known == name
-        {
-            return self.value_at(values, index);
-        }
+    pub fn item(&mut self, entries: Entries, name: &str) -> Result<Option<Address>, ReadError> {
         let mut page = Vec::new();
         let mut start = 0;
         while self.page(entries, &mut start, &mut page)? {
@@ -143,17 +138,12 @@ impl<M: Memory> Objects<'_, M> {
                         continue;
                     }
                     let Some(values) = entries.values else { return Ok(Some(entry.value)) };
-                    self.shared = Some((entries.keys, name, entry.index));
-                    return self.value_at(values, entry.index);
+                    let value = self.memory.pointer(values + 8 * entry.index)?;
+                    return Ok(Some(value).filter(|value| !value.is_null()));
                 }
             }
         }
         Ok(None)
-    }
-
-    fn value_at(&self, values: Address, index: u64) -> Result<Option<Address>, ReadError> {
-        let value = self.memory.pointer(values + 8 * index)?;
-        Ok(Some(value).filter(|value| !value.is_null()))
     }
 
     /// Fills `page` with entries from number `start` on, which moves behind them; false at the end. Of a split

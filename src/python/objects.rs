@@ -2,16 +2,15 @@
 //! threads: types, dicts, the attributes of instances, integers. They change while the target runs, so
 //! nothing here is kept from one moment to the next, and whatever does not fit is "not there".
 
-use rustc_hash::FxHashMap;
-
 use crate::python::dicts::{DictLayout, Entries, KeysFormat};
 use crate::python::layout::{Field, Layout};
 use crate::python::text::TextError;
 use crate::python::version::Build;
 use crate::target::memory::{Address, Memory, ReadError};
 
-/// Entries that are looked at in all: each of 100,000 threads could have a dict of 1,000,000.
-const MOST_ENTRIES_IN_ALL: u64 = 1 << 21;
+/// Entries that are looked at in all: some 60 for each of 100,000 threads, each of which could have a dict of
+/// 1,000,000.
+const MOST_ENTRIES_IN_ALL: u64 = 1 << 23;
 /// An instance is smaller than this, in bytes.
 const LARGEST_INSTANCE: u64 = 1 << 20;
 
@@ -139,9 +138,6 @@ pub struct Objects<'a, M> {
     pub(super) layout: &'a Layout,
     pub(super) shapes: &'a ObjectLayout,
     pub(super) memory: &'a M,
-    types: FxHashMap<Address, Type>,
-    /// The last name that was found in shared keys, and its index: the next thread's are mostly the same.
-    pub(super) shared: Option<(Address, &'static str, u64)>,
     /// Entries that may still be looked at.
     pub(super) budget: u64,
 }
@@ -157,34 +153,24 @@ pub(super) struct Type {
 impl<'a, M: Memory> Objects<'a, M> {
     /// Begins to read.
     pub fn new(layout: &'a Layout, shapes: &'a ObjectLayout, memory: &'a M) -> Self {
-        Self {
-            layout,
-            shapes,
-            memory,
-            types: FxHashMap::default(),
-            shared: None,
-            budget: MOST_ENTRIES_IN_ALL,
-        }
+        Self { layout, shapes, memory, budget: MOST_ENTRIES_IN_ALL }
     }
 
     /// The attribute `name` of the instance (or module) at `object`.
-    pub fn attribute(&mut self, object: Address, name: &'static str) -> Result<Option<Address>, ReadError> {
+    pub fn attribute(&mut self, object: Address, name: &str) -> Result<Option<Address>, ReadError> {
         match self.attributes(object)? {
             Some(entries) => self.item(entries, name),
             None => Ok(None),
         }
     }
 
-    fn attributes(&mut self, object: Address) -> Result<Option<Entries>, ReadError> {
+    fn attributes(&self, object: Address) -> Result<Option<Entries>, ReadError> {
         let kind = self.kind(object)?;
-        let (attributes, dicts) = (self.shapes.attributes, self.shapes.dicts);
-        let DictLayout::Keys { first_value, .. } = dicts else { return self.dict_at_offset(object, kind) };
-        if attributes == Attributes::AtDictOffset || kind.flags & flag::MANAGED_DICT == 0 {
-            return self.dict_at_offset(object, kind);
-        }
+        let managed = kind.flags & flag::MANAGED_DICT != 0;
         let before = |bytes: u64| Address(object.0.wrapping_sub(bytes));
-        let (values, dict) = match attributes {
-            Attributes::AtDictOffset => return Ok(None),
+        let (values, dict) = match self.shapes.attributes {
+            Attributes::AtDictOffset => (Address::NULL, self.dict_at_offset(object, kind)?),
+            _ if !managed => (Address::NULL, self.dict_at_offset(object, kind)?),
             Attributes::Pointers => (self.memory.pointer(before(32))?, self.memory.pointer(before(24))?),
             Attributes::Tagged => match self.memory.pointer(before(24))? {
                 word if word.0 & 1 == 1 => (word + 1, Address::NULL),
@@ -198,18 +184,15 @@ impl<'a, M: Memory> Objects<'a, M> {
         match (values, dict) {
             (Address::NULL, Address::NULL) => Ok(None),
             (Address::NULL, dict) => self.dict(dict),
-            (values, _) => self.keys(kind.cached_keys, Some(first_value.within(values))),
+            (values, _) => self.keys(kind.cached_keys, values),
         }
     }
 
-    /// Where the class has no managed dict: always up to 3.10, modules and C classes later.
-    fn dict_at_offset(&mut self, object: Address, kind: Type) -> Result<Option<Entries>, ReadError> {
+    /// Where the class has no managed dict: always up to 3.10, modules and C classes later. Null for none.
+    fn dict_at_offset(&self, object: Address, kind: Type) -> Result<Address, ReadError> {
         match u64::try_from(kind.dict_offset) {
-            Ok(offset) if offset > 0 && offset < LARGEST_INSTANCE => {
-                let dict = self.memory.pointer(object + offset)?;
-                if dict.is_null() { Ok(None) } else { self.dict(dict) }
-            }
-            _ => Ok(None),
+            Ok(offset @ 1..LARGEST_INSTANCE) => self.memory.pointer(object + offset),
+            _ => Ok(Address::NULL),
         }
     }
 
@@ -225,7 +208,7 @@ impl<'a, M: Memory> Objects<'a, M> {
     }
 
     /// The integer at `object`, if it is one that a `pthread_t` can be.
-    pub fn integer(&mut self, object: Address) -> Result<Option<u64>, ReadError> {
+    pub fn integer(&self, object: Address) -> Result<Option<u64>, ReadError> {
         const POSITIVE: i64 = 0;
         let kind = self.kind(object)?;
         let IntegerLayout { size, digits, format } = self.shapes.integers;
@@ -254,7 +237,7 @@ impl<'a, M: Memory> Objects<'a, M> {
     }
 
     /// The string at `object`, if it is one. A `unicode` of 2.7 is not: nobody sets such a name but by hand.
-    pub fn text(&mut self, object: Address) -> Result<Option<String>, ReadError> {
+    pub fn text(&self, object: Address) -> Result<Option<String>, ReadError> {
         let wanted = if self.layout.version.major == 2 { flag::BYTES } else { flag::UNICODE };
         if self.kind(object)?.flags & wanted == 0 {
             return Ok(None);
@@ -266,11 +249,8 @@ impl<'a, M: Memory> Objects<'a, M> {
         }
     }
 
-    pub(super) fn kind(&mut self, object: Address) -> Result<Type, ReadError> {
+    pub(super) fn kind(&self, object: Address) -> Result<Type, ReadError> {
         let address = self.layout.object_type.of(self.memory, object)?;
-        if let Some(kind) = self.types.get(&address) {
-            return Ok(*kind);
-        }
         let TypeLayout { basic_size, flags, dict_offset, cached_keys } = self.shapes.types;
         let skipped = basic_size.offset();
         let mut bytes = [0; 288 + 8 - 32];
@@ -283,13 +263,11 @@ impl<'a, M: Memory> Objects<'a, M> {
             }
             _ => Address::NULL,
         };
-        let kind = Type {
+        Ok(Type {
             flags,
             basic_size: basic_size.from(&bytes, skipped).unwrap_or_default(),
             dict_offset: dict_offset.from(&bytes, skipped).unwrap_or_default(),
             cached_keys,
-        };
-        self.types.insert(address, kind);
-        Ok(kind)
+        })
     }
 }

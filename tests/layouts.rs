@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use pyflame_tui::python::dicts::DictLayout;
 use pyflame_tui::python::field::Field;
 use pyflame_tui::python::layout::{
-    Boundary, Bytecode, Collecting, FirstFrame, Frames, Gil, Layout, NameFormat,
+    Boundary, Bytecode, Collecting, Field, FirstFrame, Frames, Gil, Layout, NameFormat,
 };
 use pyflame_tui::python::objects::ObjectLayout;
 use pyflame_tui::python::published::{self, PublishedError};

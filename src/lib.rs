@@ -1,5 +1,7 @@
 //! pyflame-tui: true stacks of a running Python, at a cost nobody notices.
 
+pub mod export;
+pub mod profile;
 pub mod sample;
 pub mod target;
 

@@ -1,0 +1,26 @@
+//! The dump: what each thread does at one moment. A line `TID*: name` (the star holds the GIL), then its
+//! frames, leaf first; a blank line between threads.
+
+use std::io::{self, Write};
+
+use super::escape::{Escaped, FrameText};
+use crate::profile::{Lines, Profile, Selection};
+use crate::sample::Flags;
+
+/// Writes what the newest look that was taken saw of the selected threads; of the selection only
+/// `threads` and `lines` matter.
+pub fn write_dump(profile: &Profile, selection: &Selection, out: &mut impl Write) -> io::Result<()> {
+    let present = profile.threads().filter(|(no, _)| profile.is_present(*no) && selection.threads.has(*no));
+    for (place, (_, thread)) in present.enumerate() {
+        let blank = if place == 0 { "" } else { "\n" };
+        let star = if thread.flags.has(Flags::HOLDS_GIL) { "*" } else { "" };
+        let space = if thread.name.is_empty() { "" } else { " " };
+        writeln!(out, "{blank}{}{star}:{space}{}", thread.id.tid, Escaped(&thread.name))?;
+        for node in profile.path(thread.node) {
+            let Some((function, line)) = profile.frame(node) else { continue };
+            let line = (selection.lines == Lines::Apart).then_some(line);
+            writeln!(out, "{}", FrameText(profile.function(function), line))?;
+        }
+    }
+    Ok(())
+}

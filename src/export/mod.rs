@@ -1,0 +1,50 @@
+//! What leaves the house: a selection of a profile as text, a file a format. Writers stream, open
+//! nothing, and pass errors on.
+//!
+//! All formats write a frame as `file:function:line`, with names escaped as [`escape`] says.
+
+mod dump;
+pub mod escape;
+mod folded;
+mod timestamps;
+
+use std::io::{self, Write};
+
+pub use dump::write_dump;
+pub use folded::write_folded;
+pub use timestamps::write_timestamps;
+
+use crate::profile::{Profile, Selection};
+
+/// The formats that a selection can be written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Format {
+    /// A line a stack, with its weight: what `flamegraph.pl` and its kin take.
+    #[default]
+    Folded,
+    /// A moment, then the stack seen in it: what pyflame's flame-chart converter takes.
+    Timestamps,
+}
+
+impl Format {
+    /// The usual ending of a file in this format.
+    pub const fn extension(self) -> &'static str {
+        match self {
+            Self::Folded => "folded",
+            Self::Timestamps => "flamechart",
+        }
+    }
+}
+
+/// Writes what a selection takes of a profile.
+pub fn write(
+    format: Format,
+    profile: &Profile,
+    selection: &Selection,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    match format {
+        Format::Folded => write_folded(profile, selection, out),
+        Format::Timestamps => write_timestamps(profile, selection, out),
+    }
+}

@@ -1,0 +1,60 @@
+//! pyflame's timestamps: a line with the microseconds since the epoch, then a line with the stack, root
+//! first, each frame followed by `;`; or `(idle)` or `(failed)` alone. With all threads a pair for each
+//! thread, all with the look's moment.
+
+use std::io::{self, Write};
+
+use hashbrown::HashMap;
+
+use super::escape::FrameText;
+use crate::profile::{FunctionId, Idle, Lines, Matcher, NodeId, Profile, Selection, Went, Who};
+
+/// Writes what a selection takes, look by look. Failed looks of its span are written whatever it takes.
+pub fn write_timestamps(profile: &Profile, selection: &Selection, out: &mut impl Write) -> io::Result<()> {
+    let mut matcher = Matcher::new(profile, selection);
+    let mut stacks = StackWriter { profile, lines: selection.lines, texts: HashMap::new(), path: Vec::new() };
+    profile.visit(profile.range(selection.span), |look| {
+        let at = look.at.0;
+        let idle = match look.went {
+            Went::Failed(_) => return write!(out, "{at}\n(failed)\n"),
+            Went::Held => false,
+            Went::Unheld => selection.who == Who::GilHolder,
+            Went::Nobody => true,
+        };
+        if idle && selection.idle == Idle::Shown {
+            write!(out, "{at}\n(idle)\n")?;
+        }
+        for (thread, node, flags) in look.threads {
+            if matcher.takes(*thread, *node, *flags) {
+                writeln!(out, "{at}")?;
+                stacks.write(*node, out)?;
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Spells stacks, and remembers the frames that it spelled before.
+struct StackWriter<'a> {
+    profile: &'a Profile,
+    lines: Lines,
+    texts: HashMap<(FunctionId, Option<u32>), String>,
+    path: Vec<NodeId>,
+}
+
+impl StackWriter<'_> {
+    fn write(&mut self, node: NodeId, out: &mut impl Write) -> io::Result<()> {
+        self.path.clear();
+        self.path.extend(self.profile.path(node));
+        for node in self.path.iter().rev() {
+            let Some((function, line)) = self.profile.frame(*node) else { continue };
+            let line = (self.lines == Lines::Apart).then_some(line);
+            let text = self
+                .texts
+                .entry((function, line))
+                .or_insert_with(|| format!("{};", FrameText(self.profile.function(function), line)));
+            out.write_all(text.as_bytes())?;
+        }
+        out.write_all(b"\n")
+    }
+}

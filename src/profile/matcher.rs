@@ -1,0 +1,97 @@
+//! Which stacks a selection takes, when many are asked about: [`Selection::takes`], and whether they pass
+//! through its root. What was found of a node is kept for those above it.
+
+use hashbrown::HashMap;
+
+use super::selection::{Direction, Selection};
+use super::stacks::NodeId;
+use super::store::Profile;
+use super::threads::ThreadNo;
+use super::weights::step_of;
+use crate::sample::Flags;
+
+/// A stack that left the path to the root.
+const LEFT: u32 = u32::MAX;
+
+/// Tells which stacks a selection takes.
+#[derive(Debug)]
+pub struct Matcher<'a> {
+    profile: &'a Profile,
+    selection: &'a Selection,
+    /// How many steps of the root a stack has matched; [`LEFT`] if it left the path.
+    matched: HashMap<NodeId, u32>,
+    chain: Vec<NodeId>,
+}
+
+impl<'a> Matcher<'a> {
+    /// Of this profile, for this selection.
+    pub fn new(profile: &'a Profile, selection: &'a Selection) -> Self {
+        Self { profile, selection, matched: HashMap::new(), chain: Vec::new() }
+    }
+
+    /// Does this stack of this thread count?
+    pub fn takes(&mut self, thread: ThreadNo, node: NodeId, flags: Flags) -> bool {
+        self.selection.takes(self.profile, thread, node, flags) && self.is_rooted(node)
+    }
+
+    /// Does this stack pass through the root?
+    fn is_rooted(&mut self, node: NodeId) -> bool {
+        let length = self.selection.root.len();
+        if length == 0 {
+            return true;
+        }
+        match self.selection.direction {
+            Direction::Callees => self.matched_down(node) as usize == length,
+            Direction::Callers => self.matches_up(node),
+        }
+    }
+
+    fn matches_up(&self, node: NodeId) -> bool {
+        let mut matched = 0;
+        for node in self.profile.path(node) {
+            matched = self.follow(matched, node);
+            if matched == LEFT || matched as usize == self.selection.root.len() {
+                break;
+            }
+        }
+        matched as usize == self.selection.root.len()
+    }
+
+    /// The answer of each node follows from its parent's, so a walk goes up only to a known one.
+    fn matched_down(&mut self, node: NodeId) -> u32 {
+        let mut chain = std::mem::take(&mut self.chain);
+        chain.clear();
+        let mut matched = 0;
+        for node in self.profile.path(node) {
+            if let Some(known) = self.matched.get(&node) {
+                matched = *known;
+                break;
+            }
+            chain.push(node);
+        }
+        for node in chain.iter().rev() {
+            matched = self.follow(matched, *node);
+            self.matched.insert(*node, matched);
+        }
+        self.chain = chain;
+        matched
+    }
+
+    /// What becomes of a match by one more frame.
+    fn follow(&self, matched: u32, node: NodeId) -> u32 {
+        let root = &self.selection.root;
+        let Some((function, line)) = self.profile.frame(node) else { return matched };
+        if matched == LEFT || matched as usize == root.len() {
+            return matched;
+        }
+        if self.selection.hide_plumbing && self.profile.is_plumbing(function) {
+            return matched;
+        }
+        let step = step_of(function, line, self.selection.lines);
+        let before = (matched as usize).checked_sub(1).map(|place| root[place]);
+        if self.selection.fold_recursion && before == Some(step) {
+            return matched;
+        }
+        if root[matched as usize] == step { matched + 1 } else { LEFT }
+    }
+}

@@ -1,0 +1,150 @@
+//! The prefix tree of stacks. A node is a function, a line, and the node of its caller; so a stack is
+//! one number, and what stacks share is kept once.
+
+use std::hash::{BuildHasher, Hash};
+use std::sync::Arc;
+
+use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
+
+use super::places;
+use crate::sample::{Frame, Function};
+
+/// A function, told apart from others by what it says of itself. Valid as long as its profile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FunctionId(pub(super) u32);
+
+/// A stack: the frame at its top, and all that lead to it.
+///
+/// Valid until [`Profile::revision`](super::Profile::revision) changes. A parent's number is always
+/// smaller than its children's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NodeId(pub(super) u32);
+
+impl NodeId {
+    /// The stack without a frame.
+    pub const ROOT: Self = Self(0);
+
+    pub(super) const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl FunctionId {
+    pub(super) const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// A frame in the tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Node {
+    pub(super) parent: NodeId,
+    pub(super) function: FunctionId,
+    pub(super) line: u32,
+}
+
+/// What [`places`] says of a function, asked once.
+#[derive(Debug, Clone, Copy)]
+struct Manners {
+    rests: bool,
+    plumbing: bool,
+}
+
+/// All functions and stacks that were seen.
+#[derive(Debug)]
+pub(super) struct Stacks {
+    hash: DefaultHashBuilder,
+    functions: Vec<Arc<Function>>,
+    manners: Vec<Manners>,
+    by_content: HashTable<FunctionId>,
+    /// By address, while we hold the `Arc` and nothing else can be there.
+    by_address: HashMap<usize, (Arc<Function>, FunctionId)>,
+    nodes: Vec<Node>,
+    children: HashTable<NodeId>,
+    text_bytes: usize,
+}
+
+impl Stacks {
+    pub(super) fn new() -> Self {
+        let nowhere = Node { parent: NodeId::ROOT, function: FunctionId(u32::MAX), line: 0 };
+        Self {
+            hash: DefaultHashBuilder::default(),
+            functions: Vec::new(),
+            manners: Vec::new(),
+            by_content: HashTable::new(),
+            by_address: HashMap::new(),
+            nodes: vec![nowhere],
+            children: HashTable::new(),
+            text_bytes: 0,
+        }
+    }
+
+    /// The number of this function.
+    pub(super) fn function_id(&mut self, function: &Arc<Function>) -> FunctionId {
+        let address = Arc::as_ptr(function) as usize;
+        if let Some((_, id)) = self.by_address.get(&address) {
+            return *id;
+        }
+        // A sampler whose cache turns over makes ever new `Arc`s of the same functions.
+        if self.by_address.len() > 2 * self.functions.len() + 1024 {
+            self.by_address.clear();
+        }
+        let hash = self.hash.hash_one(function.as_ref());
+        let known = self.by_content.find(hash, |id| *self.functions[id.index()] == **function).copied();
+        let id = known.unwrap_or_else(|| {
+            let id = FunctionId(u32::try_from(self.functions.len()).unwrap_or(u32::MAX));
+            self.functions.push(Arc::clone(function));
+            self.manners
+                .push(Manners { rests: places::rests(function), plumbing: places::is_plumbing(function) });
+            self.text_bytes += function.file.len() + function.name.len();
+            let (functions, hasher) = (&self.functions, &self.hash);
+            self.by_content.insert_unique(hash, id, |id| hasher.hash_one(functions[id.index()].as_ref()));
+            id
+        });
+        self.by_address.insert(address, (Arc::clone(function), id));
+        id
+    }
+
+    /// The child of `parent` for this frame, made if need be.
+    pub(super) fn child(&mut self, parent: NodeId, frame: &Frame) -> NodeId {
+        let function = self.function_id(&frame.function);
+        self.child_of(Node { parent, function, line: frame.line })
+    }
+
+    pub(super) fn child_of(&mut self, node: Node) -> NodeId {
+        let hash = self.hash.hash_one(node);
+        if let Some(id) = self.children.find(hash, |id| self.nodes[id.index()] == node) {
+            return *id;
+        }
+        let id = NodeId(u32::try_from(self.nodes.len()).unwrap_or(u32::MAX));
+        self.nodes.push(node);
+        let (nodes, hasher) = (&self.nodes, &self.hash);
+        self.children.insert_unique(hash, id, |id| hasher.hash_one(nodes[id.index()]));
+        id
+    }
+
+    pub(super) fn node(&self, id: NodeId) -> Node {
+        self.nodes[id.index()]
+    }
+
+    pub(super) fn function(&self, id: FunctionId) -> &Arc<Function> {
+        &self.functions[id.index()]
+    }
+
+    pub(super) fn is_plumbing(&self, id: FunctionId) -> bool {
+        self.manners[id.index()].plumbing
+    }
+
+    /// Does a thread whose stack this is wait for work, if it does nothing?
+    pub(super) fn rests(&self, node: NodeId) -> bool {
+        node != NodeId::ROOT && self.manners[self.node(node).function.index()].rests
+    }
+
+    pub(super) fn function_count(&self) -> usize {
+        self.functions.len()
+    }
+
+    pub(super) fn node_count(&self) -> usize {
+        self.nodes.len()
+    }
+}

@@ -1,0 +1,101 @@
+//! The target's threads: who they are, what each is doing now, and how it spent a window.
+
+use super::columns::Look;
+use super::selection::Selection;
+use super::stacks::NodeId;
+use super::store::Profile;
+use super::window::Window;
+use crate::sample::{Flags, Micros, ThreadId};
+
+/// The n-th thread that was ever seen; valid as long as its profile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ThreadNo(pub(super) u32);
+
+impl ThreadNo {
+    pub(super) const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// What a thread was doing in a look. Four words for what the flags and the stack tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum State {
+    /// Holds the GIL or is on a CPU.
+    Running,
+    /// Wants the GIL, as far as the version of Python lets us see that.
+    GilWait,
+    /// Waits for something: a lock, a file, an answer.
+    Waiting,
+    /// Waits for work: it stands where the standard library waits for something to do (a queue's
+    /// `get`, a selector, `accept`).
+    Idle,
+}
+
+impl State {
+    /// All of them, in the order in which counts are kept.
+    pub const ALL: [Self; 4] = [Self::Running, Self::GilWait, Self::Waiting, Self::Idle];
+
+    /// Its place in [`State::ALL`].
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+}
+
+/// A thread of the target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Thread {
+    /// Who it is.
+    pub id: ThreadId,
+    /// Its name, as the target has it; empty where nobody told.
+    pub name: String,
+    /// Its stack when it was last seen.
+    pub node: NodeId,
+    /// What was seen of it then.
+    pub flags: Flags,
+    /// When it was last seen.
+    pub seen: Micros,
+    /// Since when it has stood in this stack (lines count: another line is another stack).
+    pub since: Micros,
+    /// The look in which it was last seen.
+    pub(super) look: Look,
+}
+
+/// A row of the thread list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ThreadRow {
+    /// Whose row; [`Profile::thread`] tells name, stack and flags.
+    pub thread: ThreadNo,
+    /// What it does now; nothing if the newest look did not see it.
+    pub now: Option<State>,
+    /// How long it has stood in the same stack.
+    pub standing: Micros,
+    /// In how many looks of the window it was seen in each state, by [`State::ALL`].
+    pub states: [u64; 4],
+}
+
+impl ThreadRow {
+    /// Looks of the window in which it was seen.
+    pub fn looks(&self) -> u64 {
+        self.states.iter().sum()
+    }
+}
+
+/// The threads that were seen in this window and that the selection takes, in the order in which
+/// they were first seen.
+pub fn thread_rows(profile: &Profile, window: &Window, selection: &Selection) -> Vec<ThreadRow> {
+    let mut rows: Vec<Option<ThreadRow>> = vec![None; profile.thread_count()];
+    for (thread, node, flags, count) in window.counts() {
+        if !selection.threads.has(thread) {
+            continue;
+        }
+        let row = rows[thread.index()].get_or_insert_with(|| row_of(profile, thread));
+        row.states[profile.state(node, flags).index()] += count;
+    }
+    rows.into_iter().flatten().collect()
+}
+
+fn row_of(profile: &Profile, thread: ThreadNo) -> ThreadRow {
+    let known = profile.thread(thread);
+    let now = profile.is_present(thread).then(|| profile.state(known.node, known.flags));
+    ThreadRow { thread, now, standing: Micros(known.seen.0.saturating_sub(known.since.0)), states: [0; 4] }
+}

@@ -1,0 +1,154 @@
+//! The strip of time: looks counted in steps of 250 ms, how many threads were in which state, and
+//! where those that count stood. It follows the profile at the cost of the new looks only.
+
+use std::collections::VecDeque;
+
+use hashbrown::HashMap;
+
+use super::columns::Look;
+use super::selection::{Idle, Selection, Who};
+use super::stacks::FunctionId;
+use super::store::Profile;
+use super::threads::ThreadNo;
+use crate::sample::Micros;
+
+/// A step of the timeline.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Bucket {
+    /// Looks that were taken.
+    pub looks: u64,
+    /// Looks that failed.
+    pub failed: u64,
+    /// Threads in each state summed over the looks, by [`State::ALL`](super::State::ALL): divide by
+    /// `looks` for a mean number of threads.
+    pub states: [u64; 4],
+    /// Weight of the function at the top of each stack that the selection takes; nothing for `(idle)`.
+    pub leaves: HashMap<Option<FunctionId>, u64>,
+    /// The states of each thread, as in `states`.
+    pub threads: HashMap<ThreadNo, [u32; 4]>,
+}
+
+impl Bucket {
+    /// Adds another bucket's counts: wider steps are sums.
+    pub fn add(&mut self, other: &Self) {
+        self.looks += other.looks;
+        self.failed += other.failed;
+        for (own, more) in self.states.iter_mut().zip(other.states) {
+            *own += more;
+        }
+        for (leaf, weight) in &other.leaves {
+            *self.leaves.entry(*leaf).or_default() += weight;
+        }
+        for (thread, states) in &other.threads {
+            for (own, more) in self.threads.entry(*thread).or_default().iter_mut().zip(states) {
+                *own += more;
+            }
+        }
+    }
+}
+
+/// Buckets of [`Timeline::STEP`] each, counted from the profile's first look.
+#[derive(Debug, Clone)]
+pub struct Timeline {
+    selection: Selection,
+    keep: usize,
+    buckets: VecDeque<Bucket>,
+    /// The number of the first bucket kept.
+    first: u64,
+    /// Looks before this one are counted.
+    counted: Look,
+}
+
+impl Timeline {
+    /// The length of a bucket.
+    pub const STEP: Micros = Micros(250_000);
+
+    /// A timeline of the newest `keep` of time, for the threads of a selection; what counts as a leaf
+    /// follows its `who` and `idle`. The span, root and folds are not looked at.
+    pub fn new(selection: &Selection, keep: Micros) -> Self {
+        let keep = usize::try_from(keep.0.div_ceil(Self::STEP.0)).unwrap_or(usize::MAX).max(1);
+        Self { selection: selection.clone(), keep, buckets: VecDeque::new(), first: 0, counted: Look(0) }
+    }
+
+    /// Counts the looks that came since.
+    pub fn advance(&mut self, profile: &Profile) {
+        let (Some(origin), Some(newest)) = (profile.first_at(), profile.last_at()) else { return };
+        let number = |at: Micros| at.0.saturating_sub(origin.0) / Self::STEP.0;
+        let last = number(newest);
+        self.make_room(last);
+        // What is older than the oldest bucket is never counted: attaching a view late costs no hour.
+        let oldest = profile.look_at(Micros(origin.0 + self.first * Self::STEP.0));
+        self.counted = self.counted.max(oldest);
+        let end = profile.looks().end;
+        while self.counted < end {
+            let at = profile.at(self.counted).unwrap_or(newest);
+            let bucket = number(at).clamp(self.first, last);
+            let next = profile.look_at(Micros(origin.0 + (bucket + 1) * Self::STEP.0));
+            // Never stand still, not even if the clock of the samples went backwards.
+            let next = next.clamp(Look(self.counted.0 + 1), end);
+            self.count(profile, self.counted, next, bucket);
+            self.counted = next;
+        }
+    }
+
+    fn make_room(&mut self, last: u64) {
+        let keep = self.keep as u64;
+        if last >= self.first + self.buckets.len() as u64 + keep {
+            self.buckets.clear();
+            self.first = (last + 1).saturating_sub(keep);
+        }
+        while self.first + (self.buckets.len() as u64) <= last {
+            self.buckets.push_back(Bucket::default());
+        }
+        while self.buckets.len() > self.keep {
+            self.buckets.pop_front();
+            self.first += 1;
+        }
+    }
+
+    fn count(&mut self, profile: &Profile, from: Look, to: Look, bucket: u64) {
+        let Some(bucket) = usize::try_from(bucket - self.first).ok().and_then(|at| self.buckets.get_mut(at))
+        else {
+            return;
+        };
+        let selection = &self.selection;
+        let verdicts = profile.columns().count(from..to, |thread, node, flags, count| {
+            if !selection.threads.has(thread) {
+                return;
+            }
+            let state = profile.state(node, flags).index();
+            bucket.states[state] += count;
+            let states = bucket.threads.entry(thread).or_default();
+            states[state] = states[state].saturating_add(count as u32);
+            if selection.takes(profile, thread, node, flags) {
+                *bucket.leaves.entry(profile.frame(node).map(|(function, _)| function)).or_default() += count;
+            }
+        });
+        bucket.looks += verdicts.taken();
+        bucket.failed += verdicts.failed();
+        let idle = match (selection.who, selection.idle) {
+            (Who::AllThreads, Idle::Shown) => verdicts.nobody,
+            // Nothing at work is something to notice, also where it is not shown.
+            _ => verdicts.unheld + verdicts.nobody,
+        };
+        if idle > 0 {
+            *bucket.leaves.entry(None).or_default() += idle;
+        }
+    }
+
+    /// The buckets kept, oldest first. The newest one is still filling.
+    pub fn buckets(&self) -> &VecDeque<Bucket> {
+        &self.buckets
+    }
+
+    /// When the oldest bucket kept began; nothing before the first look.
+    pub fn start(&self, profile: &Profile) -> Option<Micros> {
+        profile.first_at().map(|origin| Micros(origin.0 + self.first * Self::STEP.0))
+    }
+
+    /// The number of the oldest bucket kept, counted from the profile's first look: number `n` began
+    /// `n` steps after it. Round positions on a strip by it, and nothing wobbles.
+    pub fn first_number(&self) -> u64 {
+        self.first
+    }
+}

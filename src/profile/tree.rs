@@ -1,0 +1,295 @@
+//! The call tree of a selection: what the flame pane draws. An arena of calls, children beside each
+//! other, built from a window's weights under the selection's folds.
+
+use hashbrown::HashMap;
+
+use super::selection::{Direction, Idle, Selection, Step, Who};
+use super::stacks::{FunctionId, NodeId};
+use super::store::Profile;
+use super::weights::{Weights, step_of};
+use super::window::Window;
+
+/// Callers are followed this far from the executing function: a tree of callers shares little, and
+/// stacks may be 100,000 frames deep.
+const CALLERS: usize = 256;
+
+/// A place in a [`CallTree`]; valid for that tree only. [`Call::key`] outlives it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CallId(u32);
+
+impl CallId {
+    /// The root, "all".
+    pub const ROOT: Self = Self(0);
+
+    /// Its place in [`CallTree::calls`].
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// A function as it was reached on one path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Call {
+    /// Which function, and which line if lines are told apart; nothing for the root.
+    pub step: Option<Step>,
+    /// Who called it. The root is its own parent. (In a tree of callers: whom it called.)
+    pub parent: CallId,
+    /// Distance from the root.
+    pub depth: u32,
+    /// Weight that passes through here, in samples of threads.
+    pub total: u64,
+    /// Weight that ends here.
+    pub own: u64,
+    /// How many frames in a row were folded into this one at most, itself among them (`fib ×18`).
+    pub repeats: u32,
+    /// The path from the root as a number: the same in every tree of this profile that is built with
+    /// the same rules, whatever the weights.
+    pub key: u64,
+}
+
+/// The calls that a selection takes, with their weights.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallTree {
+    calls: Vec<Call>,
+    /// The children of call `i` are `order[first[i]..first[i + 1]]`.
+    first: Vec<u32>,
+    order: Vec<CallId>,
+    looks: u64,
+    idle: u64,
+    failed: u64,
+}
+
+impl CallTree {
+    /// Counts anew and builds.
+    pub fn of(profile: &Profile, selection: &Selection) -> Self {
+        Self::build(profile, &Window::of(profile, selection.span), selection)
+    }
+
+    /// Builds from a window that was counted already; `selection.span` is not looked at.
+    pub fn build(profile: &Profile, window: &Window, selection: &Selection) -> Self {
+        Self::grow(profile, window, selection, selection)
+    }
+
+    /// The stacks as they are, root first and without folds; lines as the selection says. Its root is
+    /// matched under its folds, as in [`CallTree::build`]: these are the stacks that the view shows.
+    pub fn stacks(profile: &Profile, window: &Window, selection: &Selection) -> Self {
+        let plain = Selection {
+            lines: selection.lines,
+            idle: selection.idle,
+            who: selection.who,
+            ..Selection::default()
+        };
+        Self::grow(profile, window, selection, &plain)
+    }
+
+    fn grow(profile: &Profile, window: &Window, taken: &Selection, folds: &Selection) -> Self {
+        let weights = Weights::of(profile, window, taken);
+        let mut grown = Grown::new(folds);
+        match folds.direction {
+            Direction::Callees => grown.callees(profile, &weights),
+            Direction::Callers => grown.callers(profile, &weights),
+        }
+        let verdicts = window.verdicts();
+        grown.finish(window.looks(), idle_looks(window, taken), verdicts.failed())
+    }
+
+    /// A call.
+    pub fn call(&self, id: CallId) -> &Call {
+        &self.calls[id.index()]
+    }
+
+    /// How many calls there are, the root among them.
+    pub fn len(&self) -> usize {
+        self.calls.len()
+    }
+
+    /// Nothing but the root.
+    pub fn is_empty(&self) -> bool {
+        self.calls.len() == 1
+    }
+
+    /// All calls; parents come before their children.
+    pub fn calls(&self) -> impl Iterator<Item = (CallId, &Call)> {
+        (0..).map(CallId).zip(&self.calls)
+    }
+
+    /// What a call called: heaviest first, equals in the order in which the functions were first seen.
+    pub fn children(&self, id: CallId) -> &[CallId] {
+        &self.order[self.first[id.index()] as usize..self.first[id.index() + 1] as usize]
+    }
+
+    /// The weight of all stacks that the selection takes.
+    pub fn total(&self) -> u64 {
+        self.calls[0].total
+    }
+
+    /// Looks that were taken in the span. A weight divided by it is "in threads".
+    pub fn looks(&self) -> u64 {
+        self.looks
+    }
+
+    /// `(idle)` looks, if the selection shows them. Not part of [`CallTree::total`].
+    pub fn idle(&self) -> u64 {
+        self.idle
+    }
+
+    /// Looks that failed.
+    pub fn failed(&self) -> u64 {
+        self.failed
+    }
+
+    /// A weight as a number of threads.
+    #[expect(clippy::cast_precision_loss, reason = "a share for people")]
+    pub fn in_threads(&self, weight: u64) -> f64 {
+        if self.looks == 0 { 0.0 } else { weight as f64 / self.looks as f64 }
+    }
+
+    /// The path from the root to a call.
+    pub fn path(&self, id: CallId) -> Vec<Step> {
+        let up = std::iter::successors(Some(id), |id| Some(self.call(*id).parent))
+            .take(self.call(id).depth as usize);
+        let mut path: Vec<Step> = up.filter_map(|id| self.call(id).step).collect();
+        path.reverse();
+        path
+    }
+
+    /// The call that a path leads to.
+    pub fn find(&self, path: &[Step]) -> Option<CallId> {
+        path.iter().try_fold(CallId::ROOT, |id, step| {
+            self.children(id).iter().copied().find(|child| self.call(*child).step == Some(*step))
+        })
+    }
+
+    /// The longest beginning of a path that still exists: its call, and how many steps it took.
+    pub fn find_nearest(&self, path: &[Step]) -> (CallId, usize) {
+        let mut at = CallId::ROOT;
+        for (taken, step) in path.iter().enumerate() {
+            match self.children(at).iter().find(|child| self.call(**child).step == Some(*step)) {
+                Some(child) => at = *child,
+                None => return (at, taken),
+            }
+        }
+        (at, path.len())
+    }
+
+    /// The chain that begins here: calls with a single child each, and less than `share` of `self.total()`
+    /// of their own. The last one is where it branches, ends, or does work itself. Draw it as one row.
+    #[expect(clippy::cast_precision_loss, reason = "a limit of taste")]
+    pub fn chain(&self, id: CallId, share: f64) -> Vec<CallId> {
+        let limit = share * self.total() as f64;
+        let mut chain = vec![id];
+        let mut at = id;
+        while let [child] = self.children(at) {
+            if self.call(at).own as f64 >= limit {
+                break;
+            }
+            chain.push(*child);
+            at = *child;
+        }
+        chain
+    }
+
+    /// The number of rows below the root.
+    pub fn depth(&self) -> u32 {
+        self.calls.iter().map(|call| call.depth).max().unwrap_or(0)
+    }
+}
+
+/// Looks that count as `(idle)` for a selection.
+pub(super) fn idle_looks(window: &Window, selection: &Selection) -> u64 {
+    let verdicts = window.verdicts();
+    match (selection.idle, selection.who) {
+        (Idle::RestingHidden | Idle::Excluded, _) => 0,
+        (Idle::Shown, Who::GilHolder) => verdicts.unheld + verdicts.nobody,
+        (Idle::Shown, Who::AllThreads) => verdicts.nobody,
+    }
+}
+
+/// A tree while it grows.
+struct Grown<'a> {
+    selection: &'a Selection,
+    calls: Vec<Call>,
+    known: HashMap<(CallId, Step), CallId>,
+}
+
+impl<'a> Grown<'a> {
+    fn new(selection: &'a Selection) -> Self {
+        let all = Call { step: None, parent: CallId::ROOT, depth: 0, total: 0, own: 0, repeats: 1, key: 0 };
+        Self { selection, calls: vec![all], known: HashMap::new() }
+    }
+
+    /// Where a frame goes that was called from `from`, which is the `run`-th of equal frames in a row.
+    fn go(&mut self, profile: &Profile, from: (CallId, u32), node: NodeId) -> (CallId, u32) {
+        let Some((function, line)) = profile.frame(node) else { return from };
+        if self.selection.hide_plumbing && profile.is_plumbing(function) {
+            return from;
+        }
+        let step = step_of(function, line, self.selection.lines);
+        let (parent, run) = from;
+        let above = &mut self.calls[parent.index()];
+        if self.selection.fold_recursion && above.step == Some(step) {
+            above.repeats = above.repeats.max(run + 1);
+            return (parent, run + 1);
+        }
+        let (depth, key) = (above.depth + 1, key_of(above.key, function, step.line));
+        let calls = &mut self.calls;
+        let id = *self.known.entry((parent, step)).or_insert_with(|| {
+            let id = CallId(calls.len() as u32);
+            calls.push(Call { step: Some(step), parent, depth, total: 0, own: 0, repeats: 1, key });
+            id
+        });
+        (id, 1)
+    }
+
+    fn callees(&mut self, profile: &Profile, weights: &Weights) {
+        let mut places = vec![(CallId::ROOT, 0); weights.nodes.len()];
+        for (place, node) in weights.nodes.iter().enumerate() {
+            let from = places[weights.parents[place] as usize];
+            places[place] = self.go(profile, from, *node);
+            self.calls[places[place].0.index()].own += weights.own[place];
+        }
+    }
+
+    fn callers(&mut self, profile: &Profile, weights: &Weights) {
+        for (node, own) in weights.nodes.iter().zip(&weights.own).filter(|(_, own)| **own > 0) {
+            let mut at = (CallId::ROOT, 0);
+            for caller in profile.path(*node).take(CALLERS) {
+                at = self.go(profile, at, caller);
+            }
+            self.calls[at.0.index()].own += own;
+        }
+    }
+
+    fn finish(mut self, looks: u64, idle: u64, failed: u64) -> CallTree {
+        let count = self.calls.len();
+        let mut first = vec![0_u32; count + 1];
+        for place in (0..count).rev() {
+            let (own, parent) = (self.calls[place].own, self.calls[place].parent.index());
+            self.calls[place].total += own;
+            if place > 0 {
+                self.calls[parent].total += self.calls[place].total;
+                first[parent + 1] += 1;
+            }
+        }
+        for place in 0..count {
+            first[place + 1] += first[place];
+        }
+        let calls = self.calls;
+        let mut order: Vec<CallId> = (1..count as u32).map(CallId).collect();
+        order.sort_unstable_by_key(|id| {
+            let call = &calls[id.index()];
+            (call.parent, std::cmp::Reverse(call.total), call.step)
+        });
+        CallTree { calls, first, order, looks, idle, failed }
+    }
+}
+
+fn key_of(parent: u64, function: FunctionId, line: Option<u32>) -> u64 {
+    let line = line.map_or(0, |line| u64::from(line) + 1);
+    let word = u64::from(function.0) << 33 ^ line;
+    // splitmix64's finisher: paths that differ in a bit get keys that differ in half of them.
+    let mut key = parent.rotate_left(23) ^ word.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    key = (key ^ key >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    key = (key ^ key >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    key ^ key >> 31
+}

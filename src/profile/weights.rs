@@ -1,0 +1,96 @@
+//! A window's weights laid on the prefix tree: the nodes that a selection touches, each with the looks
+//! that ended in it and the looks that passed through it. Call tree, top list and heat start here.
+
+use hashbrown::HashMap;
+
+use super::matcher::Matcher;
+use super::selection::{Lines, Selection, Step};
+use super::stacks::{FunctionId, NodeId};
+use super::store::Profile;
+use super::window::Window;
+
+const NONE: u32 = u32::MAX;
+
+/// The touched part of the prefix tree. Place 0 is the root; parents stand before their children.
+#[derive(Debug)]
+pub(super) struct Weights {
+    pub(super) nodes: Vec<NodeId>,
+    pub(super) parents: Vec<u32>,
+    pub(super) own: Vec<u64>,
+    pub(super) total: Vec<u64>,
+}
+
+impl Weights {
+    pub(super) fn of(profile: &Profile, window: &Window, selection: &Selection) -> Self {
+        let mut own: HashMap<NodeId, u64> = HashMap::new();
+        let mut matcher = Matcher::new(profile, selection);
+        for (thread, node, flags, count) in window.counts() {
+            if matcher.takes(thread, node, flags) {
+                *own.entry(node).or_default() += count;
+            }
+        }
+        Self::lay(profile, &own)
+    }
+
+    fn lay(profile: &Profile, own: &HashMap<NodeId, u64>) -> Self {
+        let mut places: HashMap<NodeId, u32> = HashMap::with_capacity(2 * own.len() + 1);
+        let mut nodes = vec![NodeId::ROOT];
+        places.insert(NodeId::ROOT, 0);
+        for leaf in own.keys() {
+            let mut node = *leaf;
+            while places.insert(node, NONE).is_none() {
+                nodes.push(node);
+                node = profile.parent(node);
+            }
+        }
+        // A parent has a smaller number than its children.
+        nodes.sort_unstable();
+        for (place, node) in (0..).zip(&nodes) {
+            places.insert(*node, place);
+        }
+        let parents: Vec<u32> = nodes.iter().map(|node| places[&profile.parent(*node)]).collect();
+        let own: Vec<u64> = nodes.iter().map(|node| own.get(node).copied().unwrap_or(0)).collect();
+        let mut total = own.clone();
+        for place in (1..nodes.len()).rev() {
+            total[parents[place] as usize] += total[place];
+        }
+        Self { nodes, parents, own, total }
+    }
+
+    /// Goes through the tree depth first: `step(place, true)` on entering, `step(place, false)` on
+    /// leaving. The root is left out. Without recursion: stacks may be 100,000 frames deep.
+    pub(super) fn walk(&self, mut step: impl FnMut(usize, bool)) {
+        let mut first = vec![NONE; self.nodes.len()];
+        let mut next = vec![NONE; self.nodes.len()];
+        for place in (1..self.nodes.len()).rev() {
+            let parent = self.parents[place] as usize;
+            next[place] = first[parent];
+            first[parent] = place as u32;
+        }
+        let mut place = 0;
+        let mut descending = true;
+        loop {
+            if descending && first[place] != NONE {
+                place = first[place] as usize;
+                step(place, true);
+                continue;
+            }
+            if place == 0 {
+                return;
+            }
+            step(place, false);
+            descending = next[place] != NONE;
+            if descending {
+                place = next[place] as usize;
+                step(place, true);
+            } else {
+                place = self.parents[place] as usize;
+            }
+        }
+    }
+}
+
+/// How a frame appears in views.
+pub(super) fn step_of(function: FunctionId, line: u32, lines: Lines) -> Step {
+    Step { function, line: (lines == Lines::Apart).then_some(line) }
+}

@@ -4,6 +4,7 @@ pub mod export;
 pub mod profile;
 pub mod sample;
 pub mod target;
+pub mod tui;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use super::keys::Pane;
 use super::source::Text;
+use crate::export::Format;
 use crate::sample::{Command, Event, Micros};
 
 /// Where to.
@@ -39,6 +40,7 @@ pub enum Action {
     Freeze,
     Invert,
     Idle,
+    Holders,
     Plumbing,
     Lines,
     ThisThread,
@@ -123,15 +125,6 @@ impl Note {
     }
 }
 
-/// How what is selected is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
-    /// A line a stack, and how often it was seen.
-    Folded,
-    /// The same in the order of time, with a line for each moment at which the stack changed.
-    Timestamps,
-}
-
 /// What the screen asks of the world.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
@@ -144,7 +137,7 @@ pub enum Effect {
     /// Put this on the person's clipboard.
     Copy(String),
     /// Write what is selected: to this file, or to one of a name of its own.
-    Write { format: Format, file: Option<PathBuf>, picture: bool },
+    Write { format: Format, file: Option<PathBuf>, with_picture: bool },
     /// Read this file of the target.
     Read(Box<str>),
     /// Open this file of the target at this line.

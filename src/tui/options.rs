@@ -28,6 +28,17 @@ pub struct Options {
     pub east: i64,
 }
 
+impl Options {
+    /// The environment's colours and time zone.
+    pub fn from_environment() -> Self {
+        Self {
+            depth: Depth::from_environment(|name| std::env::var(name).ok()),
+            east: i64::from(chrono::Local::now().offset().local_minus_utc()),
+            ..Self::default()
+        }
+    }
+}
+
 impl Default for Options {
     fn default() -> Self {
         Self {

@@ -66,7 +66,7 @@ pub struct Find {
     /// The functions that match.
     pub matches: HashSet<FunctionId>,
     /// Functions looked at so far: new ones must be looked at, too.
-    pub seen: usize,
+    pub seen: HashSet<FunctionId>,
     /// Only stacks with a match are shown.
     pub keep: bool,
 }
@@ -118,13 +118,6 @@ pub struct List {
     pub top: usize,
 }
 
-/// A change that the window was cut at.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Changed {
-    /// When.
-    pub at: Micros,
-}
-
 /// The screen.
 #[derive(Debug)]
 pub struct State {
@@ -152,12 +145,18 @@ pub struct State {
 
     /// Which time.
     pub reach: Reach,
+    /// What [`Reach::Auto`] comes to at the moment.
+    pub auto_span: Span,
     /// The timeline's cursor and the column where a span begins, in columns from the right.
     pub timeline: TimelineCursor,
     /// Which threads.
     pub threads: Option<BTreeSet<ThreadNo>>,
     /// What becomes of idle ones.
     pub idle: Idle,
+    /// Everybody is idle, so idle threads are shown, whatever is wanted.
+    pub all_idle: bool,
+    /// Every thread, or those that hold the GIL.
+    pub who: Who,
     /// Leave away frames that only start others.
     pub hide_plumbing: bool,
     /// Lines or functions.
@@ -231,9 +230,12 @@ impl State {
             source_open: true,
             overlay: Overlay::None,
             reach: Reach::Auto,
+            auto_span: Span::All,
             timeline: TimelineCursor::default(),
             threads: None,
             idle: if options.exclude_idle { Idle::Excluded } else { Idle::RestingHidden },
+            all_idle: false,
+            who: Who::AllThreads,
             hide_plumbing: true,
             lines: Lines::Merged,
             direction: Direction::Callees,
@@ -271,7 +273,7 @@ impl State {
     /// The time that a living picture shows.
     pub fn reach_span(&self) -> Span {
         match self.reach {
-            Reach::Auto => self.view.auto_span(),
+            Reach::Auto => self.auto_span,
             Reach::Last(length) => Span::Last(length),
             Reach::Start => Span::All,
             Reach::Since(from) => Span::Since(from),
@@ -289,8 +291,8 @@ impl State {
         Selection {
             span: self.span(),
             threads: self.threads.clone().map_or(Threads::All, Threads::Only),
-            who: Who::AllThreads,
-            idle: self.view.idle_in_effect(self.idle),
+            who: self.who,
+            idle: if self.all_idle { Idle::Shown } else { self.idle },
             lines: self.lines,
             hide_plumbing: self.hide_plumbing,
             fold_recursion: true,

@@ -222,6 +222,16 @@ impl Theme {
         }
     }
 
+    /// The box that holds all others.
+    pub fn root(self) -> Style {
+        match self.depth {
+            Depth::True => Style::new().bg(Color::Rgb(0x3A, 0x3A, 0x44)).fg(self.white()),
+            Depth::Indexed => Style::new().bg(Color::Indexed(237)).fg(self.white()),
+            Depth::Sixteen => Style::new().add_modifier(Modifier::REVERSED),
+            Depth::Mono => Style::new().add_modifier(Modifier::BOLD),
+        }
+    }
+
     fn mono_frame(kind: Kind, emphasis: Emphasis) -> Style {
         let kind = match kind {
             Kind::Own => Modifier::REVERSED,

@@ -136,8 +136,15 @@ pub enum Effect {
     Tell(Command),
     /// Put this on the person's clipboard.
     Copy(String),
-    /// Write what is selected: to this file, or to one of a name of its own.
-    Write { format: Format, file: Option<PathBuf>, with_picture: bool },
+    /// Write what is selected.
+    Write {
+        /// As this.
+        format: Format,
+        /// To this file, or to one of a name of its own.
+        file: Option<PathBuf>,
+        /// With the screen as text beside it.
+        with_picture: bool,
+    },
     /// Read this file of the target.
     Read(Box<str>),
     /// Open this file of the target at this line.

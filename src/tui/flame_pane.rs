@@ -137,10 +137,10 @@ fn label(state: &State, cell: &Cell, width: usize) -> String {
     } else {
         format!("  {share}")
     };
-    let growth = state.view.diff.as_ref().and_then(|diff| diff.growth(tree, tree.call(cell.last())));
+    let growth = state.view.growth(tree.call(cell.last()));
     if let Some(growth) = growth.filter(|growth| growth.abs() >= GROWTH && !calls.contains(&CallId::ROOT)) {
-        let sign = if growth > 0.0 { "+" } else { "-" };
-        tail.push_str(&format!(" {}{sign}{:.0}", signs.change, growth.abs() * 100.0));
+        let sign = if growth > 0.0 { signs.change } else { signs.fall };
+        tail.push_str(&format!(" {sign}{:+.0}", growth * 100.0));
     }
     let names: Vec<String> = calls.iter().map(|call| name(state, *call)).collect();
     // The end of a chain is where the time goes: the beginning is left out first.

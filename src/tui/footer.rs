@@ -26,8 +26,8 @@ pub struct Hint {
     pub right: u16,
 }
 
-/// The hints for which there is room. They are dropped from the middle: what is first in the table
-/// matters here, and `?` and `q`, which are last, always stay.
+/// The hints for which there is room. They are dropped from the middle: `?` and `q`, which are last in
+/// the table, always stay.
 pub fn hints(state: &State, width: u16) -> Vec<Hint> {
     let ascii = state.theme.signs.ascii;
     let mut shown: Vec<(&Binding, u16)> = TABLE
@@ -36,7 +36,7 @@ pub fn hints(state: &State, width: u16) -> Vec<Hint> {
         .map(|binding| (binding, (text::width(&words(binding, ascii)) + 2) as u16))
         .collect();
     while shown.iter().map(|(_, width)| width).sum::<u16>() > width.saturating_sub(1) && shown.len() > 2 {
-        shown.remove(shown.len() - 3);
+        shown.remove((shown.len() / 2).min(shown.len() - 3));
     }
     let mut left = 1;
     let place = |(binding, taken): (&'static Binding, u16)| {

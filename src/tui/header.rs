@@ -18,7 +18,7 @@ pub fn paint(state: &State, area: Rect, buffer: &mut Buffer) {
     let mut right = cost(state);
     // What matters least goes first: costs from the back, then the badge's window.
     let fixed = badge(state);
-    let room = usize::from(area.width) * if area.width < 100 { 3 } else { 2 } / 4;
+    let room = usize::from(area.width) * if area.width < 120 { 11 } else { 13 } / 20;
     let length = |parts: &[Span<'_>]| parts.iter().map(Span::width).sum::<usize>();
     while length(&fixed) + length(&right) > room && !right.is_empty() {
         right.pop();

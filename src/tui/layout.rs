@@ -84,7 +84,7 @@ pub fn areas(size: (u16, u16), pane: Pane, source_open: bool) -> Areas {
         areas.timeline = Rect::new(0, top, width, rows + 2);
         top += rows + 1;
     }
-    let strip = if height >= 40 { 11 } else { height / 4 };
+    let strip = height * 3 / 10;
     if source_open && height >= TALL && shown != Pane::Source {
         areas.strip = Rect::new(0, bottom - strip, width, strip);
         bottom -= strip - 1;

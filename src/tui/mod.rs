@@ -6,7 +6,7 @@
 pub mod action;
 mod effects;
 mod find;
-mod flame;
+pub mod flame;
 mod flame_pane;
 mod footer;
 mod header;
@@ -33,7 +33,7 @@ mod time;
 mod timeline;
 mod top_pane;
 pub mod update;
-mod view;
+pub mod view;
 
 use std::fmt::{self, Display};
 use std::io;
@@ -109,34 +109,51 @@ pub fn run(
     let terminal = Terminal::take(options.mouse)?;
     let mut state = State::new(options, terminal.size()?);
     let mut world = World::new(terminal, commands.clone());
-    let mut mouse = Mouse::default();
     update::update(&mut state, Action::Now(now()));
     for event in first {
         update::update(&mut state, Action::Sampled(event));
     }
-    let mut drawn = Instant::now().checked_sub(BETWEEN_PICTURES);
+    let left = watch(&mut state, &mut world, events, &|| stop.load(Ordering::Relaxed), &panics);
+    // A sampler that is gone already has nothing to stop.
+    let _ = commands.try_send(Command::Stop);
+    drop(world);
+    match left {
+        // A terminal that went away with SIGHUP cannot be read or drawn on: that is no error then.
+        Err(Error::Terminal(_)) if stop.load(Ordering::Relaxed) => {}
+        left => left?,
+    }
+    Ok(Summary::of(&state))
+}
+
+/// The loop: events, time, keys, effects, picture.
+fn watch(
+    state: &mut State,
+    world: &mut World,
+    events: &Receiver<Event>,
+    stopped: &dyn Fn() -> bool,
+    panics: &Receiver<String>,
+) -> Result<(), Error> {
+    let mut mouse = Mouse::default();
+    let mut drawn: Option<Instant> = None;
     loop {
-        listen(&mut state, events);
-        update::update(&mut state, Action::Now(now()));
-        let wait = turn(&state);
-        let asked = look_at_input(&mut state, &mut mouse, wait)?;
-        world.report(&mut state);
-        if !world.perform(&mut state)? || stop.load(Ordering::Relaxed) {
-            break;
+        listen(state, events);
+        update::update(state, Action::Now(now()));
+        let wait = turn(state);
+        let asked = look_at_input(state, &mut mouse, wait)?;
+        world.report(state);
+        if !world.perform(state)? || stopped() {
+            return Ok(());
         }
         if let Ok(panic) = panics.try_recv() {
             return Err(Error::Panicked(panic));
         }
         let due = drawn.is_none_or(|drawn| drawn.elapsed() >= BETWEEN_PICTURES);
         if state.dirty && (asked || due) {
-            world.terminal.draw(|frame| picture::paint(&state, frame.buffer_mut()))?;
+            world.terminal.draw(|frame| picture::paint(state, frame.buffer_mut()))?;
             state.dirty = false;
             drawn = Some(Instant::now());
         }
     }
-    // A sampler that is gone already has nothing to stop.
-    let _ = commands.try_send(Command::Stop);
-    Ok(Summary::of(&state))
 }
 
 /// Takes in what the sampler said.

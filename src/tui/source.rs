@@ -158,7 +158,7 @@ mod tests {
         std::fs::write(file.path(), "a\tb\n\x1b[31mred\n").unwrap();
         let path = file.path().to_str().unwrap();
         let text = read(own(0), path).unwrap();
-        assert_eq!(text.lines, ["a    b", "\\u1b[31mred"]);
+        assert_eq!(text.lines, ["a    b", "\\u{1b}[31mred"]);
         assert!(text.newer);
         assert!(!read(own(u64::MAX / 4), path).unwrap().newer);
     }

@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::action::{Note, Effect};
 use super::keys::Pane;
+use super::layout;
 use super::options::Options;
 use super::source::Text;
 use super::theme::Theme;
@@ -226,7 +227,7 @@ impl State {
             began: None,
             profile: Profile::new(),
             silent: false,
-            pane: Pane::Flame,
+            pane: if layout::is_small(size) { Pane::Top } else { Pane::Flame },
             source_open: true,
             overlay: Overlay::None,
             reach: Reach::Auto,

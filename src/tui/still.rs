@@ -3,7 +3,9 @@
 //! measured moved by more than it can have by chance. Whole cells in the end: siblings never
 //! overlap, and never leave their parent.
 
-use std::collections::HashMap;
+use std::hash::{BuildHasher, Hash};
+
+use hashbrown::HashMap;
 
 use crate::sample::Micros;
 
@@ -16,14 +18,17 @@ pub struct Path(pub u64);
 const HEAVIER: f64 = 1.5;
 /// … for this long.
 const HEAVIER_FOR: Micros = Micros(2_000_000);
-/// An edge moves by more than this many cells, and more than this many standard errors.
+/// An edge moves by more than this many cells, and more than this many standard errors: two of the
+/// difference between what was measured then and what is measured now, so two times the root of two.
 const CELLS: f64 = 0.75;
-const ERRORS: f64 = 2.0;
+const ERRORS: f64 = 2.0 * std::f64::consts::SQRT_2;
 /// A child has a box of its own from this many cells on, and keeps it down to so many.
 const APPEARS: f64 = 2.0;
 const VANISHES: f64 = 1.0;
 /// What is left of a parent behind its last child is nothing up to this many cells.
 const NOTHING: f64 = 0.5;
+/// The heaviest leaves tell how much shares vary.
+const LEAVES: usize = 32;
 
 /// What is known of one sibling.
 #[derive(Debug, Clone)]
@@ -43,8 +48,36 @@ struct Slot {
 #[derive(Debug, Clone, Default)]
 pub struct Stillness {
     families: HashMap<Path, Vec<Slot>>,
+    /// The right edge of the box of the many small ones.
+    crowds: HashMap<Path, u16>,
     scale: Option<Scale>,
     touched: HashMap<Path, Micros>,
+}
+
+/// How many times their variance by mere chance shares show from one step of time to the next, given
+/// the weights of leaves in each step: stacks come in spells, so a thousand samples a second say less
+/// than a thousand draws would. At least 1.
+pub fn dispersion<K: Eq + Hash + Copy, S: BuildHasher>(steps: &[&HashMap<K, u64, S>]) -> f64 {
+    let mut sums: HashMap<K, f64> = HashMap::new();
+    for (leaf, weight) in steps.iter().copied().flatten() {
+        *sums.entry(*leaf).or_default() += *weight as f64;
+    }
+    let whole: f64 = sums.values().sum();
+    let mut leaves: Vec<(K, f64)> = sums.into_iter().collect();
+    leaves.sort_by(|a, b| b.1.total_cmp(&a.1));
+    leaves.truncate(LEAVES);
+    let weights: Vec<f64> = steps.iter().map(|step| step.values().map(|weight| *weight as f64).sum()).collect();
+    let (mut pearson, mut freedom) = (0.0, 0.0);
+    for (leaf, sum) in leaves {
+        let share = sum / whole.max(1.0);
+        for (step, weight) in steps.iter().zip(&weights).filter(|(_, weight)| **weight > 0.0) {
+            let expected = weight * share;
+            let seen = step.get(&leaf).copied().unwrap_or(0) as f64;
+            pearson += (seen - expected).powi(2) / (expected * (1.0 - share).max(0.01));
+            freedom += 1.0 - 1.0 / weights.len() as f64;
+        }
+    }
+    if freedom > 0.0 { (pearson / freedom).max(1.0) } else { 1.0 }
 }
 
 /// How weights become cells: as long as it stays the same, edges can keep their places.
@@ -123,10 +156,12 @@ impl Stillness {
             for slot in self.families.values_mut().flatten() {
                 slot.edge = None;
             }
+            self.crowds.clear();
         }
         let touched = &mut self.touched;
         touched.retain(|_, seen| moment.now.0.saturating_sub(seen.0) <= moment.window.0.max(HEAVIER_FOR.0));
         self.families.retain(|path, _| touched.contains_key(path));
+        self.crowds.retain(|path, _| touched.contains_key(path));
     }
 
     /// Gives every child its place below `parent`.
@@ -135,7 +170,15 @@ impl Stillness {
         let slots = self.families.entry(parent).or_default();
         remember(slots, children, moment);
         change_places(slots, moment.now);
-        set_edges(slots, place, children, moment)
+        let room = usize::from(place.right.saturating_sub(place.left));
+        choose(slots, room, children.len(), moment);
+        let crowd = self.crowds.get(&parent).copied();
+        let (family, crowd) = set_edges(slots, crowd, place, children, moment);
+        match crowd {
+            Some(edge) => self.crowds.insert(parent, edge),
+            None => self.crowds.remove(&parent),
+        };
+        family
     }
 }
 
@@ -178,61 +221,67 @@ fn change_places(slots: &mut [Slot], now: Micros) {
     }
 }
 
+/// Which children have boxes of their own. One that gets its box stands behind those that have one:
+/// its room comes from the crowd, and nothing else moves.
+fn choose(slots: &mut Vec<Slot>, room: usize, children: usize, moment: &Moment) {
+    let mut count = 0;
+    let mut new = Vec::new();
+    for slot in slots.iter_mut() {
+        let cells = moment.cells(slot.weight);
+        let enough = cells >= if slot.shown { VANISHES } else { APPEARS };
+        // An only child of a narrow parent keeps a box: there is nothing else to show.
+        let enough = enough || (children == 1 && cells >= NOTHING);
+        let shown = count < room && slot.weight > 0 && enough;
+        if shown && !slot.shown {
+            new.push(slot.path);
+        }
+        slot.shown = shown;
+        slot.edge = slot.edge.filter(|_| shown);
+        count += usize::from(shown);
+    }
+    if !new.is_empty() {
+        // Stable: the shown before, then the new ones, then the rest, each in their order.
+        slots.sort_by_key(|slot| (!slot.shown, new.contains(&slot.path)));
+    }
+}
+
+/// Where every shown child ends, and the crowd behind them.
 fn set_edges(
     slots: &mut [Slot],
+    crowd_edge: Option<u16>,
     place: Place,
     children: &[(Path, u64)],
     moment: &Moment,
-) -> Family {
+) -> (Family, Option<u16>) {
     let index: HashMap<Path, usize> = children.iter().enumerate().map(|(at, (path, _))| (*path, at)).collect();
+    let crowd: Vec<usize> =
+        slots.iter().filter(|slot| !slot.shown).filter_map(|slot| index.get(&slot.path).copied()).collect();
+    let mut family = Family { placed: Vec::new(), crowd };
+    let shown = slots.iter().filter(|slot| slot.shown).count();
     let room = usize::from(place.right.saturating_sub(place.left));
-    let mut family = Family::default();
-    let mut shown = 0;
-    for slot in slots.iter_mut() {
-        let cells = moment.cells(slot.weight);
-        slot.shown = shown < room && slot.weight > 0 && cells >= if slot.shown { VANISHES } else { APPEARS };
-        // An only child of a narrow parent keeps a box: there is nothing else to show.
-        slot.shown |= children.len() == 1 && slot.weight > 0 && room > 0 && cells >= NOTHING;
-        shown += usize::from(slot.shown);
-        if slot.shown {
-            continue;
-        }
-        slot.edge = None;
-        family.crowd.extend(index.get(&slot.path));
-    }
     let crowd_weight: u64 = family.crowd.iter().map(|child| children[*child].1).sum();
-    let whole_weight: u64 = children.iter().map(|(_, weight)| weight).sum();
     let has_crowd = shown < room && (moment.cells(crowd_weight) >= VANISHES || (shown == 0 && crowd_weight > 0));
     let mut left = place.left;
     let mut before = place.before;
     let mut remaining = shown + usize::from(has_crowd);
-    for slot in slots.iter_mut().filter(|slot| slot.shown) {
+    let mut step = |edge: Option<u16>, child: Option<usize>, weight: u64| {
         remaining -= 1;
-        let after = before + slot.weight;
+        let after = before + weight;
+        // Those behind need a cell each; what is less than half a cell of the parent is nobody's.
         let limit = place.right.saturating_sub(remaining as u16).max(left);
-        let fills = after + (if has_crowd { crowd_weight } else { 0 }) >= place.before + whole_weight;
-        let rest = f64::from(place.right) - moment.cells(after);
-        let edge = if fills && !has_crowd && remaining == 0 && rest.abs() < NOTHING {
-            place.right
-        } else {
-            still(slot.edge, moment.cells(after), moment)
-        };
-        slot.edge = Some(edge);
+        let last = remaining == 0 && f64::from(place.right) - moment.cells(after) < NOTHING;
+        let edge = if last { place.right } else { still(edge, moment.cells(after), moment) };
         let right = edge.clamp((left + 1).min(limit), limit);
-        let child = index.get(&slot.path).copied();
         let second = family.placed.len() % 2 == 1;
         family.placed.push(Placed { child, place: Place { left, right, before }, second });
         (left, before) = (right, after);
+        edge
+    };
+    for slot in slots.iter_mut().filter(|slot| slot.shown) {
+        slot.edge = Some(step(slot.edge, index.get(&slot.path).copied(), slot.weight));
     }
-    if has_crowd {
-        let target = moment.cells(before + crowd_weight);
-        let rest = f64::from(place.right) - target;
-        let right = if rest < NOTHING { place.right } else { target.round() as u16 };
-        let right = right.clamp((left + 1).min(place.right), place.right);
-        let second = family.placed.len() % 2 == 1;
-        family.placed.push(Placed { child: None, place: Place { left, right, before }, second });
-    }
-    family
+    let crowd_edge = has_crowd.then(|| step(crowd_edge, None, crowd_weight));
+    (family, crowd_edge)
 }
 
 /// The edge where it was, unless it must move.

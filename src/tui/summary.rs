@@ -56,7 +56,7 @@ fn finding(state: &State) -> Option<String> {
     );
     if let Some(at) = state.view.changed {
         line.push_str(&format!(" {} changed at {}", signs.dot, text::clock(at, state.options.east)));
-        let growth = state.view.diff.as_ref().and_then(|diff| diff.growth(&state.view.tree, call));
+        let growth = state.view.growth(call);
         if let Some(growth) = growth.filter(|growth| growth.abs() >= 0.05) {
             line.push_str(&format!(" from {}", text::percent(share - growth)));
         }

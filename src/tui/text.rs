@@ -24,7 +24,7 @@ pub fn clean(raw: &str, signs: &Signs) -> String {
         } else if character == '\t' {
             out.push(' ');
         } else {
-            out.extend(character.escape_unicode().filter(|c| !"{}".contains(*c)));
+            out.extend(character.escape_unicode());
         }
     }
     out
@@ -175,7 +175,7 @@ mod tests {
     fn nothing_that_a_terminal_obeys_survives() {
         let hostile = "a\x1b]52;c;AAAA\x07b\u{202E}c\u{200B}d\n\u{9b}31m\u{0301}";
         let safe = clean(hostile, signs(false));
-        assert_eq!(safe, "a\\u1b]52;c;AAAA\\u7b\\u202ec\\u200bd\\ua\\u9b31m\\u301");
+        assert_eq!(safe, "a\\u{1b}]52;c;AAAA\\u{7}b\\u{202e}c\\u{200b}d\\u{a}\\u{9b}31m\\u{301}");
         assert!(clean("naïve 関数", signs(true)).is_ascii());
         assert_eq!(clean("naïve 関数", signs(false)), "naïve 関数");
     }

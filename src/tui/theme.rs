@@ -319,6 +319,8 @@ pub struct Signs {
     pub ellipsis: &'static str,
     /// Something changed.
     pub change: &'static str,
+    /// Something became less.
+    pub fall: &'static str,
     /// It runs, or the picture lives.
     pub live: &'static str,
     /// The picture stands.
@@ -337,8 +339,6 @@ pub struct Signs {
     pub full: &'static str,
     /// A line down.
     pub rule: &'static str,
-    /// Upwards, downwards, steady.
-    pub trends: [&'static str; 3],
     /// The lines round a pane.
     pub border: border::Set<'static>,
 }
@@ -350,6 +350,7 @@ const UNICODE: Signs = Signs {
     chain: " ▸ ",
     ellipsis: "…",
     change: "▲",
+    fall: "▼",
     live: "●",
     frozen: "■",
     pointer: "▶",
@@ -359,7 +360,6 @@ const UNICODE: Signs = Signs {
     hatch: "▒",
     full: "█",
     rule: "│",
-    trends: ["↑", "↓", "→"],
     border: border::PLAIN,
 };
 
@@ -370,6 +370,7 @@ const ASCII: Signs = Signs {
     chain: " > ",
     ellipsis: "~",
     change: "^",
+    fall: "v",
     live: "*",
     frozen: "#",
     pointer: ">",
@@ -379,7 +380,6 @@ const ASCII: Signs = Signs {
     hatch: "%",
     full: "#",
     rule: "|",
-    trends: ["^", "v", "="],
     border: border::Set {
         top_left: "+",
         top_right: "+",

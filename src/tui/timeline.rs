@@ -14,7 +14,7 @@ use crate::profile::{Bucket, MarkKind, Span as Time, State as Doing, Timeline};
 use crate::sample::Micros;
 
 /// Room for the names of the rows.
-pub const LABEL: u16 = 5;
+pub const LABEL: u16 = 7;
 /// Ways to put steps together: a strip that shows five minutes at most before anybody zooms.
 const LADDER: [u32; 7] = [1, 2, 4, 8, 16, 32, 64];
 const USUAL: u64 = 300_000_000;
@@ -95,21 +95,25 @@ pub fn paint(state: &State, area: Rect, buffer: &mut Buffer) {
     let theme = state.theme;
     let columns = area.width - LABEL;
     let buckets: Vec<Option<Bucket>> = (0..columns).map(|before| bucket(state, before)).collect();
-    let busy = |bucket: &Bucket| busy(bucket).iter().sum::<f64>();
-    let top = buckets.iter().flatten().map(busy).fold(1.0, f64::max).ceil();
     let rows: &[(&str, [bool; 2])] = match area.height {
-        0 | 1 => &[("busy ", [true, true])],
-        _ => &[("cpu  ", [true, false]), ("wait ", [false, true])],
+        0 | 1 => &[("busy", [true, true])],
+        _ => &[("cpu", [true, false]), ("wait", [false, true])],
     };
     for (at, (label, [runs, waits])) in (0..).zip(rows) {
         let line = row(area, at);
-        put(Span::styled(*label, theme.faint()), line, buffer);
+        let height = |bucket: &Bucket| {
+            let [running, gil, waiting] = busy(bucket);
+            f64::from(u8::from(*runs)) * running + f64::from(u8::from(*waits)) * (gil + waiting)
+        };
+        // Each row has a scale of its own, in whole threads, which stands before it.
+        let top = buckets.iter().flatten().map(height).fold(1.0, f64::max).ceil();
+        put(Span::styled(format!("{label:<4}{top:>2} "), theme.faint()), line, buffer);
         for before in 0..columns {
             let x = area.right() - 1 - before;
             let place = (x, line.y);
             let Some(bucket) = &buckets[usize::from(before)] else { continue };
-            let [running, gil, waiting] = self::busy(bucket);
-            let height = f64::from(u8::from(*runs)) * running + f64::from(u8::from(*waits)) * (gil + waiting);
+            let [running, gil, waiting] = busy(bucket);
+            let height = height(bucket);
             let level = (height / top * 8.0).round() as usize;
             let level = if height > 0.02 { level.max(1) } else { level };
             let doing = match (*runs && running > 0.0, gil > waiting) {

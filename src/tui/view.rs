@@ -9,7 +9,7 @@ use super::flame::Flame;
 use super::keys::Pane;
 use super::layout;
 use super::state::{Order, Reach, State};
-use super::still::{Moment, Stillness};
+use super::still::{self, Moment, Stillness};
 use crate::profile::{
     AutoWindow, Call, CallId, CallTree, Caller, Diff, FunctionId, Heat, Idle, MarkKind, Origin, Profile, Selection, Span,
     State as Doing, Step, ThreadRow, Timeline, Top, TopRow, Trend, Window, callers, origin, thread_rows,
@@ -43,8 +43,8 @@ pub struct View {
     pub zoom: CallId,
     /// The call under the cursor.
     pub cursor: CallId,
-    /// What the tree is compared with, for a while after a change.
-    pub diff: Option<Diff>,
+    /// What the tree is compared with, and how that was looked at.
+    diff: Option<(Selection, Diff)>,
     /// When things last changed.
     pub changed: Option<Micros>,
     /// Threads and how they spent the window.
@@ -126,6 +126,7 @@ pub fn refresh(state: &mut State) {
         view.follow(state);
     }
     view.count(state);
+    view.compare(state);
     view.stand(state);
     view.look_closer(state);
     state.view = view;
@@ -147,12 +148,9 @@ impl View {
         if let Some(change) = self.auto.follow(&state.profile, &self.timeline) {
             state.profile.mark(change.at, MarkKind::Change);
             self.changed = Some(change.at);
-            self.diff = (!self.tree.is_empty()).then(|| Diff::against(&self.tree));
-        }
-        let now = state.profile.last_at().unwrap_or_default();
-        if self.changed.is_some_and(|at| now.0.saturating_sub(at.0) > NEWS.0) {
             self.diff = None;
         }
+        let now = state.profile.last_at().unwrap_or_default();
         state.auto_span = self.auto.span(&state.profile);
         self.at = now;
     }
@@ -218,6 +216,28 @@ impl View {
         }
     }
 
+    /// Compares with what was before the last change, for a while after it.
+    fn compare(&mut self, state: &State) {
+        let fresh = |at: &Micros| self.at.0.saturating_sub(at.0) <= NEWS.0;
+        let Some(changed) = self.changed.filter(fresh) else {
+            self.diff = None;
+            return;
+        };
+        let from = Micros(changed.0.saturating_sub(AutoWindow::LONGEST.0));
+        let before = Selection { span: Span::Between(from, changed), ..state.whole_selection() };
+        // The past stays as it was: it is counted again only if it is looked at in another way.
+        if self.diff.as_ref().is_none_or(|(of, _)| *of != before) {
+            let tree = CallTree::of(&state.profile, &before);
+            let diff = Diff::against(&tree);
+            self.diff = Some((before, diff));
+        }
+    }
+
+    /// By how much a call's share grew at the last change.
+    pub fn growth(&self, call: &Call) -> Option<f64> {
+        self.diff.as_ref().and_then(|(_, diff)| diff.growth(&self.tree, call))
+    }
+
     /// Gives every box its place, and the cursor.
     fn stand(&mut self, state: &mut State) {
         // If what was zoomed into is not there at the moment, its nearest caller fills the width; the
@@ -238,10 +258,20 @@ impl View {
             now: self.at,
             window,
             whole: self.tree.call(self.zoom).total,
-            dispersion: 1.0,
+            dispersion: self.dispersion(),
             width,
         };
         self.flame.lay_out(&self.tree, self.zoom, &mut self.still, &moment);
+    }
+
+    fn dispersion(&self) -> f64 {
+        let buckets = self.timeline.buckets();
+        let recent = (AutoWindow::LONGEST.0 / Timeline::STEP.0) as usize;
+        // The newest one is still filling.
+        let complete = buckets.len().saturating_sub(1);
+        let steps: Vec<_> =
+            buckets.range(complete.saturating_sub(recent)..complete).map(|bucket| &bucket.leaves).collect();
+        still::dispersion(&steps)
     }
 
     fn cursor_still_there(&self, path: &[Step]) -> Option<CallId> {

@@ -26,6 +26,10 @@ fn main() -> ExitCode {
     let (told, commands) = bounded(16);
     let mut simulation = Simulation::new(program, rate, 42);
     let mut first = simulation.opening();
+    if let Some(Event::About(about)) = first.first_mut() {
+        // Sources are read as this process sees them.
+        about.pid = std::process::id();
+    }
     first.extend(simulation.until(Micros(START.0 + ahead * 1_000_000)));
     first.push(simulation.totals());
     let panics = flag("--panic");

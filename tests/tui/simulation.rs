@@ -87,6 +87,7 @@ pub struct Simulation {
     interval: Micros,
     samples: u64,
     begun: bool,
+    in_phase: u64,
 }
 
 const APP: &str = "/srv/app/websrv.py";
@@ -224,6 +225,7 @@ impl Simulation {
             interval: Micros(1_000_000 / rate),
             samples: 0,
             begun: false,
+            in_phase: 0,
         };
         simulation.tables = simulation.phase(0);
         simulation
@@ -278,12 +280,11 @@ impl Simulation {
     /// What is said until this time.
     pub fn until(&mut self, end: Micros) -> Vec<Event> {
         let mut events = if self.begun { Vec::new() } else { self.opening() };
-        let mut phase = self.phase_at(self.at);
         while self.at < end {
             let now = self.phase_at(self.at);
-            if now != phase {
-                phase = now;
-                self.tables = self.phase(phase);
+            if now != self.in_phase {
+                self.in_phase = now;
+                self.tables = self.phase(now);
                 for actor in &mut self.actors {
                     actor.left = 0;
                 }

@@ -27,7 +27,7 @@ type FileRead = (Box<str>, Result<Text, String>);
 
 /// Everything outside of the state.
 #[derive(Debug)]
-pub struct World {
+pub(super) struct World {
     /// The terminal.
     pub terminal: Terminal,
     commands: Sender<Command>,
@@ -36,19 +36,19 @@ pub struct World {
 
 impl World {
     /// The world as it is.
-    pub fn new(terminal: Terminal, commands: Sender<Command>) -> Self {
+    pub(super) fn new(terminal: Terminal, commands: Sender<Command>) -> Self {
         Self { terminal, commands, read: unbounded() }
     }
 
     /// Tells the state what came back.
-    pub fn report(&self, state: &mut State) {
+    pub(super) fn report(&self, state: &mut State) {
         while let Ok((file, text)) = self.read.1.try_recv() {
             update::update(state, Action::Read(file, text));
         }
     }
 
     /// Does what was asked for; `false` if that was to leave.
-    pub fn perform(&mut self, state: &mut State) -> io::Result<bool> {
+    pub(super) fn perform(&mut self, state: &mut State) -> io::Result<bool> {
         for effect in std::mem::take(&mut state.effects) {
             match effect {
                 Effect::Quit => return Ok(false),

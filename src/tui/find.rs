@@ -10,7 +10,7 @@ use super::text;
 use crate::profile::{CallId, CallTree, FunctionId};
 
 /// Changes the search.
-pub fn update(state: &mut State, action: &Action) {
+pub(super) fn update(state: &mut State, action: &Action) {
     match action {
         Action::Find => state.overlay = Overlay::Find,
         Action::NextMatch => step(state, true),
@@ -28,13 +28,13 @@ pub fn update(state: &mut State, action: &Action) {
 }
 
 /// What is typed.
-pub fn set_pattern(state: &mut State, pattern: String) {
+pub(super) fn set_pattern(state: &mut State, pattern: String) {
     state.find = Find { pattern, keep: state.find.keep, ..Find::default() };
     look(state);
 }
 
 /// Looks at the functions of the picture that were not looked at yet.
-pub fn look(state: &mut State) {
+pub(super) fn look(state: &mut State) {
     if state.find.pattern.is_empty() {
         return;
     }
@@ -54,7 +54,7 @@ pub fn look(state: &mut State) {
 }
 
 /// How many calls match, and which share of the whole passes through them.
-pub fn tally(find: &Find, tree: &CallTree) -> (usize, f64) {
+pub(super) fn tally(find: &Find, tree: &CallTree) -> (usize, f64) {
     let mut count = 0;
     let mut weight = 0;
     // Calls below a match are counted, but their weight is in the match's already.

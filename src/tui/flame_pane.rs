@@ -16,7 +16,7 @@ use crate::profile::{Call, CallId, Direction, Idle, Lines, Who, origin};
 const GROWTH: f64 = 0.05;
 
 /// The words in the line above the flame.
-pub fn title(state: &State) -> Vec<Span<'static>> {
+pub(super) fn title(state: &State) -> Vec<Span<'static>> {
     let theme = state.theme;
     let mut words = vec![match state.direction {
         Direction::Callees => "icicle".to_owned(),
@@ -52,7 +52,7 @@ pub fn title(state: &State) -> Vec<Span<'static>> {
 }
 
 /// Paints the flame.
-pub fn paint(state: &State, area: Rect, buffer: &mut Buffer) {
+pub(super) fn paint(state: &State, area: Rect, buffer: &mut Buffer) {
     if area.is_empty() {
         return;
     }
@@ -94,7 +94,7 @@ fn nothing(state: &State) -> String {
 }
 
 /// What colour a call has.
-pub fn kind(state: &State, call: &Call) -> Kind {
+pub(super) fn kind(state: &State, call: &Call) -> Kind {
     let Some(step) = call.step else { return Kind::Waiting };
     if call.own * 2 >= call.total && state.view.waits(step.function) {
         return Kind::Waiting;
@@ -103,7 +103,7 @@ pub fn kind(state: &State, call: &Call) -> Kind {
 }
 
 /// A call's name as its box has it.
-pub fn name(state: &State, id: CallId) -> String {
+pub(super) fn name(state: &State, id: CallId) -> String {
     let call = state.view.tree.call(id);
     let signs = state.theme.signs;
     let Some(step) = call.step else { return "all".to_owned() };

@@ -17,7 +17,7 @@ const FEW: u64 = 20;
 
 /// A hint, and where it stands.
 #[derive(Debug, Clone, Copy)]
-pub struct Hint {
+pub(super) struct Hint {
     /// What it is a hint of.
     pub binding: &'static Binding,
     /// Its first column.
@@ -28,7 +28,7 @@ pub struct Hint {
 
 /// The hints for which there is room. They are dropped from the middle: `?` and `q`, which are last in
 /// the table, always stay.
-pub fn hints(state: &State, width: u16) -> Vec<Hint> {
+pub(super) fn hints(state: &State, width: u16) -> Vec<Hint> {
     let ascii = state.theme.signs.ascii;
     let mut shown: Vec<(&Binding, u16)> = TABLE
         .iter()
@@ -57,13 +57,13 @@ fn words(binding: &Binding, ascii: bool) -> String {
 }
 
 /// How much of the line is left for hints.
-pub fn hint_width(state: &State, width: u16) -> u16 {
+pub(super) fn hint_width(state: &State, width: u16) -> u16 {
     let right: usize = weight(state).iter().map(Span::width).sum();
     if width >= 70 { width.saturating_sub(right as u16 + 1) } else { width }
 }
 
 /// Paints the line.
-pub fn paint(state: &State, area: Rect, buffer: &mut Buffer) {
+pub(super) fn paint(state: &State, area: Rect, buffer: &mut Buffer) {
     if area.is_empty() {
         return;
     }

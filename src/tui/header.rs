@@ -11,7 +11,7 @@ use crate::profile::Span as Time;
 use crate::sample::{Ending, Micros};
 
 /// Paints the header.
-pub fn paint(state: &State, area: Rect, buffer: &mut Buffer) {
+pub(super) fn paint(state: &State, area: Rect, buffer: &mut Buffer) {
     if area.is_empty() {
         return;
     }
@@ -135,7 +135,7 @@ fn cost(state: &State) -> Vec<Span<'static>> {
 }
 
 /// How the sampling ended, in words.
-pub fn ending_text(ending: &Ending) -> String {
+pub(super) fn ending_text(ending: &Ending) -> String {
     match ending {
         Ending::Detached => "detached".to_owned(),
         Ending::Exited(Some(status)) => format!("exited, status {status}"),

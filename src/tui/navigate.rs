@@ -12,7 +12,7 @@ use super::time;
 use crate::profile::CallId;
 
 /// Moves.
-pub fn update(state: &mut State, action: &Action) {
+pub(super) fn update(state: &mut State, action: &Action) {
     match action {
         Action::Back => back(state),
         Action::ResetZoom => {
@@ -95,7 +95,7 @@ fn set_cursor(state: &mut State, at: (usize, usize)) {
 }
 
 /// Scrolls the flame as little as is needed to see this row.
-pub fn show_row(state: &mut State, row: usize) {
+pub(super) fn show_row(state: &mut State, row: usize) {
     let areas = layout::areas(state.size, state.pane, state.source_open);
     let height = usize::from(areas.inner(areas.main).height).max(2);
     // The last row tells what is below it where the tower is taller than the screen.
@@ -108,7 +108,7 @@ pub fn show_row(state: &mut State, row: usize) {
 }
 
 /// Puts the cursor on a call, wherever it is.
-pub fn go_to(state: &mut State, call: CallId) {
+pub(super) fn go_to(state: &mut State, call: CallId) {
     state.follow = false;
     state.view.cursor = call;
     state.cursor = state.view.tree.path(call);
@@ -133,7 +133,7 @@ fn enter_box(state: &mut State, at: (usize, usize)) {
 }
 
 /// Makes the call that `path` leads to fill the width.
-pub fn zoom_to(state: &mut State, path: Vec<crate::profile::Step>) {
+pub(super) fn zoom_to(state: &mut State, path: Vec<crate::profile::Step>) {
     if path == state.zoom {
         return;
     }
@@ -262,7 +262,7 @@ fn scroll(state: &mut State, pane: Pane, by: i32) {
 }
 
 /// The stack under the cursor as text to paste, root first.
-pub fn stack_text(state: &State) -> Option<String> {
+pub(super) fn stack_text(state: &State) -> Option<String> {
     let path = state.view.tree.path(state.view.cursor);
     let frames = path.iter().map(|step| {
         let function = state.profile.function(step.function);

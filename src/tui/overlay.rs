@@ -13,7 +13,7 @@ use crate::export::Format;
 use crate::profile::CallId;
 
 /// What a key means while this lies over the panes. `^C` and `^Z` mean what they always mean.
-pub fn pressed(overlay: &Overlay, key: Key) -> Option<Action> {
+pub(super) fn pressed(overlay: &Overlay, key: Key) -> Option<Action> {
     let typing = matches!(overlay, Overlay::Find | Overlay::Palette(..) | Overlay::File(_));
     Some(match key.code {
         KeyCode::Char('c') if key.control => Action::Quit,
@@ -39,7 +39,7 @@ pub fn pressed(overlay: &Overlay, key: Key) -> Option<Action> {
 }
 
 /// Changes what lies over the panes, or does what was chosen in it.
-pub fn update(state: &mut State, action: Action) {
+pub(super) fn update(state: &mut State, action: Action) {
     match (std::mem::replace(&mut state.overlay, Overlay::None), action) {
         (overlay, Action::Back) => {
             if overlay == Overlay::Find {
@@ -72,7 +72,7 @@ pub fn update(state: &mut State, action: Action) {
 }
 
 /// The calls that share the box of many small ones below the call that `path` leads to.
-pub fn crowd(state: &State, path: &[crate::profile::Step]) -> Vec<CallId> {
+pub(super) fn crowd(state: &State, path: &[crate::profile::Step]) -> Vec<CallId> {
     let tree = &state.view.tree;
     let parent = tree.find_nearest(path).0;
     let alone = |id: &CallId| {
@@ -159,7 +159,7 @@ fn palette(state: &mut State, typed: String, row: usize, action: Action) {
 }
 
 /// The commands that match what was typed, best first; all that hold here, if nothing was.
-pub fn commands(state: &State, typed: &str) -> Vec<&'static Binding> {
+pub(super) fn commands(state: &State, typed: &str) -> Vec<&'static Binding> {
     let here = TABLE.iter().filter(|binding| binding.holds_in(state.pane));
     let here = here.filter(|binding| binding.action != Action::Palette);
     if typed.is_empty() {

@@ -14,7 +14,7 @@ use super::text;
 use crate::profile::Step;
 
 /// Paints it over the whole screen's middle.
-pub fn paint(state: &State, screen: Rect, buffer: &mut Buffer) {
+pub(super) fn paint(state: &State, screen: Rect, buffer: &mut Buffer) {
     match &state.overlay {
         Overlay::Help(pane, scroll) => help(state, *pane, *scroll, screen, buffer),
         Overlay::Palette(typed, cursor) => palette(state, typed, *cursor, screen, buffer),

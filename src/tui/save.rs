@@ -17,7 +17,7 @@ use crate::profile::{Lines, Selection};
 use crate::sample::Micros;
 
 /// The selection that goes to a file: what is on the screen, with the lines that `-n` leaves out.
-pub fn selection(state: &State) -> Selection {
+pub(super) fn selection(state: &State) -> Selection {
     let lines = if state.options.no_line_numbers { Lines::Merged } else { Lines::Apart };
     // A zoom is a path of the tree on the screen: it finds its stacks only under the same rules.
     let lines = if state.zoom.is_empty() { lines } else { state.lines };
@@ -27,14 +27,14 @@ pub fn selection(state: &State) -> Selection {
 }
 
 /// Writes, and tells where to.
-pub fn write(state: &State, format: Format, file: Option<&Path>) -> io::Result<PathBuf> {
+pub(super) fn write(state: &State, format: Format, file: Option<&Path>) -> io::Result<PathBuf> {
     let wanted = file.map_or_else(|| PathBuf::from(own_name(state, format)), Path::to_path_buf);
     let selection = selection(state);
     place(&wanted, |out| export::write(format, &state.profile, &selection, out))
 }
 
 /// The screen as text beside an export.
-pub fn write_picture(state: &State, beside: &Path) -> io::Result<PathBuf> {
+pub(super) fn write_picture(state: &State, beside: &Path) -> io::Result<PathBuf> {
     let mut area = Rect::new(0, 0, state.size.0, state.size.1);
     area.width = area.width.max(1);
     let mut buffer = Buffer::empty(area);

@@ -30,7 +30,7 @@ pub struct Text {
 
 /// Whose file it is.
 #[derive(Debug, Clone, Copy)]
-pub struct Of {
+pub(super) struct Of {
     /// The process.
     pub pid: u32,
     /// When it started, since the epoch.
@@ -49,7 +49,7 @@ struct Credentials {
 
 /// Reads a file of the target; the error is a sentence. Takes the calling thread's rights away where
 /// it has more than the target: call it in a thread of its own.
-pub fn read(of: Of, file: &str) -> Result<Text, String> {
+pub(super) fn read(of: Of, file: &str) -> Result<Text, String> {
     if file.starts_with('<') {
         return Err("this code has no file".to_owned());
     }

@@ -17,7 +17,7 @@ use crate::profile::{LineHeat, origin};
 const BAR: usize = 12;
 
 /// The words in the line above: the function, whose it is, what it weighs, and who calls it.
-pub fn title(state: &State, width: u16) -> Vec<Span<'static>> {
+pub(super) fn title(state: &State, width: u16) -> Vec<Span<'static>> {
     let theme = state.theme;
     let signs = theme.signs;
     let Some(id) = state.function() else {
@@ -59,7 +59,7 @@ pub fn title(state: &State, width: u16) -> Vec<Span<'static>> {
 }
 
 /// Paints the source.
-pub fn paint(state: &State, area: Rect, buffer: &mut Buffer) {
+pub(super) fn paint(state: &State, area: Rect, buffer: &mut Buffer) {
     if area.is_empty() {
         return;
     }

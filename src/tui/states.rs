@@ -11,7 +11,7 @@ use super::theme::state_label;
 use crate::profile::State as Doing;
 
 /// Paints the line.
-pub fn paint(state: &State, area: Rect, buffer: &mut Buffer) {
+pub(super) fn paint(state: &State, area: Rect, buffer: &mut Buffer) {
     if area.is_empty() {
         return;
     }

@@ -22,14 +22,14 @@ static TAKEN: AtomicBool = AtomicBool::new(false);
 
 /// The terminal while it is ours; dropping it gives it back.
 #[derive(Debug)]
-pub struct Terminal {
+pub(super) struct Terminal {
     drawn: Drawn<CrosstermBackend<BufWriter<Stdout>>>,
     mouse: bool,
 }
 
 impl Terminal {
     /// Takes the terminal.
-    pub fn take(mouse: bool) -> io::Result<Self> {
+    pub(super) fn take(mouse: bool) -> io::Result<Self> {
         // The theme obeys NO_COLOR; crossterm 0.29's own way of obeying it writes `ESC[;m`, which
         // also wipes reverse and bold.
         style::force_color_output(true);
@@ -48,13 +48,13 @@ impl Terminal {
     }
 
     /// Takes the mouse or leaves it to the terminal's own selection.
-    pub fn mouse(&mut self, ours: bool) -> io::Result<()> {
+    pub(super) fn mouse(&mut self, ours: bool) -> io::Result<()> {
         self.mouse = ours;
         if ours { execute!(io::stdout(), EnableMouseCapture) } else { execute!(io::stdout(), DisableMouseCapture) }
     }
 
     /// Gives the terminal to somebody else for as long as `work` takes: a shell, an editor.
-    pub fn lend<T>(&mut self, work: impl FnOnce() -> T) -> io::Result<T> {
+    pub(super) fn lend<T>(&mut self, work: impl FnOnce() -> T) -> io::Result<T> {
         give_back();
         let result = work();
         self.enter()?;
@@ -62,7 +62,7 @@ impl Terminal {
     }
 
     /// Draws a picture: one update, which a terminal that can shows as a whole.
-    pub fn draw(&mut self, picture: impl FnOnce(&mut Frame<'_>)) -> io::Result<()> {
+    pub(super) fn draw(&mut self, picture: impl FnOnce(&mut Frame<'_>)) -> io::Result<()> {
         queue!(self.drawn.backend_mut(), BeginSynchronizedUpdate)?;
         self.drawn.draw(picture)?;
         queue!(self.drawn.backend_mut(), EndSynchronizedUpdate)?;
@@ -70,13 +70,13 @@ impl Terminal {
     }
 
     /// Columns and rows.
-    pub fn size(&self) -> io::Result<(u16, u16)> {
+    pub(super) fn size(&self) -> io::Result<(u16, u16)> {
         let size = self.drawn.size()?;
         Ok((size.width, size.height))
     }
 
     /// Puts `text` on the clipboard of whoever sits at the terminal, over ssh too.
-    pub fn copy(text: &str) -> io::Result<()> {
+    pub(super) fn copy(text: &str) -> io::Result<()> {
         execute!(io::stdout(), CopyToClipboard::to_clipboard_from(text))
     }
 }
@@ -100,7 +100,7 @@ fn give_back() {
 /// Makes a panic leave the terminal whole. One of this thread gives it back at once and is then
 /// reported as ever; one of another thread (the sampler's) arrives as a sentence, for this thread
 /// to leave in order: were the terminal given back under its feet, it would draw over the report.
-pub fn watch_panics() -> Receiver<String> {
+pub(super) fn watch_panics() -> Receiver<String> {
     let (sender, receiver) = unbounded();
     let own = thread::current().id();
     let before = panic::take_hook();

@@ -12,7 +12,7 @@ const LONGEST: usize = 512;
 
 /// `raw` without anything that a terminal obeys, that turns text round, or that has no width.
 /// Such characters appear as their number, so that two names never look alike without being so.
-pub fn clean(raw: &str, signs: &Signs) -> String {
+pub(super) fn clean(raw: &str, signs: &Signs) -> String {
     let mut out = String::with_capacity(raw.len().min(LONGEST));
     for character in raw.chars().take(LONGEST) {
         let harmless = !character.is_control()
@@ -31,7 +31,7 @@ pub fn clean(raw: &str, signs: &Signs) -> String {
 }
 
 /// Source text: as [`clean`], with tabs as wide as Python counts them in most editors.
-pub fn clean_line(raw: &str, signs: &Signs) -> String {
+pub(super) fn clean_line(raw: &str, signs: &Signs) -> String {
     clean(&raw.trim_end().replace('\t', "    "), signs)
 }
 
@@ -42,12 +42,12 @@ const fn turns_text(character: char) -> bool {
 }
 
 /// The cells that `text` takes.
-pub fn width(text: &str) -> usize {
+pub(super) fn width(text: &str) -> usize {
     text.width()
 }
 
 /// At most `cells` of `text`, from its start; what was cut ends in an ellipsis.
-pub fn cut(text: &str, cells: usize, signs: &Signs) -> String {
+pub(super) fn cut(text: &str, cells: usize, signs: &Signs) -> String {
     if text.width() <= cells {
         return text.to_owned();
     }
@@ -69,7 +69,7 @@ pub fn cut(text: &str, cells: usize, signs: &Signs) -> String {
 }
 
 /// At most `cells` of `text`, from its end: for paths, whose end tells most.
-pub fn cut_start(text: &str, cells: usize, signs: &Signs) -> String {
+pub(super) fn cut_start(text: &str, cells: usize, signs: &Signs) -> String {
     if text.width() <= cells {
         return text.to_owned();
     }
@@ -91,26 +91,26 @@ pub fn cut_start(text: &str, cells: usize, signs: &Signs) -> String {
 }
 
 /// `text` in exactly `cells` cells, blanks behind it.
-pub fn pad(text: &str, cells: usize, signs: &Signs) -> String {
+pub(super) fn pad(text: &str, cells: usize, signs: &Signs) -> String {
     let cut = cut(text, cells, signs);
     let blanks = cells.saturating_sub(cut.width());
     format!("{cut}{}", " ".repeat(blanks))
 }
 
 /// `text` in exactly `cells` cells, blanks before it.
-pub fn pad_start(text: &str, cells: usize, signs: &Signs) -> String {
+pub(super) fn pad_start(text: &str, cells: usize, signs: &Signs) -> String {
     let cut = cut(text, cells, signs);
     let blanks = cells.saturating_sub(cut.width());
     format!("{}{cut}", " ".repeat(blanks))
 }
 
 /// The file's name without its directories; what is frozen into Python keeps its brackets.
-pub fn base_name(path: &str) -> &str {
+pub(super) fn base_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
 /// A share of one as a percentage that never claims more than it knows.
-pub fn percent(share: f64) -> String {
+pub(super) fn percent(share: f64) -> String {
     let percent = share * 100.0;
     if percent <= 0.0 {
         "0 %".to_owned()
@@ -122,16 +122,16 @@ pub fn percent(share: f64) -> String {
 }
 
 /// A mean number of threads.
-pub fn threads(mean: f64) -> String {
+pub(super) fn threads(mean: f64) -> String {
     if mean >= 9.95 { format!("{mean:.0}") } else { format!("{mean:.1}") }
 }
 
 /// `1,234,567`.
-pub fn grouped(number: u64) -> String {
+pub(super) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::new();
     for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place) % 3 == 0 {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
             out.push(',');
         }
         out.push(digit);
@@ -140,7 +140,7 @@ pub fn grouped(number: u64) -> String {
 }
 
 /// A length of time as people say it: `0.4 s`, `12 s`, `4m12s`, `5h07m`, `3d04h`.
-pub fn span(length: Micros) -> String {
+pub(super) fn span(length: Micros) -> String {
     let seconds = length.0 / 1_000_000;
     match seconds {
         0..10 => format!("{:.1} s", length.0 as f64 / 1e6),
@@ -152,12 +152,12 @@ pub fn span(length: Micros) -> String {
 }
 
 /// Whole seconds, for a number that changes while somebody reads it.
-pub fn seconds(length: Micros) -> String {
+pub(super) fn seconds(length: Micros) -> String {
     if length.0 < 60_000_000 { format!("{} s", length.0 / 1_000_000) } else { span(length) }
 }
 
 /// The time of day, `03:07:12`, `offset` seconds east of Greenwich.
-pub fn clock(at: Micros, offset: i64) -> String {
+pub(super) fn clock(at: Micros, offset: i64) -> String {
     let day = (i64::try_from(at.0 / 1_000_000).unwrap_or(0) + offset).rem_euclid(86_400);
     format!("{:02}:{:02}:{:02}", day / 3600, day / 60 % 60, day % 60)
 }

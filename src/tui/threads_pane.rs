@@ -15,13 +15,13 @@ use crate::profile::{State as Doing, ThreadNo, ThreadRow};
 const SPARK: usize = 40;
 
 /// The words in the line above the list.
-pub fn title(state: &State) -> Vec<Span<'static>> {
+pub(super) fn title(state: &State) -> Vec<Span<'static>> {
     let words = format!("{} {}", state.theme.signs.dot, state.view.threads.len());
     vec![Span::styled(words, state.theme.faint())]
 }
 
 /// A thread's name, or its number where it has none.
-pub fn name(state: &State, thread: ThreadNo) -> String {
+pub(super) fn name(state: &State, thread: ThreadNo) -> String {
     let thread = state.profile.thread(thread);
     if thread.name.is_empty() {
         format!("thread {}", thread.id.tid)
@@ -31,7 +31,7 @@ pub fn name(state: &State, thread: ThreadNo) -> String {
 }
 
 /// Paints the list: two lines a thread where there is room, else one.
-pub fn paint(state: &State, area: Rect, buffer: &mut Buffer) {
+pub(super) fn paint(state: &State, area: Rect, buffer: &mut Buffer) {
     if area.is_empty() {
         return;
     }

@@ -7,7 +7,7 @@ use super::{text, timeline, view};
 use crate::sample::Micros;
 
 /// Changes the stretch of time.
-pub fn update(state: &mut State, action: &Action) {
+pub(super) fn update(state: &mut State, action: &Action) {
     match action {
         Action::Shorter if state.pane == Pane::Timeline => zoom_strip(state, false),
         Action::Longer if state.pane == Pane::Timeline => zoom_strip(state, true),
@@ -58,7 +58,7 @@ fn zoom_strip(state: &mut State, out: bool) {
 }
 
 /// Moves on the timeline; Enter takes the span that was begun.
-pub fn in_timeline(state: &mut State, action: &Action) {
+pub(super) fn in_timeline(state: &mut State, action: &Action) {
     let columns = timeline::columns(state);
     let last = columns.saturating_sub(1);
     let at = state.timeline.at;

@@ -14,13 +14,13 @@ use crate::profile::{Bucket, MarkKind, Span as Time, State as Doing, Timeline};
 use crate::sample::Micros;
 
 /// Room for the names of the rows.
-pub const LABEL: u16 = 7;
+pub(super) const LABEL: u16 = 7;
 /// Ways to put steps together: a strip that shows five minutes at most before anybody zooms.
 const LADDER: [u32; 7] = [1, 2, 4, 8, 16, 32, 64];
 const USUAL: u64 = 300_000_000;
 
 /// The columns of the strip.
-pub fn columns(state: &State) -> u16 {
+pub(super) fn columns(state: &State) -> u16 {
     let areas = layout::areas(state.size, state.pane, state.source_open);
     areas.inner(areas.timeline).width.saturating_sub(LABEL)
 }
@@ -31,7 +31,7 @@ fn last_number(state: &State) -> u64 {
 }
 
 /// How many steps a column shows: as few as show all there is, up to five minutes of it.
-pub fn steps_per_column(state: &State) -> u32 {
+pub(super) fn steps_per_column(state: &State) -> u32 {
     if state.timeline.zoom > 0 {
         return state.timeline.zoom;
     }
@@ -46,7 +46,7 @@ fn number_of(state: &State, before: u16) -> Option<u64> {
 }
 
 /// When a column, counted from the newest one, begins and ends.
-pub fn began(state: &State, before: u16) -> Option<(Micros, Micros)> {
+pub(super) fn began(state: &State, before: u16) -> Option<(Micros, Micros)> {
     let origin = state.profile.first_at()?;
     let width = u64::from(steps_per_column(state)) * Timeline::STEP.0;
     let from = origin.0 + number_of(state, before).unwrap_or(0) * width;
@@ -73,7 +73,7 @@ fn bucket(state: &State, before: u16) -> Option<Bucket> {
 }
 
 /// The words in the line above the strip.
-pub fn title(state: &State) -> Vec<Span<'static>> {
+pub(super) fn title(state: &State) -> Vec<Span<'static>> {
     let theme = state.theme;
     let shown = u64::from(columns(state)) * u64::from(steps_per_column(state)) * Timeline::STEP.0;
     let mut words = format!("{} {} wide", theme.signs.dot, text::seconds(Micros(shown)));
@@ -88,7 +88,7 @@ pub fn title(state: &State) -> Vec<Span<'static>> {
 }
 
 /// Paints the strip.
-pub fn paint(state: &State, area: Rect, buffer: &mut Buffer) {
+pub(super) fn paint(state: &State, area: Rect, buffer: &mut Buffer) {
     if area.is_empty() || area.width <= LABEL {
         return;
     }

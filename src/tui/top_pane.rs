@@ -12,7 +12,7 @@ use super::theme::Kind;
 use crate::profile::{Lines, TopRow, Trend, origin};
 
 /// The words in the line above the list.
-pub fn title(state: &State) -> Vec<Span<'static>> {
+pub(super) fn title(state: &State) -> Vec<Span<'static>> {
     let by = match state.order {
         Order::Own => "by self",
         Order::Total => "by total",
@@ -25,7 +25,7 @@ pub fn title(state: &State) -> Vec<Span<'static>> {
 }
 
 /// Paints the list.
-pub fn paint(state: &State, area: Rect, buffer: &mut Buffer) {
+pub(super) fn paint(state: &State, area: Rect, buffer: &mut Buffer) {
     if area.is_empty() {
         return;
     }

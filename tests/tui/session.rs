@@ -13,7 +13,7 @@ use ratatui::layout::Rect;
 use crate::simulation::{Program, START, Simulation};
 
 /// A viewer and the program that it watches.
-pub struct Session {
+pub(crate) struct Session {
     pub state: State,
     pub simulation: Simulation,
     pub now: Micros,
@@ -22,11 +22,11 @@ pub struct Session {
 }
 
 impl Session {
-    pub fn new(program: Program, size: (u16, u16)) -> Self {
+    pub(crate) fn new(program: Program, size: (u16, u16)) -> Self {
         Self::with(program, size, Options::default())
     }
 
-    pub fn with(program: Program, size: (u16, u16), options: Options) -> Self {
+    pub(crate) fn with(program: Program, size: (u16, u16), options: Options) -> Self {
         let simulation = Simulation::new(program, 1000, 7);
         let state = State::new(options, size);
         let mut session =
@@ -35,20 +35,20 @@ impl Session {
         session
     }
 
-    pub fn act(&mut self, action: Action) {
+    pub(crate) fn act(&mut self, action: Action) {
         update::update(&mut self.state, action);
         self.effects.append(&mut self.state.effects);
     }
 
     /// Lets time pass, in turns of 50 ms as the loop does.
-    pub fn run(&mut self, seconds: f64) {
+    pub(crate) fn run(&mut self, seconds: f64) {
         let end = Micros(self.now.0 + (seconds * 1e6) as u64);
         while self.now < end {
             self.turn();
         }
     }
 
-    pub fn turn(&mut self) {
+    pub(crate) fn turn(&mut self) {
         self.now.0 += 50_000;
         for event in self.simulation.until(self.now) {
             self.act(Action::Sampled(event));
@@ -57,7 +57,7 @@ impl Session {
     }
 
     /// Presses keys, each named by its character or as in the table (`Enter`, `Esc`, `Tab`).
-    pub fn press(&mut self, keys: &[&str]) {
+    pub(crate) fn press(&mut self, keys: &[&str]) {
         for key in keys {
             let code = match *key {
                 "Enter" => KeyCode::Enter,
@@ -73,13 +73,13 @@ impl Session {
         }
     }
 
-    pub fn point(&mut self, event: MouseEvent) {
+    pub(crate) fn point(&mut self, event: MouseEvent) {
         for action in self.mouse.meaning(&self.state, event, self.now) {
             self.act(action);
         }
     }
 
-    pub fn buffer(&self) -> Buffer {
+    pub(crate) fn buffer(&self) -> Buffer {
         let (width, height) = self.state.size;
         let mut buffer = Buffer::empty(Rect::new(0, 0, width, height));
         picture::paint(&self.state, &mut buffer);
@@ -87,7 +87,7 @@ impl Session {
     }
 
     /// The picture as lines of text.
-    pub fn lines(&self) -> Vec<String> {
+    pub(crate) fn lines(&self) -> Vec<String> {
         let buffer = self.buffer();
         let area = buffer.area;
         let line = |y| {
@@ -103,17 +103,17 @@ impl Session {
         (0..area.height).map(line).collect()
     }
 
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         self.lines().join("\n")
     }
 
     #[track_caller]
-    pub fn expect(&self, words: &str) {
+    pub(crate) fn expect(&self, words: &str) {
         assert!(self.text().contains(words), "{words:?} is not in\n{}", self.text());
     }
 
     #[track_caller]
-    pub fn expect_not(&self, words: &str) {
+    pub(crate) fn expect_not(&self, words: &str) {
         assert!(!self.text().contains(words), "{words:?} is in\n{}", self.text());
     }
 }

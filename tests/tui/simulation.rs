@@ -8,15 +8,15 @@ use pyflame_tui::sample::{
 };
 
 /// When every simulation begins: 03:07:12 in the night.
-pub const START: Micros = Micros(1_700_017_632_000_000);
+pub(crate) const START: Micros = Micros(1_700_017_632_000_000);
 
 /// A small generator of random numbers (xorshift64*), so that a seed means the same for ever.
 #[derive(Debug, Clone)]
-pub struct Chance(pub u64);
+pub(crate) struct Chance(pub u64);
 
 impl Chance {
     /// From 0 to 1.
-    pub fn next(&mut self) -> f64 {
+    pub(crate) fn next(&mut self) -> f64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
@@ -26,7 +26,7 @@ impl Chance {
 
 /// A program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Program {
+pub(crate) enum Program {
     /// A threaded web service of nine threads; after 20 s its report becomes slow.
     Web,
     /// The same, and it stays as it is.
@@ -47,7 +47,7 @@ pub enum Program {
 
 impl Program {
     /// By the name that the demo takes.
-    pub fn by_name(name: &str) -> Option<Self> {
+    pub(crate) fn by_name(name: &str) -> Option<Self> {
         Some(match name {
             "web" => Self::Web,
             "steady" => Self::Steady,
@@ -78,7 +78,7 @@ struct Actor {
 }
 
 /// A program that runs.
-pub struct Simulation {
+pub(crate) struct Simulation {
     program: Program,
     chance: Chance,
     actors: Vec<Actor>,
@@ -209,7 +209,7 @@ fn hostile() -> Vec<Choice> {
 
 impl Simulation {
     /// A program, sampled so often a second.
-    pub fn new(program: Program, rate: u64, seed: u64) -> Self {
+    pub(crate) fn new(program: Program, rate: u64, seed: u64) -> Self {
         let thread = |tid: u32, name| Actor { id: ThreadId { tid, interpreter: 0 }, name, now: 0, left: 0 };
         let mut actors = vec![thread(24060, "MainThread")];
         if matches!(program, Program::Web | Program::Steady | Program::Idle | Program::Bursty) {
@@ -260,7 +260,7 @@ impl Simulation {
     }
 
     /// What is said first.
-    pub fn opening(&mut self) -> Vec<Event> {
+    pub(crate) fn opening(&mut self) -> Vec<Event> {
         self.begun = true;
         let command = match self.program {
             Program::Hostile => "python3 \u{1b}[31mevil.py",
@@ -278,7 +278,7 @@ impl Simulation {
     }
 
     /// What is said until this time.
-    pub fn until(&mut self, end: Micros) -> Vec<Event> {
+    pub(crate) fn until(&mut self, end: Micros) -> Vec<Event> {
         let mut events = if self.begun { Vec::new() } else { self.opening() };
         while self.at < end {
             let now = self.phase_at(self.at);
@@ -291,7 +291,7 @@ impl Simulation {
             }
             events.push(self.sample());
             self.samples += 1;
-            if self.samples % 100 == 0 {
+            if self.samples.is_multiple_of(100) {
                 events.push(self.totals());
             }
             self.at.0 += self.interval.0;
@@ -332,7 +332,7 @@ impl Simulation {
     }
 
     /// The running totals.
-    pub fn totals(&self) -> Event {
+    pub(crate) fn totals(&self) -> Event {
         let elapsed = self.at.0 - START.0;
         Event::Totals(Totals {
             samples: self.samples,

@@ -1,15 +1,152 @@
 //! pyflame-tui: true stacks of a running Python, at a cost nobody notices.
 
-pub mod export;
-pub mod profile;
-pub mod sample;
-pub mod target;
-pub mod tui;
+pub mod cli; // the command line; the only room that knows clap
+pub mod error; // from errors to sentences
+pub mod export; // from a profile to text
+pub mod headless; // receiving without a screen
+pub mod output; // files that appear whole or not at all
+pub mod profile; // what was measured
+pub mod python; // what CPython keeps in memory
+pub mod sample; // the words between the sampler and the rest
+pub mod sampler; // the thread that owns the target
+pub mod target; // the other process
+pub mod tui; // the screen
 
 use std::ffi::OsString;
+use std::io::{self, Write};
 use std::process::ExitCode;
+use std::time::Duration;
+
+use cli::{Options, Parsed};
+use error::Error;
+use export::Format;
+use headless::{Recording, Stops};
+use output::Output;
+use profile::{Idle, Lines, Profile, Selection, Who};
+use sample::Ending;
+use sampler::look::Scope;
+use sampler::{Length, Plan, Sampler, Watch};
+
+/// Mean time between two samples, without `-r`.
+const INTERVAL: Duration = Duration::from_millis(1);
+/// How long a process is sampled without `-s`.
+const LENGTH: Duration = Duration::from_secs(1);
 
 /// Runs the program: its arguments in, its exit status out.
-pub fn run(_arguments: impl Iterator<Item = OsString>) -> ExitCode {
-    ExitCode::FAILURE
+pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    let done = match cli::parse(arguments) {
+        Ok(Parsed::Print(text)) => print(&text),
+        Ok(Parsed::Run(options)) => watch(&options),
+        Err(error) => Err(error.into()),
+    };
+    match done {
+        Ok(status) => ExitCode::from(status),
+        // Whoever read our output has seen enough.
+        Err(Error::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            // If not even this can be said, the status says it.
+            let _ = writeln!(io::stderr(), "{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn print(text: &str) -> Result<u8, Error> {
+    io::stdout().write_all(text.as_bytes()).map_err(Error::Write)?;
+    Ok(0)
+}
+
+fn watch(options: &Options) -> Result<u8, Error> {
+    let output = Output::open(options.output.as_deref())?;
+    let launched = matches!(options.watch, Watch::Command(_));
+    let stops = Stops::note(launched).map_err(Error::Write)?;
+    let plan = plan(options);
+    let total = match plan.length {
+        Length::For(length) => Some(length),
+        _ => None,
+    };
+    let sampler = Sampler::start(plan)?;
+    // Times are asked for, so none may be thinned away, whatever memory that takes.
+    let profile = if options.timestamps { Profile::with_cap(usize::MAX) } else { Profile::new() };
+    let recording = headless::record(profile, sampler, stops, total);
+    write(options, output, &recording)?;
+    if options.stats {
+        tell_cost(&recording);
+    }
+    status(launched, &recording)
+}
+
+fn plan(options: &Options) -> Plan {
+    let length = match (&options.watch, options.seconds.unwrap_or(LENGTH)) {
+        _ if options.dump => Length::Once,
+        (Watch::Command(_), _) => Length::ToTheEnd,
+        (Watch::Process(_), Duration::ZERO) => Length::Once,
+        (Watch::Process(_), length) => Length::For(length),
+    };
+    Plan {
+        watch: options.watch.clone(),
+        abi: options.abi,
+        interval: options.interval.unwrap_or(INTERVAL),
+        scope: if options.threads || options.dump { Scope::All } else { Scope::Running },
+        length,
+    }
+}
+
+fn write(options: &Options, output: Output, recording: &Recording) -> Result<(), Error> {
+    let selection = Selection {
+        who: if options.threads || options.dump { Who::AllThreads } else { Who::GilHolder },
+        idle: if options.exclude_idle { Idle::Excluded } else { Idle::Shown },
+        lines: if options.no_line_numbers { Lines::Merged } else { Lines::Apart },
+        ..Selection::default()
+    };
+    let profile = &recording.profile;
+    let format = if options.timestamps { Format::Timestamps } else { Format::Folded };
+    let written = output.finish(|mut out| {
+        if options.dump {
+            export::write_dump(profile, &selection, &mut out)
+        } else {
+            export::write(format, profile, &selection, &mut out)
+        }
+    });
+    written.map_err(Error::Write)
+}
+
+fn tell_cost(recording: &Recording) {
+    let totals = recording.profile.totals();
+    let text = format!(
+        "samples {} in {:.3} s; failed {:?}; late {}; dropped {}; stopped {:.3} ms",
+        totals.samples,
+        Duration::from_micros(totals.elapsed.0).as_secs_f64(),
+        totals.failed,
+        totals.late,
+        totals.dropped,
+        Duration::from_micros(totals.stopped.0).as_secs_f64() * 1e3,
+    );
+    // Standard error may be gone: then nobody wants to know.
+    let _ = writeln!(io::stderr(), "{text}");
+    if let Some(cost) = &recording.cost {
+        let _ = writeln!(io::stderr(), "{cost}");
+    }
+}
+
+/// Ours, or with `-t` the command's, as strace does: 128 + n when signal n ended it.
+fn status(launched: bool, recording: &Recording) -> Result<u8, Error> {
+    /// What shells add to a signal's number.
+    const SIGNALLED: i32 = 128;
+    let status = match &recording.ending {
+        None => return Err(Error::Panicked),
+        Some(Ending::NotPython(cause)) if launched => return Err(Error::NoPython(cause.clone())),
+        Some(Ending::NotPython(cause)) => {
+            let _ =
+                writeln!(io::stderr(), "The process became another program, which is no Python ({cause}).");
+            0
+        }
+        Some(Ending::Lost(cause)) => return Err(Error::NoPython(cause.clone())),
+        Some(Ending::Exited(Some(status))) if launched => *status,
+        Some(Ending::Killed(signal)) if launched => SIGNALLED + signal,
+        // We were told to go while the command runs on.
+        Some(Ending::Detached) if launched => recording.signal.map_or(0, |signal| SIGNALLED + signal),
+        Some(_) => 0,
+    };
+    Ok(u8::try_from(status & 0xFF).unwrap_or(1))
 }

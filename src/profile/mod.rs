@@ -12,14 +12,18 @@ mod diff;
 mod heat;
 mod matcher;
 mod places;
+mod prune;
+mod segment;
 mod selection;
 mod stacks;
 mod store;
+mod thinned;
 mod threads;
 mod timeline;
 mod top;
 mod tree;
 mod trend;
+mod varint;
 mod weights;
 mod window;
 

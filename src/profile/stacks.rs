@@ -62,6 +62,28 @@ pub(super) struct Stacks {
     nodes: Vec<Node>,
     children: HashTable<NodeId>,
     text_bytes: usize,
+    recent: Box<[Recent]>,
+}
+
+/// Found lately: one look instead of two searches. The address counts only as long as `by_address`
+/// holds the function there.
+#[derive(Debug, Clone, Copy)]
+struct Recent {
+    address: usize,
+    line: u32,
+    parent: NodeId,
+    node: NodeId,
+}
+
+impl Recent {
+    /// Fits a processor's second cache.
+    const COUNT: usize = 1 << 13;
+    const NONE: Self = Self { address: 0, line: 0, parent: NodeId::ROOT, node: NodeId::ROOT };
+}
+
+fn slot_of(parent: NodeId, address: usize, line: u32) -> usize {
+    let word = (u64::from(parent.0) << 32 | u64::from(line)) ^ (address as u64).rotate_left(20);
+    (word.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 51) as usize
 }
 
 impl Stacks {
@@ -76,6 +98,7 @@ impl Stacks {
             nodes: vec![nowhere],
             children: HashTable::new(),
             text_bytes: 0,
+            recent: vec![Recent::NONE; Recent::COUNT].into(),
         }
     }
 
@@ -88,6 +111,7 @@ impl Stacks {
         // A sampler whose cache turns over makes ever new `Arc`s of the same functions.
         if self.by_address.len() > 2 * self.functions.len() + 1024 {
             self.by_address.clear();
+            self.recent.fill(Recent::NONE);
         }
         let hash = self.hash.hash_one(function.as_ref());
         let known = self.by_content.find(hash, |id| *self.functions[id.index()] == **function).copied();
@@ -96,7 +120,7 @@ impl Stacks {
             self.functions.push(Arc::clone(function));
             self.manners
                 .push(Manners { rests: places::rests(function), plumbing: places::is_plumbing(function) });
-            self.text_bytes += function.file.len() + function.name.len();
+            self.text_bytes += text_of(function);
             let (functions, hasher) = (&self.functions, &self.hash);
             self.by_content.insert_unique(hash, id, |id| hasher.hash_one(functions[id.index()].as_ref()));
             id
@@ -107,8 +131,16 @@ impl Stacks {
 
     /// The child of `parent` for this frame, made if need be.
     pub(super) fn child(&mut self, parent: NodeId, frame: &Frame) -> NodeId {
+        let address = Arc::as_ptr(&frame.function) as usize;
+        let slot = slot_of(parent, address, frame.line);
+        let recent = self.recent[slot];
+        if (recent.parent, recent.address, recent.line) == (parent, address, frame.line) {
+            return recent.node;
+        }
         let function = self.function_id(&frame.function);
-        self.child_of(Node { parent, function, line: frame.line })
+        let node = self.child_of(Node { parent, function, line: frame.line });
+        self.recent[slot] = Recent { address, line: frame.line, parent, node };
+        node
     }
 
     pub(super) fn child_of(&mut self, node: Node) -> NodeId {
@@ -147,4 +179,43 @@ impl Stacks {
     pub(super) fn node_count(&self) -> usize {
         self.nodes.len()
     }
+
+    /// Forgets all nodes, not the functions.
+    pub(super) fn clear_nodes(&mut self) {
+        self.nodes = vec![self.nodes[0]];
+        self.children = HashTable::new();
+    }
+
+    /// Lets go of functions that no node needs. Their ids stay taken, so that others keep theirs.
+    pub(super) fn release_functions(&mut self) {
+        let mut used = vec![false; self.functions.len()];
+        for node in &self.nodes[1..] {
+            used[node.function.index()] = true;
+        }
+        let nobody = Arc::new(Function { file: "".into(), name: "".into(), first_line: 0 });
+        for (function, _) in self.functions.iter_mut().zip(&used).filter(|(_, used)| !**used) {
+            *function = Arc::clone(&nobody);
+        }
+        self.by_content.retain(|id| used[id.index()]);
+        self.by_address.clear();
+        self.recent.fill(Recent::NONE);
+        self.text_bytes =
+            used.iter().zip(&self.functions).filter(|(used, _)| **used).map(|(_, f)| text_of(f)).sum();
+    }
+
+    pub(super) fn memory(&self) -> usize {
+        // A function lies on the heap beside the two counts of its `Arc`.
+        let each = size_of::<Arc<Function>>() + size_of::<Manners>() + size_of::<Function>() + 16;
+        self.functions.capacity() * each
+            + self.text_bytes
+            + self.by_content.allocation_size()
+            + self.by_address.allocation_size()
+            + self.nodes.capacity() * size_of::<Node>()
+            + self.children.allocation_size()
+            + size_of_val(&*self.recent)
+    }
+}
+
+fn text_of(function: &Function) -> usize {
+    function.file.len() + function.name.len()
 }

@@ -44,26 +44,26 @@ pub enum MarkKind {
 /// The stack that a thread stood in last, and the node of each of its frames, so that only what
 /// differs from it must be looked up.
 #[derive(Debug)]
-struct Last {
+pub(super) struct Last {
     stack: Stack,
-    path: Vec<NodeId>,
+    pub(super) path: Vec<NodeId>,
 }
 
 /// All that was seen of a target, within a bound of memory.
 #[derive(Debug)]
 pub struct Profile {
-    cap: usize,
-    columns: Columns,
-    stacks: Stacks,
-    threads: Vec<Thread>,
+    pub(super) cap: usize,
+    pub(super) columns: Columns,
+    pub(super) stacks: Stacks,
+    pub(super) threads: Vec<Thread>,
     numbers: HashMap<ThreadId, ThreadNo>,
-    last: HashMap<ThreadNo, Last>,
+    pub(super) last: HashMap<ThreadNo, Last>,
     row: Vec<(ThreadNo, NodeId, Flags)>,
     about: Option<About>,
     totals: Totals,
     ending: Option<Ending>,
     marks: Vec<Mark>,
-    revision: u64,
+    pub(super) revision: u64,
 }
 
 impl Default for Profile {
@@ -123,28 +123,42 @@ impl Profile {
                 self.mark(last, MarkKind::Gap(sample.at));
             }
         }
-        match &sample.outcome {
+        let full = match &sample.outcome {
             Outcome::Failed(failure) => self.columns.push_failed(sample.at, *failure),
             Outcome::Taken(threads) => self.push_taken(sample.at, threads),
+        };
+        if full {
+            self.forget_ended();
+            self.keep_within_cap();
         }
     }
 
-    fn push_taken(&mut self, at: Micros, threads: &[ThreadSample]) {
+    /// Lets go of the stacks of threads that were not seen for a segment's length.
+    fn forget_ended(&mut self) {
+        let (threads, end) = (&self.threads, self.columns.end().0);
+        self.last.retain(|thread, _| threads[thread.index()].look.0.saturating_add(1024) >= end);
+    }
+
+    fn push_taken(&mut self, at: Micros, threads: &[ThreadSample]) -> bool {
         let mut row = std::mem::take(&mut self.row);
         row.clear();
-        let look = self.columns.end();
+        let (look, before) = (self.columns.end(), self.columns.last_taken());
         for part in threads {
             let thread = self.number(part.thread);
             let node = self.node_of(thread, &part.stack);
             let known = &mut self.threads[thread.index()];
-            if known.node != node || known.look.0 + 1 != look.0 {
+            if known.look == look {
+                continue; // A thread is in a look once.
+            }
+            if known.node != node || Some(known.look) != before {
                 known.since = at;
             }
             (known.node, known.flags, known.seen, known.look) = (node, part.flags, at, look);
             row.push((thread, node, part.flags));
         }
-        self.columns.push(at, &row);
+        let full = self.columns.push(at, &row);
         self.row = row;
+        full
     }
 
     fn number(&mut self, id: ThreadId) -> ThreadNo {
@@ -251,7 +265,7 @@ impl Profile {
 
     /// Looks before this moment were thinned: their counts are exact, their times are not.
     pub fn thinned_before(&self) -> Option<Micros> {
-        None
+        self.columns.thinned_before()
     }
 
     /// Changes when nodes got new numbers or looks were thinned: what was derived must be derived anew.
@@ -261,7 +275,14 @@ impl Profile {
 
     /// What the store occupies, in bytes.
     pub fn memory(&self) -> usize {
-        0
+        let last = self.last.values().map(|last| {
+            size_of::<Last>() + last.path.capacity() * size_of::<NodeId>() + size_of_val(&*last.stack)
+        });
+        self.columns.memory()
+            + self.stacks.memory()
+            + self.threads.capacity() * size_of::<Thread>()
+            + self.numbers.allocation_size()
+            + last.sum::<usize>()
     }
 
     /// What it allows itself, in bytes.

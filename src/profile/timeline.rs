@@ -2,6 +2,7 @@
 //! where those that count stood. It follows the profile at the cost of the new looks only.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
 use hashbrown::HashMap;
 
@@ -45,6 +46,25 @@ impl Bucket {
             }
         }
     }
+
+    /// The `step`-th of so many parts; together they are the whole.
+    fn part(&self, step: u64, steps: u64) -> Self {
+        let cut = |count: u64| {
+            let until = |step: u64| (u128::from(count) * u128::from(step) / u128::from(steps.max(1))) as u64;
+            until(step + 1) - until(step)
+        };
+        Self {
+            looks: cut(self.looks),
+            failed: cut(self.failed),
+            states: self.states.map(cut),
+            leaves: self.leaves.iter().map(|(leaf, weight)| (*leaf, cut(*weight))).collect(),
+            threads: self
+                .threads
+                .iter()
+                .map(|(thread, states)| (*thread, states.map(|n| cut(u64::from(n)) as u32)))
+                .collect(),
+        }
+    }
 }
 
 /// Buckets of [`Timeline::STEP`] each, counted from the profile's first look.
@@ -81,13 +101,33 @@ impl Timeline {
         self.counted = self.counted.max(oldest);
         let end = profile.looks().end;
         while self.counted < end {
+            if let Some((looks, time)) = profile.columns().stretch(self.counted) {
+                let steps = (number(time.start).max(self.first), number(time.end).clamp(self.first, last));
+                self.spread(&counted(profile, &self.selection, looks.clone()), steps.0, steps.1);
+                self.counted = looks.end;
+                continue;
+            }
             let at = profile.at(self.counted).unwrap_or(newest);
             let bucket = number(at).clamp(self.first, last);
             let next = profile.look_at(Micros(origin.0 + (bucket + 1) * Self::STEP.0));
             // Never stand still, not even if the clock of the samples went backwards.
             let next = next.clamp(Look(self.counted.0 + 1), end);
-            self.count(profile, self.counted, next, bucket);
+            let more = counted(profile, &self.selection, self.counted..next);
+            if let Some(bucket) = self.buckets.get_mut((bucket - self.first) as usize) {
+                bucket.add(&more);
+            }
             self.counted = next;
+        }
+    }
+
+    /// Lays the sums of a thinned stretch evenly over its time.
+    fn spread(&mut self, sums: &Bucket, from: u64, to: u64) {
+        let steps = to - from + 1;
+        for step in 0..steps {
+            let part = sums.part(step, steps);
+            if let Some(bucket) = self.buckets.get_mut((from + step - self.first) as usize) {
+                bucket.add(&part);
+            }
         }
     }
 
@@ -106,36 +146,6 @@ impl Timeline {
         }
     }
 
-    fn count(&mut self, profile: &Profile, from: Look, to: Look, bucket: u64) {
-        let Some(bucket) = usize::try_from(bucket - self.first).ok().and_then(|at| self.buckets.get_mut(at))
-        else {
-            return;
-        };
-        let selection = &self.selection;
-        let verdicts = profile.columns().count(from..to, |thread, node, flags, count| {
-            if !selection.threads.has(thread) {
-                return;
-            }
-            let state = profile.state(node, flags).index();
-            bucket.states[state] += count;
-            let states = bucket.threads.entry(thread).or_default();
-            states[state] = states[state].saturating_add(count as u32);
-            if selection.takes(profile, thread, node, flags) {
-                *bucket.leaves.entry(profile.frame(node).map(|(function, _)| function)).or_default() += count;
-            }
-        });
-        bucket.looks += verdicts.taken();
-        bucket.failed += verdicts.failed();
-        let idle = match (selection.who, selection.idle) {
-            (Who::AllThreads, Idle::Shown) => verdicts.nobody,
-            // Nothing at work is something to notice, also where it is not shown.
-            _ => verdicts.unheld + verdicts.nobody,
-        };
-        if idle > 0 {
-            *bucket.leaves.entry(None).or_default() += idle;
-        }
-    }
-
     /// The buckets kept, oldest first. The newest one is still filling.
     pub fn buckets(&self) -> &VecDeque<Bucket> {
         &self.buckets
@@ -151,4 +161,32 @@ impl Timeline {
     pub fn first_number(&self) -> u64 {
         self.first
     }
+}
+
+/// What a range of looks saw, as a bucket.
+fn counted(profile: &Profile, selection: &Selection, range: Range<Look>) -> Bucket {
+    let mut bucket = Bucket::default();
+    let verdicts = profile.columns().count(range, |thread, node, flags, count| {
+        if !selection.threads.has(thread) {
+            return;
+        }
+        let state = profile.state(node, flags).index();
+        bucket.states[state] += count;
+        let states = bucket.threads.entry(thread).or_default();
+        states[state] = states[state].saturating_add(count as u32);
+        if selection.takes(profile, thread, node, flags) {
+            *bucket.leaves.entry(profile.frame(node).map(|(function, _)| function)).or_default() += count;
+        }
+    });
+    bucket.looks += verdicts.taken();
+    bucket.failed += verdicts.failed();
+    let idle = match (selection.who, selection.idle) {
+        (Who::AllThreads, Idle::Shown) => verdicts.nobody,
+        // Nothing at work is something to notice, also where it is not shown.
+        _ => verdicts.unheld + verdicts.nobody,
+    };
+    if idle > 0 {
+        *bucket.leaves.entry(None).or_default() += idle;
+    }
+    bucket
 }

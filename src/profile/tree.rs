@@ -3,7 +3,7 @@
 
 use hashbrown::HashMap;
 
-use super::selection::{Direction, Idle, Selection, Step, Who};
+use super::selection::{Direction, Idle, Lines, Selection, Step, Who};
 use super::stacks::{FunctionId, NodeId};
 use super::store::Profile;
 use super::weights::{Weights, step_of};
@@ -210,12 +210,15 @@ struct Grown<'a> {
     selection: &'a Selection,
     calls: Vec<Call>,
     known: HashMap<(CallId, Step), CallId>,
+    plain: bool,
 }
 
 impl<'a> Grown<'a> {
     fn new(selection: &'a Selection) -> Self {
         let all = Call { step: None, parent: CallId::ROOT, depth: 0, total: 0, own: 0, repeats: 1, key: 0 };
-        Self { selection, calls: vec![all], known: HashMap::new() }
+        let folds = selection.hide_plumbing || selection.fold_recursion || selection.lines == Lines::Merged;
+        let plain = !folds && selection.direction == Direction::Callees;
+        Self { selection, calls: vec![all], known: HashMap::new(), plain }
     }
 
     /// Where a frame goes that was called from `from`, which is the `run`-th of equal frames in a row.
@@ -233,11 +236,13 @@ impl<'a> Grown<'a> {
         }
         let (depth, key) = (above.depth + 1, key_of(above.key, function, step.line));
         let calls = &mut self.calls;
-        let id = *self.known.entry((parent, step)).or_insert_with(|| {
+        let mut make = || {
             let id = CallId(calls.len() as u32);
             calls.push(Call { step: Some(step), parent, depth, total: 0, own: 0, repeats: 1, key });
             id
-        });
+        };
+        // Where nothing is folded, nodes and calls are the same, and each comes once.
+        let id = if self.plain { make() } else { *self.known.entry((parent, step)).or_insert_with(make) };
         (id, 1)
     }
 
@@ -275,11 +280,19 @@ impl<'a> Grown<'a> {
             first[place + 1] += first[place];
         }
         let calls = self.calls;
-        let mut order: Vec<CallId> = (1..count as u32).map(CallId).collect();
-        order.sort_unstable_by_key(|id| {
-            let call = &calls[id.index()];
-            (call.parent, std::cmp::Reverse(call.total), call.step)
-        });
+        let mut order = vec![CallId::ROOT; count - 1];
+        let mut next = first.clone();
+        for (id, call) in (0..).map(CallId).zip(&calls).skip(1) {
+            let place = &mut next[call.parent.index()];
+            order[*place as usize] = id;
+            *place += 1;
+        }
+        for siblings in first.windows(2).filter(|ends| ends[1] - ends[0] > 1) {
+            order[siblings[0] as usize..siblings[1] as usize].sort_unstable_by_key(|id| {
+                let call = &calls[id.index()];
+                (std::cmp::Reverse(call.total), call.step)
+            });
+        }
         CallTree { calls, first, order, looks, idle, failed }
     }
 }

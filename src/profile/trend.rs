@@ -12,6 +12,8 @@ use super::window::Window;
 use crate::sample::Micros;
 
 const STEP: u64 = 5_000_000;
+/// The newest step is counted again after this much time, not at each draw.
+const AGAIN: u64 = 500_000;
 
 #[derive(Debug, Clone)]
 struct Slot {
@@ -19,6 +21,7 @@ struct Slot {
     window: Window,
     functions: HashMap<FunctionId, (u64, u64)>,
     looks: u64,
+    counted: Micros,
 }
 
 /// Own and total weights of functions in the newest [`Trend::SLOTS`] steps of five seconds.
@@ -47,9 +50,13 @@ impl Trend {
         for number in next..=last {
             if self.slots.back().is_none_or(|slot| slot.number < number) {
                 let (window, functions) = (Window::new(), HashMap::new());
-                self.slots.push_back(Slot { number, window, functions, looks: 0 });
+                self.slots.push_back(Slot { number, window, functions, looks: 0, counted: Micros(0) });
             }
             let Some(slot) = self.slots.back_mut() else { return };
+            if number == last && newest.0.saturating_sub(slot.counted.0) < AGAIN {
+                return;
+            }
+            slot.counted = newest;
             let from = origin.0 + number * STEP;
             if slot.window.advance(profile, Span::Between(Micros(from), Micros(from + STEP))) {
                 let top = Top::build(profile, &slot.window, &self.selection);

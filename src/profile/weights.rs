@@ -1,8 +1,6 @@
 //! A window's weights laid on the prefix tree: the nodes that a selection touches, each with the looks
 //! that ended in it and the looks that passed through it. Call tree, top list and heat start here.
 
-use hashbrown::HashMap;
-
 use super::matcher::Matcher;
 use super::selection::{Lines, Selection, Step};
 use super::stacks::{FunctionId, NodeId};
@@ -22,34 +20,42 @@ pub(super) struct Weights {
 
 impl Weights {
     pub(super) fn of(profile: &Profile, window: &Window, selection: &Selection) -> Self {
-        let mut own: HashMap<NodeId, u64> = HashMap::new();
         let mut matcher = Matcher::new(profile, selection);
-        for (thread, node, flags, count) in window.counts() {
-            if matcher.takes(thread, node, flags) {
-                *own.entry(node).or_default() += count;
-            }
-        }
-        Self::lay(profile, &own)
+        let taken = window.counts().filter(|(thread, node, flags, _)| matcher.takes(*thread, *node, *flags));
+        let leaves: Vec<(NodeId, u64)> = taken.map(|(_, node, _, count)| (node, count)).collect();
+        Self::lay(profile, &leaves)
     }
 
-    fn lay(profile: &Profile, own: &HashMap<NodeId, u64>) -> Self {
-        let mut places: HashMap<NodeId, u32> = HashMap::with_capacity(2 * own.len() + 1);
+    fn lay(profile: &Profile, leaves: &[(NodeId, u64)]) -> Self {
+        // Plain numbers for every node there is: clearing them takes less time than hashing a few.
+        let mut places = vec![NONE; profile.node_count()];
         let mut nodes = vec![NodeId::ROOT];
-        places.insert(NodeId::ROOT, 0);
-        for leaf in own.keys() {
+        places[0] = 0;
+        for (leaf, _) in leaves {
             let mut node = *leaf;
-            while places.insert(node, NONE).is_none() {
+            while places[node.index()] == NONE {
+                places[node.index()] = 0;
                 nodes.push(node);
                 node = profile.parent(node);
             }
         }
         // A parent has a smaller number than its children.
-        nodes.sort_unstable();
-        for (place, node) in (0..).zip(&nodes) {
-            places.insert(*node, place);
+        if nodes.len() * 16 < places.len() {
+            nodes.sort_unstable();
+        } else {
+            nodes.clear();
+            nodes.extend(
+                (0..).map(NodeId).zip(&places).filter(|(_, place)| **place != NONE).map(|(node, _)| node),
+            );
         }
-        let parents: Vec<u32> = nodes.iter().map(|node| places[&profile.parent(*node)]).collect();
-        let own: Vec<u64> = nodes.iter().map(|node| own.get(node).copied().unwrap_or(0)).collect();
+        for (place, node) in (0..).zip(&nodes) {
+            places[node.index()] = place;
+        }
+        let parents: Vec<u32> = nodes.iter().map(|node| places[profile.parent(*node).index()]).collect();
+        let mut own = vec![0; nodes.len()];
+        for (leaf, count) in leaves {
+            own[places[leaf.index()] as usize] += count;
+        }
         let mut total = own.clone();
         for place in (1..nodes.len()).rev() {
             total[parents[place] as usize] += total[place];

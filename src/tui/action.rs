@@ -82,13 +82,20 @@ pub enum Action {
     /// The typed line is done.
     Accept,
     /// Select the flame's box at this row and column of the flame.
-    PickBox { row: usize, column: u16 },
+    PickBox {
+        row: usize,
+        column: u16,
+    },
     /// Select the row of this pane's list.
     PickRow(Pane, usize),
     /// Scroll this pane by so many rows.
     Scroll(Pane, i32),
     /// A span was dragged on the timeline, in its columns.
-    Drag { from: u16, to: u16, done: bool },
+    Drag {
+        from: u16,
+        to: u16,
+        done: bool,
+    },
 
     /// The sampler said something.
     Sampled(Event),

@@ -59,7 +59,8 @@ impl World {
                 Effect::Copy(text) => {
                     let frames = text.lines().count();
                     Terminal::copy(&text)?;
-                    let note = Note::good(format!("copied {frames} frames, if the terminal allows it (OSC 52)"));
+                    let note =
+                        Note::good(format!("copied {frames} frames, if the terminal allows it (OSC 52)"));
                     update::update(state, Action::Said(note));
                 }
                 Effect::Write { format, file, with_picture } => {
@@ -130,7 +131,11 @@ fn as_we_see_it(pid: u32, file: &str) -> PathBuf {
     };
     let identity = |path: &Path| path.metadata().ok().map(|data| (data.dev(), data.ino()));
     let ours = PathBuf::from(file);
-    if file.starts_with('/') && identity(&ours).is_some() && identity(&ours) == identity(&theirs) { ours } else { theirs }
+    if file.starts_with('/') && identity(&ours).is_some() && identity(&ours) == identity(&theirs) {
+        ours
+    } else {
+        theirs
+    }
 }
 
 fn write(state: &mut State, format: Format, file: Option<&Path>, with_picture: bool) {

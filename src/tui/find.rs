@@ -46,8 +46,10 @@ pub(super) fn look(state: &mut State) {
             continue;
         }
         let function = state.profile.function(step.function);
-        let name = format!("{} {}", function.name, text::base_name(&function.file));
-        if pattern.score(Utf32Str::new(&name, &mut buffer), &mut matcher).is_some() {
+        let named = pattern.score(Utf32Str::new(&function.name, &mut buffer), &mut matcher).is_some();
+        // A file by a part of its name only: fuzzily, every file would match something.
+        let file = text::base_name(&function.file);
+        if named || (state.find.pattern.contains('.') && file.contains(&state.find.pattern)) {
             state.find.matches.insert(step.function);
         }
     }
@@ -76,9 +78,10 @@ fn step(state: &mut State, forward: bool) {
     let mut places: Vec<(usize, usize, CallId)> = Vec::new();
     for (row, cells) in view.flame.rows.iter().enumerate() {
         for (place, cell) in cells.iter().enumerate() {
-            let hit = cell.calls().iter().find(|id| {
-                view.tree.call(**id).step.is_some_and(|step| matches(step.function))
-            });
+            let hit = cell
+                .calls()
+                .iter()
+                .find(|id| view.tree.call(**id).step.is_some_and(|step| matches(step.function)));
             places.extend(hit.map(|call| (row, place, *call)));
         }
     }

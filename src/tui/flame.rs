@@ -128,7 +128,8 @@ impl Flame {
         if calls.is_empty() {
             return;
         }
-        let children: Vec<_> = calls.iter().map(|id| (Path(tree.call(*id).key), tree.call(*id).total)).collect();
+        let children: Vec<_> =
+            calls.iter().map(|id| (Path(tree.call(*id).key), tree.call(*id).total)).collect();
         let place = Place { left: parent.cell.left, right: parent.cell.right, before: parent.before };
         let family = still.place(Path(tree.call(last).key), place, &children, moment);
         for placed in family.placed {
@@ -193,8 +194,11 @@ impl Flame {
     pub fn below(&self, tree: &CallTree, at: (usize, usize)) -> Option<(usize, usize)> {
         let parent = self.cell(at)?;
         let row = self.rows.get(at.0 + 1)?;
-        let inside = row.iter().enumerate().filter(|(_, cell)| cell.left >= parent.left && cell.right <= parent.right);
-        inside.max_by_key(|(place, cell)| (cell.weight(tree), usize::MAX - place)).map(|(place, _)| (at.0 + 1, place))
+        let inside =
+            row.iter().enumerate().filter(|(_, cell)| cell.left >= parent.left && cell.right <= parent.right);
+        inside
+            .max_by_key(|(place, cell)| (cell.weight(tree), usize::MAX - place))
+            .map(|(place, _)| (at.0 + 1, place))
     }
 
     /// The box above this one.

@@ -140,7 +140,7 @@ fn label(state: &State, cell: &Cell, width: usize) -> String {
     let growth = state.view.growth(tree.call(cell.last()));
     if let Some(growth) = growth.filter(|growth| growth.abs() >= GROWTH && !calls.contains(&CallId::ROOT)) {
         let sign = if growth > 0.0 { signs.change } else { signs.fall };
-        tail.push_str(&format!(" {sign}{:+.0}", growth * 100.0));
+        tail = format!("{tail} {sign}{:+.0}", growth * 100.0);
     }
     let names: Vec<String> = calls.iter().map(|call| name(state, *call)).collect();
     // The end of a chain is where the time goes: the beginning is left out first.
@@ -167,7 +167,8 @@ fn emphasis(state: &State, cell: &Cell) -> Emphasis {
     if !state.find.is_on() {
         return Emphasis::Plain;
     }
-    let hit = |id: &CallId| tree.call(*id).step.is_some_and(|step| state.find.matches.contains(&step.function));
+    let hit =
+        |id: &CallId| tree.call(*id).step.is_some_and(|step| state.find.matches.contains(&step.function));
     if cell.calls().iter().any(hit) { Emphasis::Lit } else { Emphasis::Dimmed }
 }
 
@@ -180,12 +181,12 @@ fn paint_cell(state: &State, cell: &Cell, line: Rect, buffer: &mut Buffer) {
     }
     let emphasis = emphasis(state, cell);
     let crowd = matches!(cell.what, What::Crowd(_));
-    let call = state.view.tree.call(cell.last());
-    let kind = if crowd { Kind::Waiting } else { kind(state, call) };
-    let style = if call.step.is_none() && emphasis == Emphasis::Plain {
+    let last = state.view.tree.call(cell.last());
+    let colour = if crowd { Kind::Waiting } else { kind(state, last) };
+    let style = if last.step.is_none() && emphasis == Emphasis::Plain {
         theme.root()
     } else {
-        theme.frame(kind, cell.second, emphasis)
+        theme.frame(colour, cell.second, emphasis)
     };
     let area = Rect { x: left, width, height: 1, ..line };
     let words = boxed(state, cell, usize::from(width), emphasis == Emphasis::Selected);

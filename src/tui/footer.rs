@@ -95,7 +95,11 @@ pub(super) fn paint(state: &State, area: Rect, buffer: &mut Buffer) {
         put_right(weight(state), area, buffer);
     }
     for hint in hints(state, hint_width(state, area.width)) {
-        let place = Rect { x: area.x + hint.left, width: (hint.right - hint.left).min(area.width.saturating_sub(hint.left)), ..area };
+        let place = Rect {
+            x: area.x + hint.left,
+            width: (hint.right - hint.left).min(area.width.saturating_sub(hint.left)),
+            ..area
+        };
         let spans = vec![
             Span::styled(key(hint.binding, signs.ascii), theme.key()),
             Span::raw(format!(" {}", hint.binding.hint)),

@@ -35,7 +35,10 @@ pub(super) fn paint(state: &State, area: Rect, buffer: &mut Buffer) {
 fn who(state: &State, width: u16) -> Vec<Span<'static>> {
     let theme = state.theme;
     let Some(about) = state.profile.about() else {
-        return vec![Span::styled(" pyflame-tui ", theme.strong()), Span::raw("waiting for the first sample")];
+        return vec![
+            Span::styled(" pyflame-tui ", theme.strong()),
+            Span::raw("waiting for the first sample"),
+        ];
     };
     let signs = theme.signs;
     let mut spans = vec![Span::raw(" ")];
@@ -54,7 +57,8 @@ fn who(state: &State, width: u16) -> Vec<Span<'static>> {
     if width >= 50 {
         facts.push(format!(" {dot} {threads} thread{}", if threads == 1 { "" } else { "s" }));
     }
-    let taken: usize = spans.iter().map(Span::width).sum::<usize>() + facts.iter().map(|f| text::width(f)).sum::<usize>();
+    let taken: usize =
+        spans.iter().map(Span::width).sum::<usize>() + facts.iter().map(|f| text::width(f)).sum::<usize>();
     let room = usize::from(width).saturating_sub(taken + 1);
     let command = text::clean(&about.command, signs);
     spans.push(Span::raw(text::cut(&command, room, signs)));
@@ -68,14 +72,22 @@ fn badge(state: &State) -> Vec<Span<'static>> {
     let signs = theme.signs;
     let mut spans = Vec::new();
     if let Some(ending) = state.profile.ending() {
-        let style = if matches!(ending, Ending::Exited(Some(0)) | Ending::Detached) { theme.strong() } else { theme.alert() };
-        spans.push(Span::styled(format!(" {} {}", signs.frozen, text::clean(&ending_text(ending), signs)), style));
+        let style = if matches!(ending, Ending::Exited(Some(0)) | Ending::Detached) {
+            theme.strong()
+        } else {
+            theme.alert()
+        };
+        spans.push(Span::styled(
+            format!(" {} {}", signs.frozen, text::clean(&ending_text(ending), signs)),
+            style,
+        ));
     } else if state.silent {
         spans.push(Span::styled(format!(" {} the sampler is gone", signs.frozen), theme.alert()));
     } else if let Some(frozen) = state.frozen {
         let missed = state.profile.totals().samples.saturating_sub(frozen.samples);
         let since = Micros(state.now.0.saturating_sub(frozen.at.0));
-        let words = format!(" FROZEN {} {}, +{} samples", signs.frozen, text::seconds(since), text::grouped(missed));
+        let words =
+            format!(" FROZEN {} {}, +{} samples", signs.frozen, text::seconds(since), text::grouped(missed));
         spans.push(Span::styled(words, theme.alert()));
     } else {
         spans.push(Span::styled(format!(" LIVE {}", signs.live), theme.key()));
@@ -123,7 +135,9 @@ fn cost(state: &State) -> Vec<Span<'static>> {
         ),
     ];
     let failed: u64 = totals.failed.iter().sum();
-    for (count, word) in [(failed, "failed"), (totals.late, "late"), (totals.dropped, "dropped"), (totals.retried, "retried")] {
+    for (count, word) in
+        [(failed, "failed"), (totals.late, "late"), (totals.dropped, "dropped"), (totals.retried, "retried")]
+    {
         let heavy = count * 100 > totals.samples && word != "retried";
         let style = if heavy { theme.alert() } else { theme.faint() };
         parts.push(Span::styled(format!(" {dot} {} {word}", text::grouped(count)), style));

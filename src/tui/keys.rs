@@ -1,6 +1,8 @@
 //! The one table of keys. Footer, help, palette and the README's section are derived from it, and a
 //! key that is not in it does nothing. What a key *does* stands in `update`.
 
+use std::fmt::Write;
+
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::action::{Action, Direction};
@@ -157,11 +159,11 @@ pub fn meaning(pane: Pane, key: Key) -> Option<&'static Action> {
 pub fn markdown() -> String {
     let mut out = String::new();
     for group in Group::ALL {
-        out.push_str(&format!("**{}**\n\n| key | what it does |\n|---|---|\n", group.title()));
+        let _ = write!(out, "**{}**\n\n| key | what it does |\n|---|---|\n", group.title());
         for binding in TABLE.iter().filter(|binding| binding.group == group) {
             let keys: Vec<_> = binding.keys.iter().map(|key| format!("`{}`", key.label(false))).collect();
             let keys = keys.join(" ").replace('|', "\\|");
-            out.push_str(&format!("| {keys} | {} |\n", binding.help));
+            let _ = writeln!(out, "| {keys} | {} |", binding.help);
         }
         out.push('\n');
     }

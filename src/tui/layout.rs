@@ -91,9 +91,9 @@ pub fn areas(size: (u16, u16), pane: Pane, source_open: bool) -> Areas {
     }
     let mut wide = width;
     if width >= WIDE && shown != Pane::Threads {
-        let side = (width / 4).min(44);
-        areas.side = Rect::new(width - side, top, side, bottom - top);
-        wide -= side - 1;
+        let beside = (width / 4).min(44);
+        areas.side = Rect::new(width - beside, top, beside, bottom - top);
+        wide -= beside - 1;
     }
     areas.main = Rect::new(0, top, wide, bottom - top);
     areas

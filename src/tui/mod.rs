@@ -3,6 +3,12 @@
 //! [`update::update`]; [`picture::paint`] makes a picture of the [`state::State`] and nothing else, so
 //! that a whole session is a test without a terminal, a clock or a process.
 
+#![expect(
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "counts become shares, and shares become cells: numbers for people"
+)]
+
 pub mod action;
 mod effects;
 mod find;
@@ -19,6 +25,7 @@ mod overlay;
 mod overlay_pane;
 pub mod picture;
 mod save;
+mod signs;
 mod source;
 mod source_pane;
 pub mod state;

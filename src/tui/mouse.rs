@@ -28,7 +28,7 @@ impl Mouse {
         let (x, y) = (event.column, event.row);
         let areas = layout::areas(state.size, state.pane, state.source_open);
         if state.overlay != Overlay::None {
-            return over(&event);
+            return over(event);
         }
         match event.kind {
             MouseEventKind::Down(MouseButton::Left) => self.click(state, &areas, (x, y), now),
@@ -43,10 +43,12 @@ impl Mouse {
 
     fn click(&mut self, state: &State, areas: &Areas, (x, y): (u16, u16), now: Micros) -> Vec<Action> {
         let before = self.clicked.replace((now, x, y));
-        let double = before.is_some_and(|(at, a, b)| (a, b) == (x, y) && now.0.saturating_sub(at.0) < DOUBLE.0);
+        let double =
+            before.is_some_and(|(at, a, b)| (a, b) == (x, y) && now.0.saturating_sub(at.0) < DOUBLE.0);
         if areas.footer.contains((x, y).into()) {
             let width = footer::hint_width(state, areas.footer.width);
-            let hint = footer::hints(state, width).into_iter().find(|hint| (hint.left..hint.right).contains(&x));
+            let hint =
+                footer::hints(state, width).into_iter().find(|hint| (hint.left..hint.right).contains(&x));
             return hint.map(|hint| hint.binding.action.clone()).into_iter().collect();
         }
         let Some((pane, area)) = areas.pane_at(x, y) else { return title(areas, (x, y)) };
@@ -83,7 +85,7 @@ impl Mouse {
 }
 
 /// Over help and lists the wheel scrolls, and the other buttons close.
-fn over(event: &MouseEvent) -> Vec<Action> {
+fn over(event: MouseEvent) -> Vec<Action> {
     match event.kind {
         MouseEventKind::ScrollUp => vec![Action::Scroll(Pane::Source, -3)],
         MouseEventKind::ScrollDown => vec![Action::Scroll(Pane::Source, 3)],
@@ -98,12 +100,19 @@ fn wheel(areas: &Areas, (x, y): (u16, u16), by: i32) -> Vec<Action> {
 
 /// A click on a pane's upper line gives it the keys.
 fn title(areas: &Areas, (x, y): (u16, u16)) -> Vec<Action> {
-    let on = |area: ratatui::layout::Rect| !area.is_empty() && y == area.y && (area.x..area.right()).contains(&x);
+    let on =
+        |area: ratatui::layout::Rect| !area.is_empty() && y == area.y && (area.x..area.right()).contains(&x);
     let panes = [
         (areas.side, Some(Pane::Threads)),
         (areas.strip, Some(Pane::Source)),
         (areas.timeline, Some(Pane::Timeline)),
         (areas.main, areas.shown),
     ];
-    panes.into_iter().find(|(area, _)| on(*area)).and_then(|(_, pane)| pane).map(Action::Focus).into_iter().collect()
+    panes
+        .into_iter()
+        .find(|(area, _)| on(*area))
+        .and_then(|(_, pane)| pane)
+        .map(Action::Focus)
+        .into_iter()
+        .collect()
 }

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::action::{Action, Direction, Effect, Note};
+use super::flame::{Cell, What};
 use super::keys::Pane;
 use super::layout;
-use super::flame::{Cell, What};
 use super::state::{Back, List, Overlay, Reach, State};
 use super::text;
 use super::time;
@@ -179,7 +179,7 @@ fn list_mut(state: &mut State, pane: Pane) -> &mut List {
 }
 
 fn in_list(state: &mut State, action: &Action) {
-    let (pane, page) = (state.pane, page(state));
+    let (pane, screen) = (state.pane, page(state));
     let length = list_length(state, pane).unwrap_or(0);
     let cursor = list_mut(state, pane).cursor;
     let last = length.saturating_sub(1);
@@ -188,8 +188,8 @@ fn in_list(state: &mut State, action: &Action) {
         Action::Move(Direction::Up) => cursor.saturating_sub(1),
         Action::First | Action::RowStart => 0,
         Action::Last | Action::RowEnd => last,
-        Action::PageUp => cursor.saturating_sub(page),
-        Action::PageDown => cursor + page,
+        Action::PageUp => cursor.saturating_sub(screen),
+        Action::PageDown => cursor + screen,
         Action::Enter => return enter_row(state, cursor),
         _ => return,
     };
@@ -246,8 +246,8 @@ fn scroll(state: &mut State, pane: Pane, by: i32) {
         Pane::Flame => state.scroll = shift(state.scroll, state.view.flame.rows.len().saturating_sub(2)),
         Pane::Threads | Pane::Top => {
             let last = list_length(state, pane).unwrap_or(0).saturating_sub(1);
-            let list = list_mut(state, pane);
-            list.cursor = shift(list.cursor, last);
+            let at = &mut list_mut(state, pane).cursor;
+            *at = shift(*at, last);
         }
         Pane::Source => {
             let Some(function) = state.function() else { return };

@@ -22,10 +22,8 @@ pub(super) fn pressed(overlay: &Overlay, key: Key) -> Option<Action> {
         KeyCode::Char('n') if key.control => Action::Move(Direction::Down),
         KeyCode::Char('p') if key.control => Action::Move(Direction::Up),
         KeyCode::Char(_) if key.control => return None,
-        KeyCode::Esc => Action::Back,
         KeyCode::Enter => Action::Accept,
         KeyCode::Backspace if typing => Action::Erase,
-        KeyCode::Backspace => Action::Back,
         KeyCode::Char(character) if typing => Action::Type(character),
         KeyCode::Up | KeyCode::Char('k') => Action::Move(Direction::Up),
         KeyCode::Down | KeyCode::Char('j') => Action::Move(Direction::Down),
@@ -33,7 +31,7 @@ pub(super) fn pressed(overlay: &Overlay, key: Key) -> Option<Action> {
         KeyCode::PageDown | KeyCode::Char(' ') => Action::PageDown,
         KeyCode::Home | KeyCode::Char('g') => Action::First,
         KeyCode::End | KeyCode::Char('G') => Action::Last,
-        KeyCode::Char('q' | '?') | KeyCode::F(1) => Action::Back,
+        KeyCode::Esc | KeyCode::Backspace | KeyCode::Char('q' | '?') | KeyCode::F(1) => Action::Back,
         _ => return None,
     })
 }
@@ -75,11 +73,12 @@ pub(super) fn update(state: &mut State, action: Action) {
 pub(super) fn crowd(state: &State, path: &[crate::profile::Step]) -> Vec<CallId> {
     let tree = &state.view.tree;
     let parent = tree.find_nearest(path).0;
-    let alone = |id: &CallId| {
-        state.view.flame.rows.iter().flatten().any(|cell| {
-            matches!(&cell.what, super::flame::What::Chain(calls) if calls.first() == Some(id))
-        })
-    };
+    let alone =
+        |id: &CallId| {
+            state.view.flame.rows.iter().flatten().any(
+                |cell| matches!(&cell.what, super::flame::What::Chain(calls) if calls.first() == Some(id)),
+            )
+        };
     tree.children(parent).iter().copied().filter(|id| !alone(id)).collect()
 }
 

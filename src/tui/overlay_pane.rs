@@ -65,7 +65,10 @@ fn help(state: &State, pane: Option<Pane>, scroll: usize, screen: Rect, buffer: 
         lines.push(vec![Span::styled(format!(" {}", group.title()), theme.strong())]);
         for binding in rows {
             lines.push(vec![
-                Span::styled(format!("   {}", text::pad(&binding.label(signs.ascii), 12, signs)), theme.key()),
+                Span::styled(
+                    format!("   {}", text::pad(&binding.label(signs.ascii), 12, signs)),
+                    theme.key(),
+                ),
                 Span::raw(format!(" {}", binding.help)),
             ]);
         }
@@ -100,9 +103,15 @@ const fn about(pane: Pane) -> &'static [&'static str] {
             "Colours: own code, library, standard library; grey waits. +N: siblings too small for boxes (Enter).",
             "Shares are of the window named in the first line; the number behind the sign of change is growth.",
         ],
-        Pane::Threads => &["What each thread mostly does, where it stands, and for how long. The stuck come first."],
-        Pane::Top => &["Self: at the top of stacks. Total: anywhere in them. Trend: the last minute, 5 s a sign."],
-        Pane::Source => &["The share of each line in everything; the sign marks the line at which stacks mostly end."],
+        Pane::Threads => {
+            &["What each thread mostly does, where it stands, and for how long. The stuck come first."]
+        }
+        Pane::Top => {
+            &["Self: at the top of stacks. Total: anywhere in them. Trend: the last minute, 5 s a sign."]
+        }
+        Pane::Source => {
+            &["The share of each line in everything; the sign marks the line at which stacks mostly end."]
+        }
     }
 }
 
@@ -151,7 +160,11 @@ fn crowd(state: &State, path: &[Step], cursor: usize, screen: Rect, buffer: &mut
         });
         let room = usize::from(line.width).saturating_sub(10);
         let name = text::pad(&flame_pane::name(state, *call), room * 2 / 3, signs);
-        let words = format!("{}  {name} {}", text::pad_start(&share, 7, signs), text::cut_start(&file, room / 3, signs));
+        let words = format!(
+            "{}  {name} {}",
+            text::pad_start(&share, 7, signs),
+            text::cut_start(&file, room / 3, signs)
+        );
         put(Span::raw(text::pad(&words, usize::from(line.width), signs)), line, buffer);
         if place == cursor {
             buffer.set_style(line.intersection(buffer.area), state.theme.cursor());

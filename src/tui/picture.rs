@@ -117,5 +117,9 @@ pub fn say(text: &str, style: Style, area: Rect, buffer: &mut Buffer) {
     }
     let width = (text.chars().count() as u16).min(area.width);
     let x = area.x + (area.width - width) / 2;
-    put(Span::styled(text.to_owned(), style), Rect { x, y: area.y + area.height / 3, width, height: 1 }, buffer);
+    put(
+        Span::styled(text.to_owned(), style),
+        Rect { x, y: area.y + area.height / 3, width, height: 1 },
+        buffer,
+    );
 }

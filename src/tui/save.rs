@@ -51,12 +51,16 @@ pub(super) fn write_picture(state: &State, beside: &Path) -> io::Result<PathBuf>
 /// `pyflame-24060-030812.folded`: the process and the time of day.
 fn own_name(state: &State, format: Format) -> String {
     let pid = state.profile.about().map_or(0, |about| about.pid);
-    let clock = text::clock(state.profile.last_at().unwrap_or(Micros(0)), state.options.east).replace(':', "");
+    let clock =
+        text::clock(state.profile.last_at().unwrap_or(Micros(0)), state.options.east).replace(':', "");
     format!("pyflame-{pid}-{clock}.{}", format.extension())
 }
 
 /// The file appears whole, under a name that was free: `name`, `name-2`, `name-3`, …
-fn place(wanted: &Path, write: impl FnOnce(&mut BufWriter<NamedTempFile>) -> io::Result<()>) -> io::Result<PathBuf> {
+fn place(
+    wanted: &Path,
+    write: impl FnOnce(&mut BufWriter<NamedTempFile>) -> io::Result<()>,
+) -> io::Result<PathBuf> {
     let directory = wanted.parent().filter(|path| !path.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // As any new file: the umask decides.
     let permissions = Permissions::from_mode(0o666);
@@ -66,7 +70,11 @@ fn place(wanted: &Path, write: impl FnOnce(&mut BufWriter<NamedTempFile>) -> io:
     let stem = wanted.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let ending = wanted.extension().map_or(String::new(), |ending| format!(".{}", ending.to_string_lossy()));
     for number in 1..10_000 {
-        let name = if number == 1 { wanted.to_path_buf() } else { wanted.with_file_name(format!("{stem}-{number}{ending}")) };
+        let name = if number == 1 {
+            wanted.to_path_buf()
+        } else {
+            wanted.with_file_name(format!("{stem}-{number}{ending}"))
+        };
         match file.persist_noclobber(&name) {
             Ok(_) => return Ok(name),
             Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => file = error.file,

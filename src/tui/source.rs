@@ -12,8 +12,8 @@ use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
 use nix::sys::stat::Mode;
 use nix::unistd::{Gid, Uid, geteuid, setfsgid, setfsuid};
 
+use super::signs::Signs;
 use super::text;
-use super::theme::Signs;
 use crate::sample::Micros;
 
 /// No program's source is longer.
@@ -63,7 +63,8 @@ pub(super) fn read(of: Of, file: &str) -> Result<Text, String> {
     let started: SystemTime = UNIX_EPOCH + Duration::from_micros(of.started.0);
     let mut bytes = Vec::new();
     opened.take(LARGEST).read_to_end(&mut bytes).map_err(told)?;
-    let lines = String::from_utf8_lossy(&bytes).lines().map(|line| text::clean_line(line, of.signs)).collect();
+    let lines =
+        String::from_utf8_lossy(&bytes).lines().map(|line| text::clean_line(line, of.signs)).collect();
     Ok(Text { lines, newer: changed > started })
 }
 

@@ -33,23 +33,32 @@ pub(super) fn title(state: &State, width: u16) -> Vec<Span<'static>> {
     let threads = text::threads(state.view.tree.in_threads(heat.total));
     parts.push(format!(" {dot} total {} ({threads} threads)", text::percent(heat.total as f64 / all)));
     parts.push(format!(" {dot} self {}", text::percent(heat.own as f64 / all)));
-    let callers: Vec<String> = state.view.callers.iter().take(2).map(|caller| {
-        let name = caller.function.map_or("the thread".to_owned(), |id| {
-            text::clean(&state.profile.function(id).name, signs)
-        });
-        format!("{name} {}", text::percent(caller.weight as f64 / heat.total.max(1) as f64))
-    }).collect();
+    let callers: Vec<String> = state
+        .view
+        .callers
+        .iter()
+        .take(2)
+        .map(|caller| {
+            let name = caller
+                .function
+                .map_or("the thread".to_owned(), |id| text::clean(&state.profile.function(id).name, signs));
+            format!("{name} {}", text::percent(caller.weight as f64 / heat.total.max(1) as f64))
+        })
+        .collect();
     if !callers.is_empty() {
         parts.push(format!(" {dot} callers: {}", callers.join(", ")));
     }
-    if let Some(Some(Ok(file))) = state.files.get(&function.file) && file.newer {
+    if let Some(Some(Ok(file))) = state.files.get(&function.file)
+        && file.newer
+    {
         parts.insert(1, format!(" {dot} file is newer than the process"));
     }
     let name = text::clean(&function.name, signs);
     let room = usize::from(width).saturating_sub(4);
     let path_room = (room / 3).max(12);
-    let head = format!(" {}:{}", text::cut_start(&file, path_room, signs), function.first_line);
-    let mut spans = vec![Span::styled(format!(" {name}"), theme.strong()), Span::styled(head, theme.faint())];
+    let place = format!(" {}:{}", text::cut_start(&file, path_room, signs), function.first_line);
+    let mut spans =
+        vec![Span::styled(format!(" {name}"), theme.strong()), Span::styled(place, theme.faint())];
     for part in parts {
         if spans.iter().map(Span::width).sum::<usize>() + text::width(&part) <= room {
             spans.push(Span::raw(part));
@@ -72,7 +81,11 @@ pub(super) fn paint(state: &State, area: Rect, buffer: &mut Buffer) {
         Some(Some(Ok(file))) => lines(state, &file.lines, function.first_line, area, buffer),
         Some(Some(Err(why))) => {
             let why = text::clean(why, theme.signs);
-            put(Span::styled(format!(" {}: {why}", text::clean(&function.file, theme.signs)), theme.faint()), area, buffer);
+            put(
+                Span::styled(format!(" {}: {why}", text::clean(&function.file, theme.signs)), theme.faint()),
+                area,
+                buffer,
+            );
             let below = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
             lines(state, &[], function.first_line, below, buffer);
         }
@@ -112,14 +125,19 @@ fn chosen(state: &State, source: &[String], first_line: u32, height: usize) -> V
     if length <= height {
         return (first_line.max(1)..=end).take(height).collect();
     }
-    let mut weights: Vec<LineHeat> = state.view.heat.lines.iter().copied().filter(|line| line.line > 0).collect();
+    let mut weights: Vec<LineHeat> =
+        state.view.heat.lines.iter().copied().filter(|line| line.line > 0).collect();
     weights.sort_by_key(|line| std::cmp::Reverse((line.total, line.own)));
     let mut shown: Vec<u32> = weights.iter().map(|line| line.line).take(height).collect();
     // Room that is left goes to the lines round the hot ones, the hottest first.
     for distance in 1..=height as u32 {
         for line in &weights {
             for number in [line.line.saturating_sub(distance), line.line + distance] {
-                if shown.len() < height && number >= first_line.max(1) && number <= end && !shown.contains(&number) {
+                if shown.len() < height
+                    && number >= first_line.max(1)
+                    && number <= end
+                    && !shown.contains(&number)
+                {
                     shown.push(number);
                 }
             }
@@ -153,7 +171,10 @@ fn paint_line(state: &State, line: &Line<'_>, running: bool, area: Rect, buffer:
     let bar = if width >= 60 { BAR } else { 0 };
     let taken: usize = spans.iter().map(Span::width).sum();
     let room = width.saturating_sub(taken + bar);
-    spans.push(Span::styled(text::pad(line.code, room, signs), if hot { theme.text() } else { theme.faint() }));
+    spans.push(Span::styled(
+        text::pad(line.code, room, signs),
+        if hot { theme.text() } else { theme.faint() },
+    ));
     if let (Some(heat), true) = (line.heat, bar > 0) {
         let cells = (heat.total as f64 / line.hottest as f64 * (BAR - 2) as f64).round() as usize;
         spans.push(Span::raw(" "));

@@ -3,14 +3,16 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use super::action::{Note, Effect};
+use super::action::{Effect, Note};
 use super::keys::Pane;
 use super::layout;
 use super::options::Options;
 use super::source::Text;
 use super::theme::Theme;
 use super::view::View;
-use crate::profile::{Direction, FunctionId, Idle, Lines, Profile, Selection, Span, Step, ThreadNo, Threads, Who};
+use crate::profile::{
+    Direction, FunctionId, Idle, Lines, Profile, Selection, Span, Step, ThreadNo, Threads, Who,
+};
 use crate::sample::Micros;
 
 /// Which stretch of time the picture shows.
@@ -121,6 +123,7 @@ pub struct List {
 
 /// The screen.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct State {
     /// What the program was told to do.
     pub options: Options,

@@ -55,6 +55,7 @@ pub(super) fn paint(state: &State, area: Rect, buffer: &mut Buffer) {
         spans.push(Span::raw(format!("{} {}  ", state_label(doing), text::threads(mean))));
     }
     let count = state.view.threads.len();
-    spans.push(Span::styled(format!("of {count} thread{}", if count == 1 { "" } else { "s" }), theme.faint()));
+    spans
+        .push(Span::styled(format!("of {count} thread{}", if count == 1 { "" } else { "s" }), theme.faint()));
     put(spans, area, buffer);
 }

@@ -66,7 +66,8 @@ pub fn dispersion<K: Eq + Hash + Copy, S: BuildHasher>(steps: &[&HashMap<K, u64,
     let mut leaves: Vec<(K, f64)> = sums.into_iter().collect();
     leaves.sort_by(|a, b| b.1.total_cmp(&a.1));
     leaves.truncate(LEAVES);
-    let weights: Vec<f64> = steps.iter().map(|step| step.values().map(|weight| *weight as f64).sum()).collect();
+    let weights: Vec<f64> =
+        steps.iter().map(|step| step.values().map(|weight| *weight as f64).sum()).collect();
     let (mut pearson, mut freedom) = (0.0, 0.0);
     for (leaf, sum) in leaves {
         let share = sum / whole.max(1.0);
@@ -223,7 +224,7 @@ fn change_places(slots: &mut [Slot], now: Micros) {
 
 /// Which children have boxes of their own. One that gets its box stands behind those that have one:
 /// its room comes from the crowd, and nothing else moves.
-fn choose(slots: &mut Vec<Slot>, room: usize, children: usize, moment: &Moment) {
+fn choose(slots: &mut [Slot], room: usize, children: usize, moment: &Moment) {
     let mut count = 0;
     let mut new = Vec::new();
     for slot in slots.iter_mut() {
@@ -253,14 +254,16 @@ fn set_edges(
     children: &[(Path, u64)],
     moment: &Moment,
 ) -> (Family, Option<u16>) {
-    let index: HashMap<Path, usize> = children.iter().enumerate().map(|(at, (path, _))| (*path, at)).collect();
+    let index: HashMap<Path, usize> =
+        children.iter().enumerate().map(|(at, (path, _))| (*path, at)).collect();
     let crowd: Vec<usize> =
         slots.iter().filter(|slot| !slot.shown).filter_map(|slot| index.get(&slot.path).copied()).collect();
     let mut family = Family { placed: Vec::new(), crowd };
     let shown = slots.iter().filter(|slot| slot.shown).count();
     let room = usize::from(place.right.saturating_sub(place.left));
     let crowd_weight: u64 = family.crowd.iter().map(|child| children[*child].1).sum();
-    let has_crowd = shown < room && (moment.cells(crowd_weight) >= VANISHES || (shown == 0 && crowd_weight > 0));
+    let has_crowd =
+        shown < room && (moment.cells(crowd_weight) >= VANISHES || (shown == 0 && crowd_weight > 0));
     let mut left = place.left;
     let mut before = place.before;
     let mut remaining = shown + usize::from(has_crowd);

@@ -55,10 +55,10 @@ fn finding(state: &State) -> Option<String> {
         function.first_line
     );
     if let Some(at) = state.view.changed {
-        line.push_str(&format!(" {} changed at {}", signs.dot, text::clock(at, state.options.east)));
+        line = format!("{line} {} changed at {}", signs.dot, text::clock(at, state.options.east));
         let growth = state.view.growth(call);
         if let Some(growth) = growth.filter(|growth| growth.abs() >= 0.05) {
-            line.push_str(&format!(" from {}", text::percent(share - growth)));
+            line = format!("{line} from {}", text::percent(share - growth));
         }
     }
     Some(line)

@@ -9,8 +9,8 @@ use std::thread;
 use crossbeam_channel::{Receiver, unbounded};
 use crossterm::event::{DisableMouseCapture, EnableMouseCapture};
 use crossterm::terminal::{
-    BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode,
-    enable_raw_mode,
+    BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
+    disable_raw_mode, enable_raw_mode,
 };
 use crossterm::{clipboard::CopyToClipboard, cursor, execute, queue, style};
 use ratatui::Frame;
@@ -50,7 +50,11 @@ impl Terminal {
     /// Takes the mouse or leaves it to the terminal's own selection.
     pub(super) fn mouse(&mut self, ours: bool) -> io::Result<()> {
         self.mouse = ours;
-        if ours { execute!(io::stdout(), EnableMouseCapture) } else { execute!(io::stdout(), DisableMouseCapture) }
+        if ours {
+            execute!(io::stdout(), EnableMouseCapture)
+        } else {
+            execute!(io::stdout(), DisableMouseCapture)
+        }
     }
 
     /// Gives the terminal to somebody else for as long as `work` takes: a shell, an editor.

@@ -4,7 +4,7 @@
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use super::theme::Signs;
+use super::signs::Signs;
 use crate::sample::Micros;
 
 /// Nobody reads more of a name; a megabyte of it must not be walked at each picture.

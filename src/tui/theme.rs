@@ -3,8 +3,8 @@
 //! Hues are Okabe and Ito's, which people who see few colours can tell apart.
 
 use ratatui::style::{Color, Modifier, Style};
-use ratatui::symbols::border;
 
+use super::signs::{ASCII, Signs, UNICODE};
 use crate::profile::{Origin, State};
 
 /// How many colours the terminal can show.
@@ -208,8 +208,11 @@ impl Theme {
             }
             Depth::Sixteen => {
                 let (first, other) = kind.sixteen();
-                let colour =
-                    if emphasis == Emphasis::Dimmed { Color::DarkGray } else { [first, other][usize::from(second)] };
+                let colour = if emphasis == Emphasis::Dimmed {
+                    Color::DarkGray
+                } else {
+                    [first, other][usize::from(second)]
+                };
                 Style::new().bg(colour)
             }
         };
@@ -304,94 +307,6 @@ impl Theme {
     }
 }
 
-/// The signs that are not letters.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Signs {
-    /// Nothing outside of 7 bits.
-    pub ascii: bool,
-    /// Eight heights of a bar, and none.
-    pub levels: [&'static str; 9],
-    /// The fills of the WHERE bar, in the order of [`State::ALL`].
-    pub fills: [&'static str; 4],
-    /// One leads to the next: a folded chain.
-    pub chain: &'static str,
-    /// Text was cut here.
-    pub ellipsis: &'static str,
-    /// Something changed.
-    pub change: &'static str,
-    /// Something became less.
-    pub fall: &'static str,
-    /// It runs, or the picture lives.
-    pub live: &'static str,
-    /// The picture stands.
-    pub frozen: &'static str,
-    /// The cursor; the running line.
-    pub pointer: &'static str,
-    /// Between two facts.
-    pub dot: &'static str,
-    /// Give or take.
-    pub plus_minus: &'static str,
-    /// How often.
-    pub times: &'static str,
-    /// The fill of the box that stands for many small ones.
-    pub hatch: &'static str,
-    /// A whole cell of a bar.
-    pub full: &'static str,
-    /// A line down.
-    pub rule: &'static str,
-    /// The lines round a pane.
-    pub border: border::Set<'static>,
-}
-
-const UNICODE: Signs = Signs {
-    ascii: false,
-    levels: [" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"],
-    fills: ["█", "▓", "▒", "░"],
-    chain: " ▸ ",
-    ellipsis: "…",
-    change: "▲",
-    fall: "▼",
-    live: "●",
-    frozen: "■",
-    pointer: "▶",
-    dot: "·",
-    plus_minus: "±",
-    times: "×",
-    hatch: "▒",
-    full: "█",
-    rule: "│",
-    border: border::PLAIN,
-};
-
-const ASCII: Signs = Signs {
-    ascii: true,
-    levels: [" ", ".", ".", ":", ":", "=", "=", "#", "#"],
-    fills: ["#", "g", "w", "."],
-    chain: " > ",
-    ellipsis: "~",
-    change: "^",
-    fall: "v",
-    live: "*",
-    frozen: "#",
-    pointer: ">",
-    dot: "-",
-    plus_minus: "+-",
-    times: "x",
-    hatch: "%",
-    full: "#",
-    rule: "|",
-    border: border::Set {
-        top_left: "+",
-        top_right: "+",
-        bottom_left: "+",
-        bottom_right: "+",
-        vertical_left: "|",
-        vertical_right: "|",
-        horizontal_top: "-",
-        horizontal_bottom: "-",
-    },
-};
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -422,12 +337,13 @@ mod tests {
     }
 
     /// Relative luminance as WCAG defines it.
-    fn luminance((r, g, b): (u8, u8, u8)) -> f64 {
+    fn luminance(colour: Option<Color>) -> f64 {
+        let Some(Color::Rgb(red, green, blue)) = colour else { panic!("true colour sets both") };
         let part = |value: u8| {
             let value = f64::from(value) / 255.0;
             if value <= 0.03928 { value / 12.92 } else { ((value + 0.055) / 1.055).powf(2.4) }
         };
-        0.2126 * part(r) + 0.7152 * part(g) + 0.0722 * part(b)
+        0.2126 * part(red) + 0.7152 * part(green) + 0.0722 * part(blue)
     }
 
     #[test]
@@ -436,10 +352,7 @@ mod tests {
         for kind in [Kind::Own, Kind::Library, Kind::Standard, Kind::Native, Kind::Waiting] {
             for second in [false, true] {
                 let style = theme.frame(kind, second, Emphasis::Plain);
-                let (Some(Color::Rgb(r, g, b)), Some(Color::Rgb(x, y, z))) = (style.bg, style.fg) else {
-                    panic!("true colour sets both");
-                };
-                let (one, two) = (luminance((r, g, b)), luminance((x, y, z)));
+                let (one, two) = (luminance(style.bg), luminance(style.fg));
                 let ratio = (one.max(two) + 0.05) / (one.min(two) + 0.05);
                 assert!(ratio >= 4.5, "{kind:?} {second}: {ratio:.1}");
             }

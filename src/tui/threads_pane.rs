@@ -50,7 +50,11 @@ pub(super) fn paint(state: &State, area: Rect, buffer: &mut Buffer) {
     if below > 0 && state.pane != Pane::Threads {
         let words = format!(" +{} more (3)", below + 1);
         let last = row(area, area.height - 1);
-        put(Span::styled(text::pad(&words, usize::from(last.width), state.theme.signs), state.theme.faint()), last, buffer);
+        put(
+            Span::styled(text::pad(&words, usize::from(last.width), state.theme.signs), state.theme.faint()),
+            last,
+            buffer,
+        );
     }
 }
 
@@ -63,7 +67,10 @@ fn paint_row(state: &State, thread: &ThreadRow, selected: bool, line: Rect, buff
     let lead = if chosen { signs.live } else { " " };
     let name_width = if width >= 100 { 28 } else { (width / 3).clamp(8, 20).min(width) };
     let mut spans = vec![
-        Span::styled(format!("{lead}{}", text::pad(&name(state, thread.thread), name_width, signs)), theme.text()),
+        Span::styled(
+            format!("{lead}{}", text::pad(&name(state, thread.thread), name_width, signs)),
+            theme.text(),
+        ),
         Span::styled(format!(" {:<8}", state_label(doing)), theme.state(doing)),
     ];
     let standing = if thread.standing.0 >= 1_000_000 && doing != Doing::Running {
@@ -100,8 +107,10 @@ fn mostly(thread: &ThreadRow) -> Doing {
 
 /// Where it stands: the function and the line of its newest stack, in code of its own if it has any.
 fn place(state: &State, thread: &ThreadRow) -> String {
-    let node = state.profile.thread(thread.thread).node;
-    let Some((function, line)) = state.profile.frame(node) else { return "no Python frame".to_owned() };
+    let node = state.view.stood(thread.thread);
+    let Some((function, line)) = node.and_then(|node| state.profile.frame(node)) else {
+        return "no Python frame".to_owned();
+    };
     format!("{}:{line}", text::clean(&state.profile.function(function).name, state.theme.signs))
 }
 

@@ -80,7 +80,7 @@ pub(super) fn title(state: &State) -> Vec<Span<'static>> {
     if state.pane == Pane::Timeline {
         let clock = |before| began(state, before).map(|(from, _)| text::clock(from, state.options.east));
         if let Some(at) = clock(state.timeline.at) {
-            words.push_str(&format!(" {} cursor {at}", theme.signs.dot));
+            words = format!("{words} {} cursor {at}", theme.signs.dot);
         }
         words.push_str(" · [ ] zoom · v span".replace('·', theme.signs.dot).as_str());
     }

@@ -35,7 +35,11 @@ pub(super) fn paint(state: &State, area: Rect, buffer: &mut Buffer) {
     }
     let head = u16::from(area.height > 4);
     if head > 0 {
-        let words = if area.width >= 60 { "   self  total  trend        function" } else { "   self  total function" };
+        let words = if area.width >= 60 {
+            "   self  total  trend        function"
+        } else {
+            "   self  total function"
+        };
         put(Span::styled(words, state.theme.faint()), row(area, 0), buffer);
     }
     let height = usize::from(area.height - head);
@@ -74,7 +78,10 @@ fn paint_row(state: &State, entry: &TopRow, selected: bool, line: Rect, buffer: 
     let place_width = text::width(&place).min(rest / 2);
     let name_width = rest.saturating_sub(place_width + 1);
     if wide || rest >= 20 {
-        spans.push(Span::styled(text::pad(&name, name_width, signs), if lit { theme.kind(kind) } else { style }));
+        spans.push(Span::styled(
+            text::pad(&name, name_width, signs),
+            if lit { theme.kind(kind) } else { style },
+        ));
         spans.push(Span::styled(format!(" {}", text::cut_start(&place, place_width, signs)), theme.faint()));
     } else {
         spans.push(Span::styled(text::cut(&name, rest, signs), if lit { theme.kind(kind) } else { style }));

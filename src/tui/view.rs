@@ -11,8 +11,9 @@ use super::layout;
 use super::state::{Order, Reach, State};
 use super::still::{self, Moment, Stillness};
 use crate::profile::{
-    AutoWindow, Call, CallId, CallTree, Caller, Diff, FunctionId, Heat, Idle, MarkKind, Origin, Profile, Selection, Span,
-    State as Doing, Step, ThreadRow, Timeline, Top, TopRow, Trend, Window, callers, origin, thread_rows,
+    AutoWindow, Call, CallId, CallTree, Caller, Diff, FunctionId, Heat, Idle, MarkKind, NodeId, Origin,
+    Profile, Selection, Span, State as Doing, Step, ThreadNo, ThreadRow, Timeline, Top, TopRow, Trend,
+    Window, callers, origin, thread_rows,
 };
 use crate::sample::Micros;
 
@@ -49,6 +50,8 @@ pub struct View {
     pub changed: Option<Micros>,
     /// Threads and how they spent the window.
     pub threads: Vec<ThreadRow>,
+    /// Where each thread stood last, as far as the picture knows.
+    stood: HashMap<ThreadNo, (NodeId, Option<Doing>, Micros)>,
     /// Mean threads in each state, by `State::ALL`, of all threads.
     pub states: [f64; 4],
     /// Functions by weight.
@@ -80,6 +83,7 @@ impl Default for View {
             diff: None,
             changed: None,
             threads: Vec::new(),
+            stood: HashMap::new(),
             states: [0.0; 4],
             top: Vec::new(),
             heat: Heat::default(),
@@ -103,6 +107,11 @@ impl View {
     /// Does a thread that stands at the top in this function mostly wait?
     pub fn waits(&self, function: FunctionId) -> bool {
         self.leaves.get(&function).is_some_and(|(runs, waits)| waits > runs)
+    }
+
+    /// The stack that a thread stood in last.
+    pub fn stood(&self, thread: ThreadNo) -> Option<NodeId> {
+        self.stood.get(&thread).map(|(node, ..)| *node)
     }
 
     /// Looks of the window that were taken.
@@ -175,6 +184,15 @@ impl View {
     fn count_threads(&mut self, state: &State) {
         let everybody = Selection { threads: crate::profile::Threads::All, ..state.whole_selection() };
         self.threads = thread_rows(&state.profile, &self.window, &everybody);
+        for row in &mut self.threads {
+            // A frozen picture shows where they stood when it froze.
+            let known = (state.profile.thread(row.thread).node, row.now, row.standing);
+            let shown = self.stood.entry(row.thread).or_insert(known);
+            if state.frozen.is_none() {
+                *shown = known;
+            }
+            (row.now, row.standing) = (shown.1, shown.2);
+        }
         let looks = self.window.looks().max(1) as f64;
         let mut sums = [0_u64; 4];
         for row in &self.threads {

@@ -1,6 +1,8 @@
 //! The viewer on a program that does not exist: `cargo run --example viewer -- web`. For looking at the
 //! screen without a target. Programs: web, steady, tower, wide, idle, phases, bursty, hostile.
 
+#![expect(clippy::cast_precision_loss, clippy::cast_sign_loss, reason = "simulated shares")]
+
 #[path = "../tui/simulation.rs"]
 mod simulation;
 
@@ -16,8 +18,10 @@ use simulation::{Program, START, Simulation};
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let flag = |name: &str| arguments.iter().any(|argument| argument == name);
-    let value = |name: &str| arguments.iter().position(|argument| argument == name).and_then(|at| arguments.get(at + 1));
-    let program = arguments.first().and_then(|name| Program::by_name(name)).unwrap_or(Program::Web);
+    let value = |name: &str| {
+        arguments.iter().position(|argument| argument == name).and_then(|at| arguments.get(at + 1))
+    };
+    let program = arguments.first().and_then(|name| by_name(name)).unwrap_or(Program::Web);
     let ahead = value("--ahead").and_then(|text| text.parse().ok()).unwrap_or(0);
     let last = value("--seconds").and_then(|text| text.parse().ok()).unwrap_or(3600);
     let rate = value("--rate").and_then(|text| text.parse().ok()).unwrap_or(1000);
@@ -71,4 +75,18 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn by_name(name: &str) -> Option<Program> {
+    Some(match name {
+        "web" => Program::Web,
+        "steady" => Program::Steady,
+        "tower" => Program::Tower,
+        "wide" => Program::Wide,
+        "idle" => Program::Idle,
+        "phases" => Program::Phases,
+        "bursty" => Program::Bursty,
+        "hostile" => Program::Hostile,
+        _ => return None,
+    })
 }

@@ -45,23 +45,6 @@ pub(crate) enum Program {
     Hostile,
 }
 
-impl Program {
-    /// By the name that the demo takes.
-    pub(crate) fn by_name(name: &str) -> Option<Self> {
-        Some(match name {
-            "web" => Self::Web,
-            "steady" => Self::Steady,
-            "tower" => Self::Tower,
-            "wide" => Self::Wide,
-            "idle" => Self::Idle,
-            "phases" => Self::Phases,
-            "bursty" => Self::Bursty,
-            "hostile" => Self::Hostile,
-            _ => return None,
-        })
-    }
-}
-
 /// A stack that a thread may stand in, how likely, and with which flags.
 struct Choice {
     weight: f64,
@@ -139,14 +122,50 @@ fn worker(slow: bool) -> Vec<Choice> {
         choice(0.29 * weight, &report(40), Flags::WAITING),
         choice(0.02 * weight, &report(42), running()),
         choice(0.20 * weight, &report(43), running()),
-        choice(0.10, &with(&[(APP, "view_users", 80, 84), ("/usr/lib/python3/site-packages/db/cursor.py", "execute", 120, 131)]), Flags::WAITING),
-        choice(0.06, &with(&[(APP, "view_users", 80, 86), ("/usr/lib/python3.11/json/encoder.py", "_iterencode", 380, 383)]), running()),
-        choice(0.06, &with(&[(APP, "view_users", 80, 88), ("/usr/lib/python3/site-packages/templates/env.py", "render", 55, 60)]), running()),
+        choice(
+            0.10,
+            &with(&[
+                (APP, "view_users", 80, 84),
+                ("/usr/lib/python3/site-packages/db/cursor.py", "execute", 120, 131),
+            ]),
+            Flags::WAITING,
+        ),
+        choice(
+            0.06,
+            &with(&[
+                (APP, "view_users", 80, 86),
+                ("/usr/lib/python3.11/json/encoder.py", "_iterencode", 380, 383),
+            ]),
+            running(),
+        ),
+        choice(
+            0.06,
+            &with(&[
+                (APP, "view_users", 80, 88),
+                ("/usr/lib/python3/site-packages/templates/env.py", "render", 55, 60),
+            ]),
+            running(),
+        ),
         choice(0.05, &with(&[(APP, "view_home", 95, 97)]), running()),
-        choice(0.05, &[&base[..], &[("/usr/lib/python3.11/gzip.py", "compress", 500, 512)]].concat(), running()),
+        choice(
+            0.05,
+            &[&base[..], &[("/usr/lib/python3.11/gzip.py", "compress", 500, 512)]].concat(),
+            running(),
+        ),
         choice(0.02, &with(&[(APP, "view_static", 100, 101)]), running()),
         choice(0.01, &with(&[(APP, "view_health", 110, 111)]), running()),
-        choice(0.04, &[base[0], base[1], base[2], base[3], ("/usr/lib/python3.11/queue.py", "Queue.get", 154, 171), (THREADING, "Condition.wait", 288, 320)], Flags::WAITING),
+        choice(
+            0.04,
+            &[
+                base[0],
+                base[1],
+                base[2],
+                base[3],
+                ("/usr/lib/python3.11/queue.py", "Queue.get", 154, 171),
+                (THREADING, "Condition.wait", 288, 320),
+            ],
+            Flags::WAITING,
+        ),
     ]
 }
 
@@ -166,8 +185,20 @@ fn resting() -> Vec<Choice> {
 fn hot(name: &str, line: u32) -> Vec<Choice> {
     let base = ("/srv/app/batch.py", "<module>", 1, 40);
     vec![
-        choice(0.8, &[base, ("/srv/app/batch.py", "main", 30, 35), ("/srv/app/batch.py", name, line, line + 2)], running()),
-        choice(0.15, &[base, ("/srv/app/batch.py", "main", 30, 36), ("/usr/lib/python3.11/json/decoder.py", "decode", 330, 337)], running()),
+        choice(
+            0.8,
+            &[base, ("/srv/app/batch.py", "main", 30, 35), ("/srv/app/batch.py", name, line, line + 2)],
+            running(),
+        ),
+        choice(
+            0.15,
+            &[
+                base,
+                ("/srv/app/batch.py", "main", 30, 36),
+                ("/usr/lib/python3.11/json/decoder.py", "decode", 330, 337),
+            ],
+            running(),
+        ),
         choice(0.05, &[base, ("/srv/app/batch.py", "main", 30, 37)], running()),
     ]
 }
@@ -177,7 +208,10 @@ fn tower() -> Vec<Choice> {
         let mut frames = vec![Frame { function: function("/srv/app/deep.py", "<module>", 1), line: 90 }];
         for level in 0..depth {
             let name = format!("level_{}", level % 7);
-            frames.push(Frame { function: function("/srv/app/deep.py", &name, 10 + level % 7), line: 12 + turn });
+            frames.push(Frame {
+                function: function("/srv/app/deep.py", &name, 10 + level % 7),
+                line: 12 + turn,
+            });
         }
         frames.push(Frame { function: function("/srv/app/deep.py", "work", 80), line: 82 });
         frames.into_iter().collect::<Stack>()
@@ -194,7 +228,15 @@ fn wide() -> Vec<Choice> {
     let leaf = |number: u32| {
         let name = format!("handler_{number:03}");
         let weight = 1.0 / f64::from(number + 1);
-        choice(weight, &[base, ("/srv/app/wide.py", "dispatch", 5, 9), ("/srv/app/wide.py", &name, 50 + number, 51 + number)], running())
+        choice(
+            weight,
+            &[
+                base,
+                ("/srv/app/wide.py", "dispatch", 5, 9),
+                ("/srv/app/wide.py", &name, 50 + number, 51 + number),
+            ],
+            running(),
+        )
     };
     (0..600).map(leaf).collect()
 }
@@ -213,7 +255,9 @@ impl Simulation {
         let thread = |tid: u32, name| Actor { id: ThreadId { tid, interpreter: 0 }, name, now: 0, left: 0 };
         let mut actors = vec![thread(24060, "MainThread")];
         if matches!(program, Program::Web | Program::Steady | Program::Idle | Program::Bursty) {
-            let names = ["worker-0", "worker-1", "worker-2", "worker-3", "worker-4", "worker-5", "acceptor", "reaper"];
+            let names = [
+                "worker-0", "worker-1", "worker-2", "worker-3", "worker-4", "worker-5", "acceptor", "reaper",
+            ];
             actors.extend((24061..).zip(names).map(|(tid, name)| thread(tid, name)));
         }
         let mut simulation = Self {
@@ -241,7 +285,9 @@ impl Simulation {
             Program::Steady => workers(true, 4),
             Program::Bursty => workers(phase % 2 == 1, if phase % 2 == 1 { 6 } else { 2 }),
             Program::Idle => workers(false, 0),
-            Program::Phases => vec![hot(["parse", "transform", "store"][(phase % 3) as usize], 10 + phase as u32 % 3)],
+            Program::Phases => {
+                vec![hot(["parse", "transform", "store"][(phase % 3) as usize], 10 + phase as u32 % 3)]
+            }
             Program::Tower => vec![tower()],
             Program::Wide => vec![wide()],
             Program::Hostile => vec![hostile()],

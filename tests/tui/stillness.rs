@@ -65,9 +65,12 @@ fn a_step_change_shows_within_a_second_and_a_half() {
     for hot in ["store", "parse", "transform"] {
         let mut waited = 0.0;
         loop {
-            let cursor = session.state.view.cursor_call().and_then(|call| call.step).map(|step| {
-                session.state.profile.function(step.function).name.to_string()
-            });
+            let cursor = session
+                .state
+                .view
+                .cursor_call()
+                .and_then(|call| call.step)
+                .map(|step| session.state.profile.function(step.function).name.to_string());
             let marked = session.state.view.changed.is_some_and(|at| session.now.0 - at.0 < 3_000_000);
             if cursor.as_deref() == Some(hot) && marked {
                 break;
@@ -114,7 +117,10 @@ fn check_tiles(state: &State) {
             assert!(cell.left < cell.right, "{cell:?}");
             let parent = view.tree.call(cell.calls()[0]).parent;
             let above = rows[0].iter().find(|above| above.left <= cell.left && cell.right <= above.right);
-            assert!(above.is_some_and(|above| above.calls().contains(&parent)), "{cell:?} lies below {above:?}");
+            assert!(
+                above.is_some_and(|above| above.calls().contains(&parent)),
+                "{cell:?} lies below {above:?}"
+            );
         }
         for above in &rows[0] {
             let family: Vec<_> =

@@ -1,0 +1,331 @@
+//! The command line: pyflame's options under their old names, and a few more. The only file that knows clap.
+
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::ValueParser;
+use clap::{Arg, ArgAction, ArgMatches, Command};
+
+use crate::python::version::Version;
+use crate::sampler::Watch;
+
+/// Where the result is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Screen {
+    /// The live view if standard output is a terminal and no file was asked for.
+    Auto,
+    /// Never the live view.
+    Headless,
+    /// The live view in any case.
+    Live,
+}
+
+/// What the command line asked for.
+#[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
+pub struct Options {
+    /// `PID`, `-p PID` or `-t command…`.
+    pub watch: Watch,
+    /// `--abi`: the layout to use where the target hides its version.
+    pub abi: Option<Version>,
+    /// `--threads`: every thread, not only the GIL's holder.
+    pub threads: bool,
+    /// `-o`: the file to write; standard output without it.
+    pub output: Option<PathBuf>,
+    /// `-s`: how long to sample; 0 takes one sample. Never set together with a command.
+    pub seconds: Option<Duration>,
+    /// `-r`: mean time between samples.
+    pub interval: Option<Duration>,
+    /// `-T`: each sample with its time, not folded.
+    pub timestamps: bool,
+    /// `-x`: leave out what is idle.
+    pub exclude_idle: bool,
+    /// `-d`: print every thread's stack once.
+    pub dump: bool,
+    /// `-n`: functions without lines.
+    pub no_line_numbers: bool,
+    /// `--headless`, `--live`.
+    pub screen: Screen,
+    /// `--stats`: at the end, what the sampling cost, on standard error.
+    pub stats: bool,
+}
+
+/// What the arguments come to.
+#[derive(Debug)]
+pub enum Parsed {
+    /// Something to do.
+    Run(Box<Options>),
+    /// Something to print on standard output, successfully: help or version.
+    Print(String),
+}
+
+/// A mistake on the command line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UsageError {
+    /// Neither a PID nor a command, or too many PIDs.
+    NoTarget,
+    /// clap's own sentence about an argument.
+    Argument(String),
+    /// Not a process id.
+    NotAPid(String),
+    /// `--abi` with a version that has no layout.
+    UnknownAbi(String),
+    /// Two options that exclude each other.
+    Incompatible(&'static str, &'static str),
+    /// `-t` as the last word.
+    NoCommand,
+    /// The command to be traced is this program.
+    Itself,
+}
+
+const USAGE: &str =
+    "Usage: pyflame-tui [options] [-p] PID\n       pyflame-tui [options] -t command [args...]\n";
+
+impl fmt::Display for UsageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoTarget => {
+                write!(f, "{USAGE}\nName one process by its PID, or -t and a command to run.")?;
+            }
+            Self::Argument(sentence) => write!(f, "{USAGE}\n{sentence}")?,
+            Self::NotAPid(word) => {
+                writeln!(f, "Error: failed to parse {word:?} as a PID.")?;
+                write!(
+                    f,
+                    "A PID is a number from 1 to 4194304; `pgrep -a python` lists those of Pythons.\n\n{USAGE}"
+                )?;
+            }
+            Self::UnknownAbi(word) => {
+                writeln!(f, "Unknown or unsupported ABI version: {word}")?;
+                write!(
+                    f,
+                    "Known are 2.7 and 3.3 to 3.15, written 27, 3.9 or 312. Without --abi the version is found out."
+                )?;
+            }
+            Self::Incompatible(one, other) => {
+                writeln!(f, "Options {one} and {other} are not mutually compatible.")?;
+                write!(f, "Leave one of them out.\n\n{USAGE}")?;
+            }
+            Self::NoCommand => write!(f, "Option -t requires a command to run.\n\n{USAGE}")?,
+            Self::Itself => {
+                writeln!(f, "You tried to pyflame a pyflame, naughty!")?;
+                write!(
+                    f,
+                    "It is no Python. Name the Python command itself: pyflame-tui -t python3 script.py"
+                )?;
+            }
+        }
+        match self {
+            Self::Itself | Self::UnknownAbi(_) => Ok(()),
+            _ => f.write_str("\nSee `pyflame-tui --help` for all options."),
+        }
+    }
+}
+
+impl std::error::Error for UsageError {}
+
+const TEMPLATE: &str = "{name} {version}: watch a Python process burn, live, without hurting it\n\n{usage-heading} {usage}\n\n{all-args}";
+
+fn command() -> Command {
+    let flag = |id: &'static str, short: Option<char>, help: &'static str| {
+        let arg = Arg::new(id).long(id).action(ArgAction::SetTrue).help(help);
+        match short {
+            Some(short) => arg.short(short),
+            None => arg,
+        }
+    };
+    let value = |id: &'static str, short: Option<char>, name: &'static str, help: &'static str| {
+        // As with getopt, a value may begin with a dash.
+        flag(id, short, help).action(ArgAction::Set).value_name(name).allow_hyphen_values(true)
+    };
+    let path = ValueParser::path_buf;
+    Command::new("pyflame-tui")
+        .version(env!("CARGO_PKG_VERSION"))
+        .override_usage("pyflame-tui [options] [-p] PID\n       pyflame-tui [options] -t command [args...]")
+        .help_template(TEMPLATE)
+        .disable_help_flag(true)
+        .disable_version_flag(true)
+        .infer_long_args(true)
+        .args_override_self(true)
+        .next_help_heading("What to watch")
+        .arg(value("pid", Some('p'), "PID", "A process that runs already (-p may be left out)"))
+        .arg(flag("trace", Some('t'), "Run the rest of the line, watch that to its end"))
+        .arg(flag("threads", None, "Every thread, not only the one that holds the GIL"))
+        .arg(value("abi", None, "VERSION", "Take the target for this Python (27, 3.9, 312 ...)"))
+        .next_help_heading("How long, how often")
+        .arg(
+            value("seconds", Some('s'), "SECONDS", "Sample for this long; 0 takes one sample [default: 1]")
+                .value_parser(seconds),
+        )
+        .arg(
+            value("rate", Some('r'), "RATE", "Seconds between two samples [default: 0.001]")
+                .value_parser(rate),
+        )
+        .next_help_heading("Output")
+        .arg(value("output", Some('o'), "FILE", "Write to FILE, without a screen").value_parser(path()))
+        .arg(flag("timestamp", Some('T'), "Every sample with its time, for flame charts").alias("flamechart"))
+        .arg(flag("exclude-idle", Some('x'), "Leave out what is idle"))
+        .arg(flag("no-line-numbers", Some('n'), "Functions without line numbers"))
+        .arg(flag("dump", Some('d'), "Print the stacks of all threads once"))
+        .arg(flag("headless", None, "No screen, even on a terminal"))
+        .arg(flag("live", None, "The live view; -o names the file of its export key"))
+        .arg(flag("stats", None, "Say at the end what the sampling cost"))
+        .next_help_heading("Other")
+        .arg(flag("help", Some('h'), "Show this").action(ArgAction::Help))
+        .arg(flag("version", Some('v'), "Show the version and the Pythons it knows").short_alias('V'))
+        .arg(Arg::new("words").num_args(0..).value_parser(ValueParser::os_string()).hide(true))
+}
+
+fn seconds(word: &str) -> Result<Duration, String> {
+    let seconds = word.parse().map_err(|_| "not a number of seconds".to_owned())?;
+    Duration::try_from_secs_f64(seconds).map_err(|_| "not a time that can be waited for".to_owned())
+}
+
+fn rate(word: &str) -> Result<Duration, String> {
+    match seconds(word)? {
+        rate if rate < Duration::from_micros(1) => Err("must be 0.000001 (a microsecond) or more".to_owned()),
+        rate => Ok(rate),
+    }
+}
+
+/// Reads the command line; the first argument is the program's name.
+pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Parsed, UsageError> {
+    let command = command();
+    let mut own: Vec<OsString> = arguments.collect();
+    let rest = match trace_at(&command, &own) {
+        Some(at) => own.split_off(at + 1),
+        None => Vec::new(),
+    };
+    let matches = match command.try_get_matches_from(own) {
+        Ok(matches) => matches,
+        Err(error) if error.use_stderr() => return Err(UsageError::Argument(sentence(&error))),
+        Err(help) => return Ok(Parsed::Print(help.to_string())),
+    };
+    if matches.get_flag("version") {
+        return Ok(Parsed::Print(version()));
+    }
+    options(&matches, rest).map(|options| Parsed::Run(Box::new(options)))
+}
+
+fn version() -> String {
+    format!(
+        "pyflame-tui {} linux-gnu {} (ABI list: 27 36 37 38 39 310 311 312 313 314 315)\n",
+        env!("CARGO_PKG_VERSION"),
+        std::env::consts::ARCH
+    )
+}
+
+/// clap's first line, without its own usage text.
+fn sentence(error: &clap::Error) -> String {
+    let text = error.to_string();
+    text.lines().next().unwrap_or_default().to_owned()
+}
+
+/// The index of the word that holds `-t`: all that follow belong to the command, whatever they look like, as
+/// with getopt and strace. clap would go on to look for options.
+fn trace_at(command: &Command, words: &[OsString]) -> Option<usize> {
+    let takes_value = |short: char| {
+        command.get_arguments().any(|arg| arg.get_short() == Some(short) && arg.get_action().takes_values())
+    };
+    let mut index = 1;
+    while let Some(word) = words.get(index).and_then(|word| word.to_str().or(Some(""))) {
+        index += 1;
+        if word == "--" {
+            return None;
+        }
+        if let Some(long) = word.strip_prefix("--") {
+            let mut known = command
+                .get_arguments()
+                .filter(|arg| arg.get_long().is_some_and(|name| !long.is_empty() && name.starts_with(long)));
+            match known.next() {
+                Some(arg) if arg.get_id() == "trace" => return Some(index - 1),
+                Some(arg) if arg.get_action().takes_values() => index += 1,
+                _ => {}
+            }
+        } else if let Some(cluster) = word.strip_prefix('-') {
+            for (at, short) in cluster.char_indices() {
+                if short == 't' {
+                    return Some(index - 1);
+                }
+                if takes_value(short) {
+                    index += usize::from(at + short.len_utf8() == cluster.len());
+                    break;
+                }
+            }
+        }
+    }
+    None
+}
+
+fn options(matches: &ArgMatches, rest: Vec<OsString>) -> Result<Options, UsageError> {
+    let flag = |id| matches.get_flag(id);
+    let seconds = matches.get_one::<Duration>("seconds").copied();
+    let abi = match matches.get_one::<String>("abi") {
+        Some(word) => Some(Version::from_abi(word).ok_or_else(|| UsageError::UnknownAbi(word.clone()))?),
+        None => None,
+    };
+    for (id, option) in [("dump", "-d"), ("seconds", "-s"), ("pid", "-p")] {
+        let given = matches.value_source(id) == Some(clap::parser::ValueSource::CommandLine);
+        if flag("trace") && given {
+            return Err(UsageError::Incompatible("-t", option));
+        }
+    }
+    if flag("headless") && flag("live") {
+        return Err(UsageError::Incompatible("--headless", "--live"));
+    }
+    let screen = match (flag("headless"), flag("live")) {
+        (true, _) => Screen::Headless,
+        (_, true) => Screen::Live,
+        _ => Screen::Auto,
+    };
+    Ok(Options {
+        watch: watch(matches, rest)?,
+        abi,
+        threads: flag("threads"),
+        output: matches.get_one("output").cloned(),
+        seconds,
+        interval: matches.get_one("rate").copied(),
+        timestamps: flag("timestamp"),
+        exclude_idle: flag("exclude-idle"),
+        dump: flag("dump"),
+        no_line_numbers: flag("no-line-numbers"),
+        screen,
+        stats: flag("stats"),
+    })
+}
+
+fn watch(matches: &ArgMatches, rest: Vec<OsString>) -> Result<Watch, UsageError> {
+    let words: Vec<&OsString> = matches.get_many("words").into_iter().flatten().collect();
+    if matches.get_flag("trace") {
+        return match rest.first() {
+            None => Err(UsageError::NoCommand),
+            Some(program) if is_ourselves(program) => Err(UsageError::Itself),
+            Some(_) if words.is_empty() => Ok(Watch::Command(rest)),
+            Some(_) => Err(UsageError::NoTarget),
+        };
+    }
+    match (matches.get_one::<String>("pid"), words.as_slice()) {
+        (Some(word), []) => pid(word),
+        (None, [word]) => pid(&word.to_string_lossy()),
+        _ => Err(UsageError::NoTarget),
+    }
+}
+
+fn pid(word: &str) -> Result<Watch, UsageError> {
+    /// `PID_MAX_LIMIT` on 64-bit Linux.
+    const LARGEST: u32 = 1 << 22;
+    match word.parse() {
+        Ok(pid @ 1..=LARGEST) => Ok(Watch::Process(pid)),
+        _ => Err(UsageError::NotAPid(word.to_owned())),
+    }
+}
+
+fn is_ourselves(program: &OsStr) -> bool {
+    let name = std::path::Path::new(program).file_name().and_then(OsStr::to_str);
+    matches!(name, Some("pyflame" | "pyflame-tui"))
+}
+
+#[cfg(test)]
+mod tests;

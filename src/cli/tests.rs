@@ -1,0 +1,72 @@
+use super::*;
+
+fn parsed(line: &str) -> Result<Options, UsageError> {
+    let words = std::iter::once("pyflame-tui").chain(line.split_whitespace()).map(OsString::from);
+    match parse(words)? {
+        Parsed::Run(options) => Ok(*options),
+        Parsed::Print(text) => panic!("printed {text}"),
+    }
+}
+
+#[test]
+fn a_pid_with_and_without_p_and_options_around_it() {
+    for line in ["77", "-p 77", "--pid=77", "--pid 77", "-xp77", "77 -x", "-x -- 77"] {
+        assert_eq!(parsed(line).unwrap().watch, Watch::Process(77), "{line}");
+    }
+}
+
+#[test]
+fn every_word_after_t_belongs_to_the_command() {
+    for line in [
+        "-t python -s -t --live",
+        "-xt python -s -t --live",
+        "-o f --trace python -s -t --live",
+        "--tra python -s -t --live",
+    ] {
+        let Watch::Command(words) = parsed(line).unwrap().watch else { panic!("{line}") };
+        assert_eq!(words, ["python", "-s", "-t", "--live"], "{line}");
+    }
+    // -t as another option's value is not ours
+    assert_eq!(parsed("-o -t 77").unwrap().output, Some(PathBuf::from("-t")));
+}
+
+#[test]
+fn pyflames_options_mean_what_they_meant() {
+    let options = parsed("--abi=36 --threads -d -n -o out -p 1 -r 0.01 -s 2.5 -T -x").unwrap();
+    assert_eq!(options.abi, Some(Version::new(3, 6, 0)));
+    assert!(options.threads && options.dump && options.no_line_numbers);
+    assert!(options.timestamps && options.exclude_idle);
+    assert_eq!(options.interval, Some(Duration::from_millis(10)));
+    assert_eq!(options.seconds, Some(Duration::from_millis(2500)));
+    assert!(parsed("--flamechart 1").unwrap().timestamps);
+    assert!(parsed("--timestamp 1").unwrap().timestamps);
+}
+
+#[test]
+fn mistakes() {
+    let error = |line| parsed(line).unwrap_err();
+    assert_eq!(error(""), UsageError::NoTarget);
+    assert_eq!(error("1 2"), UsageError::NoTarget);
+    assert_eq!(error("-t"), UsageError::NoCommand);
+    assert_eq!(error("-p 1 -t true"), UsageError::Incompatible("-t", "-p"));
+    assert_eq!(error("-s 1 -t true"), UsageError::Incompatible("-t", "-s"));
+    assert_eq!(error("-t ./pyflame-tui"), UsageError::Itself);
+    assert_eq!(error("--abi=0 1"), UsageError::UnknownAbi("0".to_owned()));
+    for word in ["0", "99999999999999", "foo", "4194305"] {
+        assert_eq!(error(word), UsageError::NotAPid(word.to_owned()));
+    }
+    for line in ["--wrong 1", "-r 0 1", "-r x 1", "-s -1 1", "-r nan 1", "-s inf 1", "-p"] {
+        let error = error(line);
+        assert!(matches!(error, UsageError::Argument(_)), "{line}: {error:?}");
+        assert!(error.to_string().starts_with("Usage: "), "{error}");
+    }
+}
+
+#[test]
+fn help_fits_a_screen() {
+    let Parsed::Print(help) = parse(["pyflame-tui", "-h"].map(OsString::from).into_iter()).unwrap() else {
+        panic!("no help")
+    };
+    assert!(help.lines().count() <= 40, "{help}");
+    assert!(help.lines().all(|line| line.len() <= 80), "{help}");
+}

@@ -1,0 +1,191 @@
+//! The one place where errors become sentences: what happened, why, and the one command that helps. First lines are
+//! those of the original where it had one, because scripts look for them.
+
+use std::fmt;
+use std::io;
+
+use crate::cli::UsageError;
+use crate::output::OpenError;
+use crate::python::locate::LocateError;
+use crate::python::published::PublishedError;
+use crate::sampler::{FindError, StartError};
+use crate::target::launch::LaunchError;
+use crate::target::{AttachError, Denied};
+
+/// Everything that ends the program with status 1.
+#[derive(Debug)]
+pub enum Error {
+    /// The command line.
+    Usage(UsageError),
+    /// The output file, before anything else was done.
+    Output(OpenError),
+    /// The target.
+    Start(StartError),
+    /// The result could not be written.
+    Write(io::Error),
+    /// A command ended without ever having run a Python; or the target became no Python.
+    NoPython(String),
+    /// A thread of ours panicked; its message has been printed.
+    Panicked,
+}
+
+impl From<UsageError> for Error {
+    fn from(error: UsageError) -> Self {
+        Self::Usage(error)
+    }
+}
+
+impl From<OpenError> for Error {
+    fn from(error: OpenError) -> Self {
+        Self::Output(error)
+    }
+}
+
+impl From<StartError> for Error {
+    fn from(error: StartError) -> Self {
+        Self::Start(error)
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Usage(error) => error.fmt(f),
+            Self::Output(OpenError { path, cause }) => {
+                writeln!(f, "cannot open file \"{}\" as output", path.display())?;
+                write!(f, "{cause}. Nothing was sampled; name a file in a directory that you may write to.")
+            }
+            Self::Start(StartError::Attach(pid, error)) => attach(*pid, error, f),
+            Self::Start(StartError::Launch(error)) => launch(*error, f),
+            Self::Start(StartError::Find(error)) => find(error, f),
+            Self::Start(StartError::Thread(error)) => {
+                write!(f, "The sampler's thread could not be started: {error}.")
+            }
+            Self::Write(error) => {
+                writeln!(f, "The result could not be written: {error}.")?;
+                write!(f, "Make room or name another file with -o; what was sampled is lost.")
+            }
+            Self::NoPython(cause) => {
+                writeln!(f, "Failed to locate libpython in the command.")?;
+                write!(
+                    f,
+                    "It ran to its end, and {cause}. Name the Python itself: pyflame-tui -t python3 script.py"
+                )
+            }
+            Self::Panicked => {
+                f.write_str("A fault of ours (see above) ended the sampling; the target runs on.")
+            }
+        }
+    }
+}
+
+fn launch(error: LaunchError, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let (status, cure) = match error {
+        // As a shell says it.
+        LaunchError::Exec(nix::libc::ENOENT) => (127, "Check its name, or give its whole path."),
+        _ => (126, "Is it executable, and for this machine?"),
+    };
+    writeln!(f, "Child process exited with status {status}")?;
+    write!(f, "The command could not be run: {error}. {cure}")
+}
+
+fn find(error: &FindError, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let FindError { pid, program, cause } = error;
+    writeln!(f, "Failed to locate libpython in PID {pid}.")?;
+    let program = program.as_deref().unwrap_or("unreadable");
+    write!(f, "It runs {program}: {cause}. ")?;
+    f.write_str(match cause {
+        LocateError::NotPython(_) => {
+            "The Python may be its child: `pstree -p` shows them. A build without any names needs --abi."
+        }
+        LocateError::NotYet => "Try again when it has started.",
+        LocateError::PyPy(_) => "Try vmprof, which is made for it.",
+        LocateError::ThirtyTwoBit => "There is no remedy here.",
+        LocateError::NoVersion(_) => "Tell it with --abi, for example --abi=3.9.",
+        LocateError::Unknown(_) | LocateError::Published(PublishedError::Unknown(_)) => {
+            "`pyflame-tui --version` lists those that are; a newer release may know it."
+        }
+        LocateError::WrongAbi(_) => "Leave --abi out, or name the version that `python --version` says.",
+        LocateError::Broken(_) | LocateError::Published(_) => "Try again; if it stays, it is worth a report.",
+        LocateError::Read(_) => "It may have just ended: see `ps -p PID`.",
+    })
+}
+
+fn attach(pid: u32, error: &AttachError, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    if let AttachError::Ourselves(_) = error {
+        writeln!(f, "You tried to pyflame a pyflame, naughty!")?;
+        return write!(f, "PID {pid} is this program itself. {LIST}");
+    }
+    write!(f, "Failed to seize PID {pid}: ")?;
+    match error {
+        AttachError::NoSuchProcess(_) => write!(f, "there is no such process.\n{LIST}"),
+        AttachError::Thread { process, .. } => {
+            writeln!(f, "it is a thread of process {process}.")?;
+            write!(f, "All threads of a process are watched together: pyflame-tui {process}")
+        }
+        AttachError::KernelThread(name) => {
+            write!(f, "it is {name:?}, a thread of the kernel's, and no program.\n{LIST}")
+        }
+        AttachError::Zombie { parent } => {
+            writeln!(f, "the process has ended, and its parent {parent} has not noticed yet.")?;
+            write!(f, "There is nothing left to look at; `ps -p {parent}` shows the parent.")
+        }
+        AttachError::TracedBy { pid, name } => {
+            writeln!(f, "process {pid} ({name:?}) traces it already, and there can be but one.")?;
+            write!(f, "End that one first: kill {pid}")
+        }
+        AttachError::Denied(facts) => write!(f, "the kernel does not permit it.\n{}", denied(pid, facts)),
+        AttachError::ThirtyTwoBit => {
+            write!(f, "it is a 32-bit program.\nOnly 64-bit Pythons can be read; there is no remedy here.")
+        }
+        AttachError::Ourselves(_) => Ok(()),
+        AttachError::Failed(errno) => write!(f, "{}.", io::Error::from_raw_os_error(*errno)),
+    }
+}
+
+const LIST: &str = "`pgrep -a python` lists the Pythons that run.";
+
+/// EPERM has many causes; the facts tell which one it is, and that tells the cure.
+fn denied(pid: u32, facts: &Denied) -> String {
+    let sudo = format!("Run: sudo pyflame-tui {pid}");
+    let same_user = facts.their_users.iter().all(|user| *user == Some(facts.our_user));
+    let container = "Start the container with `--cap-add SYS_PTRACE` \
+                     (Kubernetes: securityContext.capabilities.add: [\"SYS_PTRACE\"]).";
+    if facts.our_user == 0 && !facts.we_may_have_capability {
+        return format!("We are root, but without the capability SYS_PTRACE, as in a container. {container}");
+    }
+    if facts.same_user_namespace == Some(false) {
+        return format!(
+            "It lives in another user namespace (a container?); ask from outside of that. {sudo}"
+        );
+    }
+    if facts.yama_scope == Some(3) {
+        return "kernel.yama.ptrace_scope is 3: nobody may trace on this machine until it is started anew."
+            .to_owned();
+    }
+    if facts.we_have_capability || facts.our_user == 0 {
+        let filter =
+            if facts.seccomp == 2 { "our seccomp filter" } else { "a security module (see `dmesg`)" };
+        return format!(
+            "We have every right that can be had, so {filter} must be what forbids it. {container}"
+        );
+    }
+    if let (Some(user), false) = (facts.their_users[1], same_user) {
+        return format!("It belongs to user {user}, and we are user {}. {sudo}", facts.our_user);
+    }
+    if let Some(scope @ 1..=2) = facts.yama_scope {
+        return format!(
+            "kernel.yama.ptrace_scope is {scope}: only root may trace what it has not started itself. {sudo} \
+             (or start the program with `pyflame-tui -t`)."
+        );
+    }
+    if facts.dumpable == Some(false) {
+        return format!("The process has forbidden it: it is not dumpable. {sudo}");
+    }
+    if facts.seccomp == 2 {
+        return format!("A seccomp filter, as containers have one, forbids ptrace. {container}");
+    }
+    sudo
+}

@@ -1,0 +1,130 @@
+//! Keeping a profile within its bound. First the oldest looks are thinned to sums. If the stacks themselves
+//! are too many (a parser that recurses over ever new paths makes ten nodes a sample), rare stacks of
+//! thinned looks are cut off, and say so: a cut stack ends in the frame `(forgotten)`, so its weight
+//! stays and nobody is charged with it.
+
+use std::sync::Arc;
+
+use super::stacks::{Node, NodeId, Stacks};
+use super::store::Profile;
+use crate::sample::Function;
+
+/// What a node of the tree takes, its place in the index included.
+const NODE_BYTES: usize = size_of::<Node>() + 8;
+
+impl Profile {
+    /// Gives up what is oldest if there is too much; called when a segment is full.
+    pub(super) fn keep_within_cap(&mut self) {
+        if self.memory() <= self.cap {
+            return;
+        }
+        // Some room is made at once, so that this does not happen every second.
+        let goal = self.cap - self.cap / 8;
+        if self.stacks.memory() > self.cap / 2 {
+            self.prune(self.cap / 4 / NODE_BYTES);
+        }
+        let others = self.memory() - self.columns.memory();
+        self.columns.shrink(goal.saturating_sub(others));
+        self.revision += 1;
+    }
+
+    fn prune(&mut self, nodes: usize) {
+        self.columns.seal();
+        let mut limit = 2;
+        self.thin_half();
+        loop {
+            let cut = Cut::new(self, limit);
+            if cut.exact > nodes && self.columns.sealed_count() > 0 {
+                self.thin_half();
+            } else if cut.kept > nodes.max(cut.exact) && limit < cut.heaviest {
+                limit *= 4;
+            } else {
+                self.apply(&cut);
+                return;
+            }
+        }
+    }
+
+    fn thin_half(&mut self) {
+        let keep = self.columns.sealed_count() / 2;
+        while self.columns.sealed_count() > keep && self.columns.thin_oldest() {}
+    }
+
+    fn apply(&mut self, cut: &Cut) {
+        let numbers = self.stacks.keep(cut);
+        let number = |node: NodeId| numbers[node.index()];
+        self.columns.renumber(number, number);
+        for thread in &mut self.threads {
+            thread.node = number(thread.node);
+        }
+        for last in self.last.values_mut() {
+            last.path.iter_mut().for_each(|node| *node = number(*node));
+        }
+    }
+}
+
+/// Which nodes stay.
+struct Cut {
+    keep: Vec<bool>,
+    /// Thinned weight that passes through each node.
+    weights: Vec<u64>,
+    /// Nodes that exact looks or living threads need.
+    exact: usize,
+    kept: usize,
+    heaviest: u64,
+}
+
+impl Cut {
+    /// Keeps what exact looks stand on, and what at least `limit` thinned ones pass through.
+    fn new(profile: &Profile, limit: u64) -> Self {
+        let count = profile.stacks.node_count();
+        let (mut keep, mut exact) = (vec![false; count], 0);
+        keep[0] = true;
+        let mut mark = |mut node: NodeId| {
+            while !std::mem::replace(&mut keep[node.index()], true) {
+                exact += 1;
+                node = profile.parent(node);
+            }
+        };
+        profile.columns.each_sealed(&mut mark);
+        profile.last.values().filter_map(|last| last.path.last()).for_each(|node| mark(*node));
+        let mut weights = vec![0_u64; count];
+        profile.columns.each_thinned(|node, looks| weights[node.index()] += looks);
+        for node in (1..count).rev() {
+            let parent = profile.parent(NodeId(node as u32)).index();
+            weights[parent] += weights[node];
+        }
+        for (keep, weight) in keep.iter_mut().zip(&weights) {
+            *keep |= *weight >= limit;
+        }
+        let kept = keep.iter().filter(|keep| **keep).count();
+        let heaviest = weights[0];
+        Self { keep, weights, exact, kept, heaviest }
+    }
+}
+
+impl Stacks {
+    /// Lets go of all other nodes and of functions without nodes. Tells each node's new number; for one
+    /// that is cut off that is the place where its weight goes.
+    fn keep(&mut self, cut: &Cut) -> Vec<NodeId> {
+        let count = self.node_count();
+        let old: Vec<Node> = (0..count).map(|node| self.node(NodeId(node as u32))).collect();
+        self.clear_nodes();
+        let mut numbers = vec![NodeId::ROOT; count];
+        for node in (1..count).filter(|node| cut.keep[*node]) {
+            let parent = numbers[old[node].parent.index()];
+            numbers[node] = self.child_of(Node { parent, ..old[node] });
+        }
+        let forgotten = Function { file: "<pyflame-tui>".into(), name: "(forgotten)".into(), first_line: 0 };
+        let forgotten = self.function_id(&Arc::new(forgotten));
+        for node in (1..count).filter(|node| !cut.keep[*node]) {
+            let above = old[node].parent.index();
+            let parent = numbers[above];
+            let stub = Node { parent, function: forgotten, line: 0 };
+            let first_cut = cut.keep[above] && cut.weights[node] > 0;
+            numbers[node] = if first_cut { self.child_of(stub) } else { parent };
+        }
+        self.release_functions();
+        numbers
+    }
+}

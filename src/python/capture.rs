@@ -1,0 +1,132 @@
+//! A picture of threads as they stood at one moment, raw: what is copied between a stop and the release that
+//! follows. Buffers are kept from one picture to the next.
+
+use std::ops::Range;
+
+use crate::python::frames::{self, RawFrame, WalkError};
+use crate::python::layout::{Collecting, Layout, ThreadLayout};
+use crate::python::locate::Python;
+use crate::python::threads::Interpreter;
+use crate::sample::Flags;
+use crate::target::memory::{Address, Memory, ReadError};
+
+/// The threads that were seen, and their frames.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Capture {
+    threads: Vec<Seen>,
+    frames: Vec<RawFrame>,
+}
+
+/// A thread in a [`Capture`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// Its `PyThreadState`.
+    pub thread: Address,
+    /// What says which thread of the kernel's it is; see [`identity_of`].
+    pub identity: u64,
+    /// The interpreter it belongs to.
+    pub interpreter: u32,
+    /// What it was seen doing.
+    pub flags: Flags,
+    /// Which code objects were alive: equal stamps mean that no address was re-used. Only 3.14 and later have it.
+    pub stamp: Option<Stamp>,
+    frames: Range<usize>,
+}
+
+/// An interpreter and the generation of its code objects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp(Address, u64);
+
+/// What says which thread of the kernel's a thread state belongs to: its native id (3.11 and later), or else its
+/// `pthread_t`.
+pub fn identity_of(layout: &Layout, memory: &impl Memory, thread: Address) -> Result<u64, ReadError> {
+    layout.thread.native_id.unwrap_or(layout.thread.pthread).of(memory, thread)
+}
+
+impl Capture {
+    /// One thread with these frames, leaf first.
+    #[cfg(test)]
+    pub(crate) fn of(frames: &[RawFrame]) -> Self {
+        let seen = Seen {
+            thread: Address(8),
+            identity: 1,
+            interpreter: 0,
+            flags: Flags::default(),
+            stamp: None,
+            frames: 0..frames.len(),
+        };
+        Self { threads: vec![seen], frames: frames.to_vec() }
+    }
+
+    /// Forgets what was seen.
+    pub fn clear(&mut self) {
+        self.threads.clear();
+        self.frames.clear();
+    }
+
+    /// The threads, in the order in which they were added.
+    pub fn threads(&self) -> &[Seen] {
+        &self.threads
+    }
+
+    /// All frames of all threads.
+    pub fn all_frames(&self) -> &[RawFrame] {
+        &self.frames
+    }
+
+    /// A thread's frames, leaf first.
+    pub fn frames(&self, seen: &Seen) -> &[RawFrame] {
+        self.frames.get(seen.frames.clone()).unwrap_or_default()
+    }
+
+    /// Adds the thread state at `thread` with its frames. `flags` says what is known of it already.
+    pub fn add(
+        &mut self,
+        python: &Python,
+        memory: &impl Memory,
+        interpreter: &Interpreter,
+        thread: Address,
+        mut flags: Flags,
+    ) -> Result<(), WalkError> {
+        let layout = &python.layout;
+        if layout.thread.interpreter.of(memory, thread)? != interpreter.address {
+            return Err(WalkError::Broken(thread));
+        }
+        let identity = identity_of(layout, memory, thread)?;
+        if flags.has(Flags::HOLDS_GIL) {
+            let collecting = match layout.interpreter.collecting {
+                Some(Collecting::Runtime(field)) => field.of(memory, python.roots.runtime)?,
+                Some(Collecting::Interpreter(field)) => field.of(memory, interpreter.address)?,
+                None => 0,
+            };
+            if collecting != 0 {
+                flags |= Flags::GC;
+            }
+        } else if let Some(field) = layout.thread.gil_requested
+            && field.of(memory, thread)? != 0
+        {
+            flags |= Flags::WANTS_GIL;
+        }
+        let stamp = match layout.interpreter.code_generation {
+            Some(field) => Some(Stamp(interpreter.address, field.of(memory, interpreter.address)?)),
+            None => None,
+        };
+        let start = self.frames.len();
+        let walked = frames::walk(layout, memory, thread, &mut self.frames);
+        if let Err(error) = walked {
+            self.frames.truncate(start);
+            return Err(error);
+        }
+        let frames = start..self.frames.len();
+        self.threads.push(Seen { thread, identity, interpreter: interpreter.id, flags, stamp, frames });
+        Ok(())
+    }
+}
+
+/// Is the thread attached, by the bits of its state? Only 3.12 and later say.
+pub fn attached(layout: &Layout, memory: &impl Memory, thread: Address) -> Result<bool, ReadError> {
+    match layout.thread.status {
+        Some(status) => Ok(status.of(memory, thread)? & ThreadLayout::ACTIVE != 0),
+        None => Ok(false),
+    }
+}

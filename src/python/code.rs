@@ -1,0 +1,269 @@
+//! Code objects: name, file and lines, read once each and kept by address.
+//!
+//! Addresses are re-used: of 2,000 small functions made by `exec` and dropped again, a quarter to two thirds
+//! got an address that had held another function. So an entry carries the part of the code object that
+//! cannot be equal in two of them (pointers to its strings and its line table, its first line, from 3.12 on a
+//! unique version), and must be compared with the target before it is believed, unless the interpreter says
+//! that no code object has died since (3.14's generation).
+
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+
+use crate::python::capture::{Capture, Seen, Stamp};
+use crate::python::frames::{Instruction, RawFrame};
+use crate::python::layout::{Bytecode, Field, Layout};
+use crate::python::lines::Lines;
+use crate::python::text::TextError;
+use crate::sample::{Frame, Function};
+use crate::target::memory::{Address, Memory, Range, ReadError};
+
+/// Code objects kept; a program that has more starts over.
+const MOST: usize = 1 << 17;
+/// Bytes of names and line tables kept; likewise.
+const HEAVIEST: usize = 256 << 20;
+/// Bytes of them read for one stack: the largest programs have some tens of megabytes in all.
+const LARGEST_STACK: usize = 64 << 20;
+/// Code objects compared in one call.
+const COMPARED: usize = 64;
+/// Longer than any version's head: 3.9's goes from byte 40 to 128.
+const HEAD: usize = 96;
+
+/// Why a code object was not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CodeError {
+    /// It could not be read.
+    Read(ReadError),
+    /// What stands there is no code object, or one whose parts are absurd.
+    NotCode(Address),
+}
+
+impl From<ReadError> for CodeError {
+    fn from(error: ReadError) -> Self {
+        Self::Read(error)
+    }
+}
+
+impl From<TextError> for CodeError {
+    fn from(error: TextError) -> Self {
+        match error {
+            TextError::Read(error) => Self::Read(error),
+            TextError::NotText(address) => Self::NotCode(address),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Code {
+    head: [u8; HEAD],
+    function: Arc<Function>,
+    lines: Lines,
+    /// Instructions before this position belong to no call yet.
+    first_traceable: i64,
+    /// When it was last known to be right, where the version has such a notion.
+    stamp: Option<Stamp>,
+    /// Bytes of its names and its line table.
+    weight: usize,
+}
+
+/// The code objects that were met.
+#[derive(Debug)]
+pub struct Codes {
+    layout: Layout,
+    /// `&PyCode_Type`: what every code object's type must be.
+    kind: Address,
+    /// Bytes from the object's start to the head, and of the head.
+    head: (u32, usize),
+    known: FxHashMap<Address, Code>,
+    /// Only a buffer: the code objects that are being compared.
+    doubtful: Vec<(Address, Option<Stamp>)>,
+    /// Of all that are known.
+    weight: usize,
+    counts: CodeCounts,
+}
+
+/// What the cache did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct CodeCounts {
+    /// Code objects read because their address was new.
+    pub new: u64,
+    /// Code objects read again because another function had been at their address.
+    pub replaced: u64,
+}
+
+impl Codes {
+    /// An empty cache for a Python whose `PyCode_Type` is at `kind`.
+    pub fn new(layout: Layout, kind: Address) -> Self {
+        let code = &layout.code;
+        let fields = [code.first_line.offset(), code.file.offset(), code.name.offset(), code.lines.offset()];
+        let start = fields.into_iter().min().unwrap_or(0);
+        let end = fields.into_iter().chain(code.qualified_name.map(Field::offset)).max();
+        let length = (end.unwrap_or(0) + 8 - start) as usize;
+        Self {
+            head: (start, length.min(HEAD)),
+            layout,
+            kind,
+            known: FxHashMap::default(),
+            doubtful: Vec::new(),
+            weight: 0,
+            counts: CodeCounts::default(),
+        }
+    }
+
+    /// Is there an entry for every code object of `capture`? If not, [`Codes::learn`] before the target goes on.
+    pub fn know(&self, capture: &Capture) -> bool {
+        capture.all_frames().iter().all(|frame| self.known.contains_key(&frame.code))
+    }
+
+    /// What the cache did so far.
+    pub const fn counts(&self) -> CodeCounts {
+        self.counts
+    }
+
+    /// Reads the code objects of `capture` that are not known. They must be alive, so their threads still have to
+    /// stand still.
+    pub fn learn(&mut self, memory: &impl Memory, capture: &Capture) -> Result<(), CodeError> {
+        // Room is made before, not between: what a stack needs must not push itself out.
+        if self.known.len() >= MOST || self.weight >= HEAVIEST {
+            self.known.clear();
+            self.weight = 0;
+        }
+        let most = self.weight + LARGEST_STACK;
+        for seen in capture.threads() {
+            for frame in capture.frames(seen) {
+                if !self.known.contains_key(&frame.code) {
+                    let code = self.read(memory, frame.code, seen.stamp)?;
+                    self.weight += code.weight;
+                    self.counts.new += 1;
+                    self.known.insert(frame.code, code);
+                    if self.weight > most {
+                        return Err(CodeError::NotCode(frame.code));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn forget(&mut self, address: Address) {
+        if let Some(code) = self.known.remove(&address) {
+            self.weight -= code.weight;
+        }
+    }
+
+    /// Compares the entries of `capture` with what stands in memory now, forgets those that differ and says
+    /// whether all agreed.
+    ///
+    /// This may happen after the target went on. An entry that agrees *now* was right then, too: otherwise
+    /// the code object that ran would have had to die since, and one with the very strings and line table
+    /// (and, from 3.12 on, the version) of the one that had died before it to take its place.
+    pub fn confirm(&mut self, memory: &impl Memory, capture: &Capture) -> Result<bool, ReadError> {
+        let mut doubtful = std::mem::take(&mut self.doubtful);
+        doubtful.clear();
+        for seen in capture.threads() {
+            let certain = |code: &Code| seen.stamp.is_some() && code.stamp == seen.stamp;
+            let frames = capture.frames(seen).iter();
+            doubtful.extend(
+                frames
+                    .filter(|frame| !self.known.get(&frame.code).is_some_and(certain))
+                    .map(|frame| (frame.code, seen.stamp)),
+            );
+        }
+        doubtful.sort_unstable_by_key(|(address, _)| *address);
+        doubtful.dedup_by_key(|(address, _)| *address);
+        let mut agreed = Ok(true);
+        for some in doubtful.chunks(COMPARED) {
+            agreed = self.compare(memory, some).and_then(|same| agreed.map(|agreed| agreed && same));
+        }
+        self.doubtful = doubtful;
+        agreed
+    }
+
+    fn compare(
+        &mut self,
+        memory: &impl Memory,
+        some: &[(Address, Option<Stamp>)],
+    ) -> Result<bool, ReadError> {
+        let (skip, length) = self.head;
+        let mut heads = [[0_u8; HEAD]; COMPARED];
+        let mut ranges: [Range<'_>; COMPARED] = heads
+            .each_mut()
+            .map(|head| Range { from: Address::NULL, to: head.get_mut(..length).unwrap_or_default() });
+        for (range, (address, _)) in ranges.iter_mut().zip(some) {
+            range.from = *address + u64::from(skip);
+        }
+        let read = memory.read_scattered(ranges.get_mut(..some.len()).unwrap_or_default())?;
+        let mut agreed = true;
+        for (index, ((address, stamp), head)) in some.iter().zip(heads).enumerate() {
+            match self.known.get_mut(address) {
+                Some(code) if index < read && code.head == head => code.stamp = *stamp,
+                _ => {
+                    self.forget(*address);
+                    self.counts.replaced += 1;
+                    agreed = false;
+                }
+            }
+        }
+        Ok(agreed)
+    }
+
+    fn read(&self, memory: &impl Memory, address: Address, stamp: Option<Stamp>) -> Result<Code, CodeError> {
+        let layout = &self.layout;
+        if layout.object_type.of(memory, address)? != self.kind {
+            return Err(CodeError::NotCode(address));
+        }
+        let (skip, length) = self.head;
+        let mut head = [0; HEAD];
+        let bytes = head.get_mut(..length).ok_or(CodeError::NotCode(address))?;
+        memory.read(address + u64::from(skip), bytes)?;
+        let part = |field: Field<Address>| field.from(&head, skip).ok_or(CodeError::NotCode(address));
+        let name = part(layout.code.qualified_name.unwrap_or(layout.code.name))?;
+        let first_line: i32 = layout.code.first_line.from(&head, skip).ok_or(CodeError::NotCode(address))?;
+        let first_line = u32::try_from(first_line).unwrap_or(0);
+        let table = layout.text.bytes(memory, part(layout.code.lines)?)?;
+        let function = Function {
+            file: layout.text.name(memory, part(layout.code.file)?)?.into(),
+            name: layout.text.name(memory, name)?.into(),
+            first_line,
+        };
+        let first_traceable = match layout.code.bytecode {
+            Some(bytecode) => i64::from(bytecode.first_traceable.of(memory, address)?),
+            None => i64::MIN,
+        };
+        let lines = Lines::decode(layout.code.line_format, &table, first_line);
+        let weight = function.file.len() + function.name.len() + table.len();
+        Ok(Code { head, function: Arc::new(function), lines, first_traceable, stamp, weight })
+    }
+
+    /// The frames, root first, of what [`Codes::learn`] has read and [`Codes::confirm`] has confirmed.
+    ///
+    /// Frames that are no call yet are left out: those that have not reached their first traceable
+    /// instruction. 3.13's trampoline that calls `__init__` never does, and disappears with them.
+    pub fn decode(&self, capture: &Capture, seen: &Seen, stack: &mut Vec<Frame>) {
+        stack.clear();
+        for frame in capture.frames(seen).iter().rev() {
+            let Some(code) = self.known.get(&frame.code) else { continue };
+            let position = position(self.layout.code.bytecode, frame);
+            if position < code.first_traceable && !frame.generator {
+                continue;
+            }
+            stack.push(Frame { function: Arc::clone(&code.function), line: code.lines.at(position) });
+        }
+    }
+}
+
+/// Bytes in a code unit.
+const UNIT: i64 = 2;
+
+fn position(bytecode: Option<Bytecode>, frame: &RawFrame) -> i64 {
+    let (address, start) = match (frame.instruction, bytecode) {
+        (Instruction::Position(position), _) => return position,
+        (Instruction::InCopy(address, start), _) => (address, start),
+        (Instruction::Address(address), Some(bytecode)) => (address, bytecode.start.within(frame.code)),
+        (Instruction::Address(_), None) => return -1,
+    };
+    (address - start).cast_signed().div_euclid(UNIT)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,155 @@
+//! Code objects on literal memory: what is read of them, what is believed later, which frames are calls.
+
+use super::{CodeCounts, CodeError, Codes};
+use crate::python::capture::Capture;
+use crate::python::frames::{Instruction, RawFrame};
+use crate::python::layout::Layout;
+use crate::python::literal::{Literal, eras};
+use crate::python::version::Build;
+use crate::target::memory::{Address, ReadError};
+
+const KIND: u64 = 0x100;
+const CODE: u64 = 0x1000;
+const OTHER: u64 = 0x2000;
+const FILE: u64 = 0x3000;
+const NAME: u64 = 0x3100;
+const QUALIFIED: u64 = 0x3200;
+const TABLE: u64 = 0x3300;
+const COPY: u64 = 0x9000;
+
+fn ascii(memory: Literal, at: u64, text: &str) -> Literal {
+    // str of 3.12 and later: length@16 state@32 data@40
+    memory.at(at, 40 + text.len()).word(16, text.len() as u64).i32(32, 25 << 2).bytes(40, text.as_bytes())
+}
+
+fn bytes(memory: Literal, at: u64, bytes: &[u8]) -> Literal {
+    memory.at(at, 32 + bytes.len()).word(16, bytes.len() as u64).bytes(32, bytes)
+}
+
+// PyCodeObject, 3.12: ob_type@8 co_firstlineno@68 co_version@92 co_filename@112 co_name@120 co_qualname@128
+//                     co_linetable@136 _co_firsttraceable@176 co_code_adaptive@192
+fn function() -> (Layout, Literal) {
+    #[rustfmt::skip]
+    let memory = Literal::new()
+        .at(CODE, 256).word(8, KIND).i32(68, 40).i32(92, 77).word(112, FILE).word(120, NAME)
+            .word(128, QUALIFIED).word(136, TABLE).i32(176, 2);
+    let memory = ascii(ascii(ascii(memory, FILE, "a.py"), NAME, "m"), QUALIFIED, "C.m");
+    // 2 units of line 40, 3 of line 41.
+    let memory = bytes(memory, TABLE, &[0x80 | 10 << 3 | 1, 0, 0, 0x80 | 11 << 3 | 2, 0, 0]);
+    (eras::layout(3, 12, Build::Ordinary), memory)
+}
+
+fn frame(code: u64, instruction: Instruction) -> RawFrame {
+    RawFrame { code: Address(code), instruction, generator: false }
+}
+
+fn unit(number: u64) -> Instruction {
+    Instruction::Address(Address((CODE + 192).wrapping_add(number.wrapping_mul(2))))
+}
+
+fn shown(codes: &Codes, frames: &[RawFrame]) -> Vec<String> {
+    let mut stack = Vec::new();
+    let capture = Capture::of(frames);
+    codes.decode(&capture, &capture.threads()[0], &mut stack);
+    let show = |frame: &crate::sample::Frame| {
+        format!(
+            "{}:{}:{} from {}",
+            frame.function.file, frame.function.name, frame.line, frame.function.first_line
+        )
+    };
+    stack.iter().map(show).collect()
+}
+
+#[test]
+fn what_a_code_object_says() {
+    let (layout, memory) = function();
+    let mut codes = Codes::new(layout, Address(KIND));
+    let frames = [frame(CODE, unit(2)), frame(CODE, unit(4)), frame(CODE, unit(99))];
+    assert!(!codes.know(&Capture::of(&frames)) && codes.know(&Capture::of(&[])));
+    assert_eq!(codes.learn(&memory, &Capture::of(&frames)), Ok(()));
+    assert!(codes.know(&Capture::of(&frames)));
+    // Root first.
+    let lines = [41, 41, 41].map(|line| format!("a.py:C.m:{line} from 40"));
+    assert_eq!(shown(&codes, &frames), lines);
+    assert_eq!(codes.counts(), CodeCounts { new: 1, replaced: 0 });
+    assert_eq!(codes.confirm(&memory, &Capture::of(&frames)), Ok(true));
+}
+
+/// Before its first traceable instruction (2) a frame is no call, unless a generator's: a frame just pushed
+/// (3.11's `prev_instr` stands a unit before the first), or 3.13's trampoline that calls `__init__`.
+#[test]
+fn frames_that_are_no_calls() {
+    let (layout, memory) = function();
+    let mut codes = Codes::new(layout, Address(KIND));
+    let early = [frame(CODE, unit(u64::MAX)), frame(CODE, unit(0)), frame(CODE, unit(1))];
+    codes.learn(&memory, &Capture::of(&early)).expect("code");
+    assert_eq!(shown(&codes, &early), Vec::<String>::new());
+    let generators = early.map(|frame| RawFrame { generator: true, ..frame });
+    assert_eq!(shown(&codes, &generators), ["a.py:C.m:40 from 40"; 3]);
+    // In a copy of the bytecode the position counts from the copy's start.
+    let copied = Instruction::InCopy(Address(COPY + 6), Address(COPY));
+    assert_eq!(shown(&codes, &[frame(CODE, copied)]), ["a.py:C.m:41 from 40"]);
+    let early = Instruction::InCopy(Address(COPY + 2), Address(COPY));
+    assert_eq!(shown(&codes, &[frame(CODE, early)]), Vec::<String>::new());
+}
+
+/// Another function at the address: noticed by its name, table, line or version; then read anew.
+#[test]
+fn addresses_are_used_again() {
+    let (layout, memory) = function();
+    let frames = [frame(CODE, unit(2))];
+    let memory = ascii(memory, OTHER, "other");
+    for (offset, value) in [(68, 41), (92, 78), (112, OTHER), (120, OTHER), (128, OTHER), (136, OTHER)] {
+        let mut codes = Codes::new(layout.clone(), Address(KIND));
+        codes.learn(&memory, &Capture::of(&frames)).expect("code");
+        let changed = if offset < 100 {
+            memory.clone().again(CODE).i32(offset, value as i32)
+        } else {
+            memory.clone().again(CODE).word(offset, value)
+        };
+        assert_eq!(codes.confirm(&changed, &Capture::of(&frames)), Ok(false), "{offset}");
+        assert!(!codes.know(&Capture::of(&frames)));
+        assert_eq!(codes.counts(), CodeCounts { new: 1, replaced: 1 });
+        codes.learn(&changed, &Capture::of(&frames)).expect("code");
+        assert_eq!(codes.confirm(&changed, &Capture::of(&frames)), Ok(true));
+    }
+    // What changes in a code object that lives (its instructions) is no difference.
+    let mut codes = Codes::new(layout, Address(KIND));
+    codes.learn(&memory, &Capture::of(&frames)).expect("code");
+    let specialized = memory.clone().again(CODE).word(192, 0x1234);
+    assert_eq!(codes.confirm(&specialized, &Capture::of(&frames)), Ok(true));
+    // It may be gone altogether.
+    assert_eq!(codes.confirm(&memory.without(CODE), &Capture::of(&frames)), Ok(false));
+}
+
+#[test]
+fn what_is_no_code_object() {
+    let (layout, memory) = function();
+    let frames = [frame(CODE, unit(2))];
+    let learn =
+        |memory: &Literal| Codes::new(layout.clone(), Address(KIND)).learn(memory, &Capture::of(&frames));
+    let another_type = memory.clone().again(CODE).word(8, KIND + 8);
+    assert_eq!(learn(&another_type), Err(CodeError::NotCode(Address(CODE))));
+    let nameless = memory.clone().again(QUALIFIED).word(16, u64::MAX);
+    assert_eq!(learn(&nameless), Err(CodeError::NotCode(Address(QUALIFIED))));
+    let tableless = memory.clone().again(CODE).word(136, 0);
+    assert_eq!(learn(&tableless), Err(CodeError::Read(ReadError::Unmapped(Address(16)))));
+    // A first line before the first is shown as none.
+    let mut codes = Codes::new(layout.clone(), Address(KIND));
+    codes.learn(&memory.again(CODE).i32(68, -5), &Capture::of(&frames)).expect("code");
+    assert_eq!(shown(&codes, &frames), ["a.py:C.m:1 from 0"]);
+}
+
+/// The head that is compared holds all that is cached, in every version and build.
+#[test]
+fn heads_fit() {
+    for layout in eras::all() {
+        let codes = Codes::new(layout.clone(), Address(KIND));
+        let (start, length) = codes.head;
+        let code = &layout.code;
+        for offset in [code.file.offset(), code.name.offset(), code.lines.offset(), code.first_line.offset()]
+        {
+            assert!(offset >= start && offset + 8 <= start + length as u32, "{layout:?}");
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! What CPython keeps in memory, and how to read it: knows `Memory`, never processes or ptrace.
+
+pub mod capture;
+pub mod chain;
+pub mod code;
+pub mod dicts;
+pub mod field;
+pub mod frames;
+pub mod layout;
+pub mod lines;
+#[cfg(test)]
+mod literal;
+pub mod locate;
+pub mod names;
+pub mod objects;
+pub mod published;
+pub mod search;
+pub mod snapshot;
+pub mod tables;
+pub mod text;
+pub mod threads;
+pub mod version;

@@ -1,0 +1,167 @@
+//! A snapshot against the memory that it is of: equal bytes, one call where the last moment predicts them.
+
+use proptest::prelude::*;
+
+use super::{BLOCK, LARGEST, Reads, Snapshot};
+use crate::python::literal::Literal;
+use crate::target::memory::{Address, Memory, Range, ReadError};
+
+const PAGE: u64 = 4096;
+const START: u64 = 0x10_0000;
+
+/// Pages of numbers that differ; `true` stands for a page that is mapped.
+fn pages(mapped: &[bool], salt: u8) -> Literal {
+    let mut memory = Literal::new();
+    for (page, _) in mapped.iter().enumerate().filter(|(_, mapped)| **mapped) {
+        let bytes: Vec<u8> = (0..PAGE)
+            .map(|n| (n.wrapping_mul(31) >> 3) as u8 ^ (page as u8).wrapping_mul(77) ^ salt)
+            .collect();
+        memory = memory.at(START + page as u64 * PAGE, PAGE as usize).bytes(0, &bytes);
+    }
+    memory
+}
+
+fn read(memory: &impl Memory, from: u64, length: usize) -> Result<Vec<u8>, ReadError> {
+    let mut bytes = vec![0xEE; length];
+    memory.read(Address(from), &mut bytes).map(|()| bytes)
+}
+
+#[test]
+fn what_was_used_is_read_in_one_call() {
+    let live = pages(&[true; 8], 0);
+    let mut snapshot = Snapshot::new();
+    let places = [(START + 8, 8), (START + PAGE, 16), (START + 3 * PAGE - 4, 8), (START + 9, 1)];
+    let look = |snapshot: &Snapshot| {
+        for (from, length) in places {
+            assert_eq!(read(&snapshot.of(&live), from, length), read(&live.clone(), from, length));
+        }
+    };
+    snapshot.take(&live).expect("memory");
+    look(&snapshot);
+    assert_eq!(snapshot.take_reads(), Reads { calls: 4, missed: 4 });
+    for _ in 1..4 {
+        let before = live.calls();
+        snapshot.take(&live).expect("memory");
+        assert_eq!(live.calls(), before + 1);
+        look(&snapshot);
+        assert_eq!(snapshot.take_reads(), Reads { calls: 1, missed: 0 });
+    }
+    // What is not used any more is not read any more.
+    snapshot.take(&live).expect("memory");
+    snapshot.take(&live).expect("memory");
+    assert_eq!(snapshot.take_reads().calls, 1, "nothing was used, so nothing was read");
+    look(&snapshot);
+    assert_eq!(snapshot.take_reads().missed, 4);
+}
+
+#[test]
+fn a_moment_stands_still() {
+    let (before, after) = (pages(&[true], 0), pages(&[true], 0x55));
+    let mut snapshot = Snapshot::new();
+    assert_eq!(read(&snapshot.of(&before), START, 8), read(&before, START, 8));
+    // The block is known; the memory may go on.
+    assert_eq!(read(&snapshot.of(&after), START, 8), read(&before, START, 8));
+    snapshot.take(&after).expect("memory");
+    assert_eq!(read(&snapshot.of(&after), START, 8), read(&after, START, 8));
+    snapshot.clear();
+    assert_eq!(read(&snapshot.of(&before), START, 8), read(&before, START, 8));
+}
+
+#[test]
+fn what_is_unmapped_is_not_there() {
+    let mut snapshot = Snapshot::new();
+    let all = pages(&[true, true, true], 0);
+    assert!(read(&snapshot.of(&all), START, 3 * PAGE as usize).is_ok());
+    // The page in the middle goes; what was copied of it must not survive.
+    let some = pages(&[true, false, true], 1);
+    snapshot.take(&some).expect("memory");
+    assert_eq!(read(&snapshot.of(&some), START + PAGE, 8), Err(ReadError::Unmapped(Address(START + PAGE))));
+    assert_eq!(
+        read(&snapshot.of(&some), START + PAGE - 4, 8),
+        Err(ReadError::Unmapped(Address(START + PAGE)))
+    );
+    assert_eq!(read(&snapshot.of(&some), START, 8), read(&some, START, 8));
+    assert_eq!(read(&snapshot.of(&some), START + 2 * PAGE, 8), read(&some, START + 2 * PAGE, 8));
+}
+
+/// A process that is gone after the first moment.
+struct Gone;
+
+impl Memory for Gone {
+    fn read(&self, _: Address, _: &mut [u8]) -> Result<(), ReadError> {
+        Err(ReadError::Gone)
+    }
+}
+
+#[test]
+fn nothing_is_kept_of_what_is_gone() {
+    let live = pages(&[true], 0);
+    let mut snapshot = Snapshot::new();
+    assert!(read(&snapshot.of(&live), START, 8).is_ok());
+    assert_eq!(snapshot.take(&Gone), Err(ReadError::Gone));
+    assert_eq!(read(&snapshot.of(&Gone), START, 8), Err(ReadError::Gone));
+}
+
+/// Zeros everywhere.
+struct Zeros;
+
+impl Memory for Zeros {
+    fn read(&self, _: Address, to: &mut [u8]) -> Result<(), ReadError> {
+        to.fill(0);
+        Ok(())
+    }
+
+    fn read_scattered(&self, ranges: &mut [Range<'_>]) -> Result<usize, ReadError> {
+        ranges.iter_mut().for_each(|range| range.to.fill(0));
+        Ok(ranges.len())
+    }
+}
+
+#[test]
+fn copies_are_bounded() {
+    let snapshot = Snapshot::new();
+    let mut word = [0];
+    let moment = snapshot.of(&Zeros);
+    let copied = (0..).take_while(|block| moment.read(Address(block * BLOCK), &mut word).is_ok()).count();
+    assert_eq!(copied as u64, LARGEST as u64 / BLOCK);
+    // The end of the address space, and a read across it.
+    let snapshot = Snapshot::new();
+    assert!(read(&snapshot.of(&Zeros), u64::MAX - 3, 8).is_ok());
+    assert_eq!(read(&snapshot.of(&Zeros), u64::MAX, 0), Ok(vec![]));
+}
+
+proptest! {
+    /// Moments of memory that changes in between, pages coming and going.
+    #[test]
+    fn equals_direct_reading(
+        moments in proptest::collection::vec(
+            (
+                proptest::collection::vec(proptest::bool::weighted(0.8), 6),
+                any::<u8>(),
+                proptest::collection::vec((0..7 * PAGE, 0..1500_usize), 1..20),
+            ),
+            1..6,
+        ),
+    ) {
+        let mut snapshot = Snapshot::new();
+        for (mapped, salt, reads) in moments {
+            let live = pages(&mapped, salt);
+            snapshot.take(&live).expect("memory");
+            let mut good = Vec::new();
+            for (offset, length) in reads {
+                let direct = read(&live, START - PAGE / 2 + offset, length);
+                let copied = read(&snapshot.of(&live), START - PAGE / 2 + offset, length);
+                prop_assert_eq!(copied.as_ref().ok(), direct.as_ref().ok());
+                good.extend(direct.ok().map(|bytes| (offset, length, bytes)));
+            }
+            // Again, with nothing but what the first look predicts.
+            snapshot.take(&live).expect("memory");
+            snapshot.take_reads();
+            for (offset, length, bytes) in good {
+                let copied = read(&snapshot.of(&live), START - PAGE / 2 + offset, length);
+                prop_assert_eq!(copied, Ok(bytes));
+            }
+            prop_assert_eq!(snapshot.take_reads(), Reads::default());
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Strings and bytes of the target. Lengths are the target's word and are bounded here.
+
+use std::fmt::Write;
+
+use crate::python::layout::{NameFormat, TextLayout};
+use crate::target::memory::{Address, Memory, ReadError};
+
+/// Longer names are cut: a function's name is for people to read.
+const LONGEST_NAME: usize = 4096;
+
+/// A line table of a function of 100,000 lines has some hundred thousand bytes.
+const LONGEST_BYTES: usize = 1 << 24;
+
+/// A string, or why there is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TextError {
+    /// It could not be read.
+    Read(ReadError),
+    /// What stands there is no string: its length or kind is absurd.
+    NotText(Address),
+}
+
+impl From<ReadError> for TextError {
+    fn from(error: ReadError) -> Self {
+        Self::Read(error)
+    }
+}
+
+impl TextLayout {
+    /// The string object at `object` as UTF-8. Lone surrogates (undecodable bytes in file names) become
+    /// `\udcXX` as Python's `backslashreplace` writes them; a long one is cut and ends in `…`.
+    pub fn name(&self, memory: &impl Memory, object: Address) -> Result<String, TextError> {
+        match self.names {
+            NameFormat::Bytes => {
+                let length = length(self.bytes_length.of(memory, object)?, object)?;
+                let (bytes, cut) = data(memory, self.bytes_data.within(object), length, 1)?;
+                Ok(mark_cut(String::from_utf8_lossy(&bytes).into_owned(), cut))
+            }
+            NameFormat::Unicode { length: count, state, kind_shift, ascii_data, wide_data } => {
+                let count = length(count.of(memory, object)?, object)?;
+                let state = state.of(memory, object)? >> kind_shift;
+                let unit = (state & 7) as usize;
+                let compact = state & 8 != 0;
+                let ascii = state & 16 != 0;
+                let start = match (compact, ascii) {
+                    (true, true) => ascii_data.within(object),
+                    (true, false) => wide_data.within(object),
+                    (false, _) => memory.pointer(wide_data.within(object))?,
+                };
+                if !matches!(unit, 1 | 2 | 4) {
+                    return Err(TextError::NotText(object));
+                }
+                let (bytes, cut) = data(memory, start, count, unit)?;
+                Ok(mark_cut(decode(&bytes, unit), cut))
+            }
+        }
+    }
+
+    /// The contents of the bytes object at `object`.
+    pub fn bytes(&self, memory: &impl Memory, object: Address) -> Result<Vec<u8>, TextError> {
+        let length = length(self.bytes_length.of(memory, object)?, object)?;
+        if length > LONGEST_BYTES {
+            return Err(TextError::NotText(object));
+        }
+        let mut bytes = vec![0; length];
+        memory.read(self.bytes_data.within(object), &mut bytes)?;
+        Ok(bytes)
+    }
+}
+
+fn length(word: i64, object: Address) -> Result<usize, TextError> {
+    usize::try_from(word).map_err(|_| TextError::NotText(object))
+}
+
+/// At most [`LONGEST_NAME`] units from `start`, and whether that was not all.
+fn data(
+    memory: &impl Memory,
+    start: Address,
+    count: usize,
+    unit: usize,
+) -> Result<(Vec<u8>, bool), ReadError> {
+    let mut bytes = vec![0; count.min(LONGEST_NAME) * unit];
+    memory.read(start, &mut bytes)?;
+    Ok((bytes, count > LONGEST_NAME))
+}
+
+fn mark_cut(mut text: String, cut: bool) -> String {
+    if cut {
+        text.push('…');
+    }
+    text
+}
+
+/// Latin-1, UCS-2 (without surrogate pairs) or UCS-4.
+fn decode(bytes: &[u8], unit: usize) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for bytes in bytes.chunks_exact(unit) {
+        let code = bytes.iter().rev().fold(0, |code, byte| code << 8 | u32::from(*byte));
+        match char::from_u32(code) {
+            Some(character) => text.push(character),
+            // Writing to a string does not fail.
+            None if code <= 0xFFFF => drop(write!(text, "\\u{code:04x}")),
+            None => text.push(char::REPLACEMENT_CHARACTER),
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;

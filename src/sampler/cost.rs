@@ -1,0 +1,80 @@
+//! What the looking cost the target and us; measured, for `--stats` and for the screen.
+
+use std::fmt;
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+
+use crate::python::code::CodeCounts;
+use crate::python::snapshot::Reads;
+
+/// Running counts.
+#[derive(Debug)]
+pub struct Cost {
+    /// How long threads stood still, in nanoseconds. Fixed size; values above ten seconds count as that.
+    stops: Histogram<u32>,
+    /// All of it.
+    pub stopped: Duration,
+    /// Attempts repeated because what was copied contradicted itself.
+    pub retried: u64,
+    /// Reads of the target's memory, per look.
+    pub reads: Reads,
+    /// Code objects read.
+    pub codes: CodeCounts,
+}
+
+const LONGEST: u64 = 10_000_000_000;
+
+impl Cost {
+    /// Nothing yet.
+    pub fn new() -> Self {
+        let stops = Histogram::new_with_bounds(100, LONGEST, 2);
+        Self {
+            // The bounds are right as they stand; the other constructor takes none and cannot fail either.
+            stops: stops.unwrap_or_else(|_| unreachable!("valid bounds")),
+            stopped: Duration::ZERO,
+            retried: 0,
+            reads: Reads::default(),
+            codes: CodeCounts::default(),
+        }
+    }
+
+    /// A thread stood still for this long.
+    pub fn stop(&mut self, duration: Duration) {
+        self.stopped += duration;
+        self.stops.saturating_record(u64::try_from(duration.as_nanos()).unwrap_or(LONGEST));
+    }
+
+    /// Memory was read.
+    pub const fn read(&mut self, reads: Reads) {
+        self.reads.calls += reads.calls;
+        self.reads.missed += reads.missed;
+    }
+}
+
+impl Default for Cost {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Display for Cost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let micros = |nanos| Duration::from_nanos(nanos).as_secs_f64() * 1e6;
+        let at = |quantile| micros(self.stops.value_at_quantile(quantile));
+        write!(
+            f,
+            "stops {} (median {:.1} µs, p99 {:.1} µs, longest {:.1} µs); calls to read memory {}; \
+             blocks not predicted {}; code objects read {}, replaced {}; looks retried {}",
+            self.stops.len(),
+            at(0.5),
+            at(0.99),
+            micros(self.stops.max()),
+            self.reads.calls,
+            self.reads.missed,
+            self.codes.new,
+            self.codes.replaced,
+            self.retried,
+        )
+    }
+}

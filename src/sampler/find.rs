@@ -1,0 +1,106 @@
+//! From what is to be watched to a target and the Python in it; and again, when the target becomes another program.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use crate::python::locate::{LocateError, Python, locate};
+use crate::python::version::Version;
+use crate::sampler::{Plan, StartError, Watch};
+use crate::target::launch::launch;
+use crate::target::memory::ReadError;
+use crate::target::process;
+use crate::target::{Life, Pid, Target};
+
+/// A process that has a Python but no thread yet, or is so young that its libraries may still be loading, is given
+/// this long.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// Younger than this it may still be loading.
+const YOUNG: Duration = Duration::from_secs(2);
+/// Between two attempts.
+const PAUSE: Duration = Duration::from_millis(2);
+
+/// A command that cannot be attached to may just be ending.
+const QUICK: Duration = Duration::from_millis(50);
+
+/// A target, with its Python if that is up already.
+#[derive(Debug)]
+pub struct Found {
+    /// The process.
+    pub target: Target,
+    /// `None` for a command whose Python is still to come.
+    pub python: Option<Python>,
+}
+
+/// No Python was found in a process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FindError {
+    /// Which process.
+    pub pid: u32,
+    /// Its executable, if that can be told.
+    pub program: Option<String>,
+    /// Why.
+    pub cause: LocateError,
+}
+
+impl fmt::Display for FindError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.cause.fmt(f)
+    }
+}
+
+/// Attaches or launches.
+pub fn open(plan: &Plan) -> Result<Found, StartError> {
+    match &plan.watch {
+        Watch::Process(pid) => {
+            let target = Target::attach(Pid(*pid)).map_err(|error| StartError::Attach(*pid, error))?;
+            let python = patiently(&target, plan.abi).map_err(StartError::Find)?;
+            Ok(Found { target, python: Some(python) })
+        }
+        Watch::Command(words) => {
+            let child = launch(words).map_err(StartError::Launch)?;
+            match child.attach() {
+                Ok(target) => Ok(Found { target, python: None }),
+                // It was quicker than we: it cannot have been a Python.
+                Err(error) if child.wait(QUICK).is_none() => Err(StartError::Attach(child.pid().0, error)),
+                Err(_) => Err(StartError::Find(FindError {
+                    pid: child.pid().0,
+                    program: words.first().map(|word| word.to_string_lossy().into_owned()),
+                    cause: LocateError::NotPython(0),
+                })),
+            }
+        }
+    }
+}
+
+/// Looks for the Python once.
+pub fn attempt(target: &Target, abi: Option<Version>) -> Result<Python, LocateError> {
+    let maps = target.maps().map_err(|_| LocateError::Read(ReadError::Gone))?;
+    locate(target.memory(), &maps, abi, |module| target.elf(module))
+}
+
+/// Looks for the Python until it is there or there is no hope.
+pub fn patiently(target: &Target, abi: Option<Version>) -> Result<Python, FindError> {
+    let deadline = Instant::now() + PATIENCE;
+    let young = target.identity().age().is_some_and(|age| age < YOUNG);
+    loop {
+        let cause = match attempt(target, abi) {
+            Ok(python) => return Ok(python),
+            Err(cause) => cause,
+        };
+        let hope = match cause {
+            LocateError::NotYet | LocateError::Broken(_) => true,
+            LocateError::NotPython(_) | LocateError::Read(ReadError::Unmapped(_)) => young,
+            _ => false,
+        };
+        if !hope || Instant::now() >= deadline || target.life() != Life::Running {
+            return Err(error(target, cause));
+        }
+        std::thread::sleep(PAUSE);
+    }
+}
+
+/// The cause, with what is known of the process.
+pub fn error(target: &Target, cause: LocateError) -> FindError {
+    let program = process::executable(target.pid()).ok().map(|path| path.display().to_string());
+    FindError { pid: target.pid().0, program, cause }
+}

@@ -1,0 +1,378 @@
+//! One look at the target: stop the thread that holds the GIL, copy, let it go, and only then find out what was
+//! copied.
+//!
+//! With a GIL no frame of *any* thread changes while its holder stands still, so one stopped thread gives a true
+//! picture of all. When nobody holds it, nothing changes until somebody takes it: read, then check that nothing
+//! has changed. Without a GIL each thread that runs is stopped for itself.
+
+use std::time::{Duration, Instant};
+
+use rustc_hash::FxHashMap;
+
+use crate::python::capture::{Capture, Seen, identity_of};
+use crate::python::code::Codes;
+use crate::python::frames::RawFrame;
+use crate::python::locate::Python;
+use crate::python::snapshot::Snapshot;
+use crate::python::threads::{self, Interpreter, Lock};
+use crate::sample::{Failure, Flags, Frame, Outcome, Stack, ThreadId, ThreadSample};
+use crate::sampler::cost::Cost;
+use crate::sampler::miss::Miss;
+use crate::sampler::names::Names;
+use crate::sampler::states::States;
+use crate::sampler::tids::Tids;
+use crate::target::memory::{Address, Memory};
+use crate::target::{RunState, StopError, Target};
+
+/// How often a look starts over when the GIL has changed hands meanwhile. 2.7 lets go of it a thousand times a second
+/// and more, and often takes it again at once.
+const CHASES: u32 = 24;
+/// How often it starts over when what was copied contradicts itself.
+const RETRIES: u32 = 3;
+/// Before it starts over the thread must have run, or it will be found where it was: on our own CPU it does only if we
+/// sleep.
+const LET_RUN: Duration = Duration::from_micros(20);
+/// The list of interpreters is read anew after this long. (They come and go with a lock held and a new one is found
+/// a little later; the ones that go are noticed because their threads no longer point to them.)
+const INTERPRETERS_AGE: Duration = Duration::from_millis(20);
+/// When nobody holds the GIL it may just be on its way from one thread to the next, which takes the kernel some
+/// 50 µs: look again after these times before calling it idle.
+const LOOK_AGAIN: [Duration; 3] =
+    [Duration::from_micros(10), Duration::from_micros(40), Duration::from_micros(100)];
+
+/// Which threads are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// Only those that run Python: one for each GIL.
+    Running,
+    /// All.
+    All,
+}
+
+/// The address space is gone: the process has ended, or become another program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gone;
+
+/// Looks at one Python.
+#[derive(Debug)]
+pub struct Looker {
+    pub(super) python: Python,
+    pub(super) codes: Codes,
+    interpreters: Vec<Interpreter>,
+    listed: Option<Instant>,
+    /// What was copied last time, by what is read at once: a thread, or all of a GIL.
+    pub(super) snapshots: FxHashMap<Address, Snapshot>,
+    pub(super) capture: Capture,
+    /// A second one to compare with, for what is read without a stop.
+    pub(super) again: Capture,
+    pub(super) tids: Tids,
+    states: States,
+    /// The last stack of each thread state: an unchanged one is sent as it is.
+    last: FxHashMap<Address, (Vec<RawFrame>, Stack)>,
+    frames: Vec<Frame>,
+    /// Where the thread states of the threads are, and what these are called.
+    addresses: FxHashMap<ThreadId, Address>,
+    names: Names,
+    pub(super) cost: Cost,
+    /// The process was found stopped by job control.
+    standing: bool,
+}
+
+impl Looker {
+    /// Looks at `python`; costs are added to what `cost` holds.
+    pub fn new(python: Python, cost: Cost) -> Self {
+        Self {
+            codes: Codes::new(python.layout.clone(), python.code_type),
+            interpreters: Vec::new(),
+            listed: None,
+            snapshots: FxHashMap::default(),
+            capture: Capture::default(),
+            again: Capture::default(),
+            tids: Tids::default(),
+            states: States::default(),
+            last: FxHashMap::default(),
+            frames: Vec::new(),
+            addresses: FxHashMap::default(),
+            names: Names::new(&python),
+            cost,
+            standing: false,
+            python,
+        }
+    }
+
+    /// The Python that is looked at.
+    pub const fn python(&self) -> &Python {
+        &self.python
+    }
+
+    /// What it has cost so far.
+    pub const fn cost(&self) -> &Cost {
+        &self.cost
+    }
+
+    /// The same, at the end.
+    pub fn into_cost(mut self) -> Cost {
+        let counts = self.codes.counts();
+        self.cost.codes.new += counts.new;
+        self.cost.codes.replaced += counts.replaced;
+        self.cost
+    }
+
+    /// The names that have to be told after a look has taken these threads.
+    pub fn names(&mut self, target: &Target, taken: &[ThreadSample]) -> Vec<(ThreadId, String)> {
+        self.names.news(target, &self.python, &self.interpreters, &self.addresses, taken)
+    }
+
+    /// One look.
+    pub fn look(&mut self, target: &Target, scope: Scope) -> Result<Outcome, Gone> {
+        let mut taken = Vec::new();
+        match self.take(target, scope, &mut taken) {
+            Ok(()) => Ok(Outcome::Taken(taken)),
+            Err(Miss::Gone) => Err(Gone),
+            Err(Miss::Fled) => Ok(Outcome::Failed(Failure::HolderFled)),
+            Err(Miss::Again(failure) | Miss::Failed(failure)) => Ok(Outcome::Failed(failure)),
+        }
+    }
+
+    fn take(&mut self, target: &Target, scope: Scope, taken: &mut Vec<ThreadSample>) -> Result<(), Miss> {
+        self.list_interpreters(target)?;
+        if scope == Scope::All {
+            self.states.refresh(target);
+        }
+        for index in 0..self.interpreters.len() {
+            let Some(interpreter) = self.interpreters.get(index).copied() else { break };
+            if interpreter.lock == Lock::Attached {
+                self.take_free(target, &interpreter, scope, taken)?;
+            } else if self.interpreters.iter().position(|other| other.lock == interpreter.lock) == Some(index)
+            {
+                self.persist(target, |looker| looker.take_locked(target, interpreter.lock, scope, taken))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Attempts something until it succeeds, or until it is clear that it will not.
+    pub(super) fn persist(
+        &mut self,
+        target: &Target,
+        mut attempt: impl FnMut(&mut Self) -> Result<(), Miss>,
+    ) -> Result<(), Miss> {
+        let (mut chases, mut retries) = (0, 0);
+        loop {
+            match attempt(self) {
+                Err(Miss::Fled) if chases < CHASES => {
+                    chases += 1;
+                    if chases > 2 {
+                        std::thread::sleep(LET_RUN);
+                    }
+                }
+                Err(Miss::Again(_)) if retries < RETRIES => {
+                    retries += 1;
+                    self.cost.retried += 1;
+                    std::thread::sleep(LET_RUN);
+                    self.listed = None;
+                    self.list_interpreters(target)?;
+                }
+                result => return result,
+            }
+        }
+    }
+
+    fn list_interpreters(&mut self, target: &Target) -> Result<(), Miss> {
+        let now = Instant::now();
+        if self.listed.is_some_and(|listed| now.duration_since(listed) < INTERPRETERS_AGE) {
+            return Ok(());
+        }
+        let Python { layout, roots, .. } = &self.python;
+        threads::interpreters(layout, target.memory(), *roots, &mut self.interpreters)?;
+        self.listed = Some(now);
+        Ok(())
+    }
+
+    fn take_locked(
+        &mut self,
+        target: &Target,
+        lock: Lock,
+        scope: Scope,
+        taken: &mut Vec<ThreadSample>,
+    ) -> Result<(), Miss> {
+        match wait_for_holder(target, lock)? {
+            Some(holder) => self.take_held(target, lock, holder, scope)?,
+            None if scope == Scope::Running => return Ok(()),
+            None => self.take_idle(target, lock)?,
+        }
+        self.decode(target, taken)
+    }
+
+    /// Stops the holder, copies what is asked for, lets it go.
+    fn take_held(&mut self, target: &Target, lock: Lock, holder: Address, scope: Scope) -> Result<(), Miss> {
+        let (tid, identity) = self.tids.of(&self.python, target, holder).ok_or(Miss::Fled)?;
+        if self.standing && target.tasks().moment(tid).is_some_and(|moment| moment.state == RunState::Stopped)
+        {
+            return self.copy(target, lock, holder, identity, scope);
+        }
+        self.standing = false;
+        let stopped = match target.stop(tid) {
+            Ok(stopped) => stopped,
+            Err(error) => {
+                self.standing = error == StopError::GroupStopped;
+                self.tids.forget(identity);
+                return Err(error.into());
+            }
+        };
+        let copied = self.copy(target, lock, holder, identity, scope);
+        self.cost.stop(stopped.release());
+        copied
+    }
+
+    /// What happens while the holder stands still.
+    fn copy(
+        &mut self,
+        target: &Target,
+        lock: Lock,
+        holder: Address,
+        identity: u64,
+        scope: Scope,
+    ) -> Result<(), Miss> {
+        let key = match (scope, lock) {
+            (Scope::All, Lock::Holder(word) | Lock::Current(word)) => word,
+            _ => holder,
+        };
+        let snapshot = self.snapshots.entry(key).or_default();
+        snapshot.take(target.memory())?;
+        let moment = snapshot.of(target.memory());
+        if lock.holder(&moment)? != Some(holder) {
+            return Err(Miss::Fled);
+        }
+        if identity_of(&self.python.layout, &moment, holder)? != identity {
+            self.tids.forget(identity);
+            return Err(Miss::Fled);
+        }
+        self.capture.clear();
+        copy_all(&self.python, &self.interpreters, &moment, lock, Some(holder), scope, &mut self.capture)?;
+        self.cost.read(snapshot.take_reads());
+        if !self.codes.know(&self.capture) {
+            self.codes.learn(target.memory(), &self.capture)?;
+        }
+        Ok(())
+    }
+
+    /// Nobody holds the GIL: reads twice, and believes it if nothing has changed and still nobody does.
+    fn take_idle(&mut self, target: &Target, lock: Lock) -> Result<(), Miss> {
+        let (Lock::Holder(key) | Lock::Current(key)) = lock else { return Ok(()) };
+        let memory = target.memory();
+        let snapshot = self.snapshots.entry(key).or_default();
+        for capture in [&mut self.again, &mut self.capture] {
+            snapshot.take(memory)?;
+            capture.clear();
+            let moment = snapshot.of(memory);
+            copy_all(&self.python, &self.interpreters, &moment, lock, None, Scope::All, capture)?;
+            if !self.codes.know(capture) {
+                self.codes.learn(memory, capture)?;
+            }
+        }
+        self.cost.read(snapshot.take_reads());
+        if self.capture != self.again || lock.holder(memory)?.is_some() { Err(Miss::Fled) } else { Ok(()) }
+    }
+
+    /// After the target went on: from addresses to names.
+    pub(super) fn decode(&mut self, target: &Target, taken: &mut Vec<ThreadSample>) -> Result<(), Miss> {
+        if !self.codes.confirm(target.memory(), &self.capture)? {
+            return Err(Miss::Again(Failure::Broken));
+        }
+        let before = taken.len();
+        for index in 0..self.capture.threads().len() {
+            let Some(seen) = self.capture.threads().get(index) else { break };
+            let Some(tid) = self.tids.of_identity(&self.python, target, seen.identity) else { continue };
+            let thread = ThreadId { tid: tid.0, interpreter: seen.interpreter };
+            let flags = seen.flags | self.states.flags(tid);
+            self.addresses.insert(thread, seen.thread);
+            let stack = stack(&self.codes, &self.capture, seen, &mut self.last, &mut self.frames);
+            if !stack.is_empty() {
+                taken.push(ThreadSample { thread, stack, flags });
+            }
+        }
+        self.forget_the_dead(taken.len() - before);
+        Ok(())
+    }
+
+    /// Thread states die and their addresses are used again; what is remembered of them must not grow for ever.
+    fn forget_the_dead(&mut self, alive: usize) {
+        let most = 64 + 4 * alive.max(self.capture.threads().len());
+        if self.last.len() > most {
+            self.last.clear();
+        }
+        if self.addresses.len() > most {
+            self.addresses.clear();
+        }
+        if self.snapshots.len() > most {
+            self.snapshots.clear();
+        }
+    }
+}
+
+/// Who holds the GIL; `None` if nobody does and this is not only a change of hands.
+fn wait_for_holder(target: &Target, lock: Lock) -> Result<Option<Address>, Miss> {
+    let memory = target.memory();
+    let mut holder = lock.holder(memory)?;
+    for pause in LOOK_AGAIN {
+        if holder.is_some() {
+            break;
+        }
+        std::thread::sleep(pause);
+        holder = lock.holder(memory)?;
+    }
+    Ok(holder)
+}
+
+/// The holder and, if asked for, every other thread of the interpreters that share its GIL.
+fn copy_all(
+    python: &Python,
+    interpreters: &[Interpreter],
+    memory: &impl Memory,
+    lock: Lock,
+    holder: Option<Address>,
+    scope: Scope,
+    capture: &mut Capture,
+) -> Result<(), Miss> {
+    let mut seen_holder = holder.is_none();
+    let mut list = Vec::new();
+    for interpreter in interpreters.iter().filter(|interpreter| interpreter.lock == lock) {
+        let Some(holder) = holder.filter(|_| scope == Scope::Running) else {
+            list.clear();
+            threads::threads(&python.layout, memory, interpreter.address, &mut list)?;
+            for thread in &list {
+                let is_holder = holder == Some(*thread);
+                seen_holder |= is_holder;
+                let flags = if is_holder { Flags::HOLDS_GIL } else { Flags::default() };
+                capture.add(python, memory, interpreter, *thread, flags)?;
+            }
+            continue;
+        };
+        if python.layout.thread.interpreter.of(memory, holder)? == interpreter.address {
+            capture.add(python, memory, interpreter, holder, Flags::HOLDS_GIL)?;
+            return Ok(());
+        }
+    }
+    // Its interpreter is not in the list: a new one.
+    if seen_holder { Ok(()) } else { Err(Miss::Again(Failure::Broken)) }
+}
+
+/// A thread's stack: the one of last time if nothing has moved.
+fn stack(
+    codes: &Codes,
+    capture: &Capture,
+    seen: &Seen,
+    last: &mut FxHashMap<Address, (Vec<RawFrame>, Stack)>,
+    frames: &mut Vec<Frame>,
+) -> Stack {
+    let raw = capture.frames(seen);
+    let entry = last.entry(seen.thread).or_insert_with(|| (Vec::new(), Stack::from([])));
+    codes.decode(capture, seen, frames);
+    if entry.0 != raw || entry.1[..] != frames[..] {
+        entry.0.clear();
+        entry.0.extend_from_slice(raw);
+        entry.1 = Stack::from(frames.as_slice());
+    }
+    Stack::clone(&entry.1)
+}

@@ -1,0 +1,142 @@
+//! The thread that owns the target: the clock, one look after the other, and what is said of them. It never waits
+//! for whoever listens: a sample that finds the channel full is dropped and counted.
+
+pub mod clock;
+pub mod cost;
+pub mod find;
+mod free;
+pub mod look;
+mod miss;
+pub mod names;
+pub mod states;
+pub mod tids;
+mod turn;
+
+use std::ffi::OsString;
+use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+
+use crate::python::version::Version;
+use crate::sample::{Command, Ending, Event};
+use crate::target::AttachError;
+use crate::target::launch::LaunchError;
+
+use cost::Cost;
+use find::Found;
+use look::Scope;
+use turn::Turns;
+
+pub use find::FindError;
+
+/// What is to be watched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Watch {
+    /// A process that runs already.
+    Process(u32),
+    /// A command to be launched and followed to its end.
+    Command(Vec<OsString>),
+}
+
+/// How long to sample.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Length {
+    /// One look.
+    Once,
+    /// This long.
+    For(Duration),
+    /// As long as the target lives, or until told to stop.
+    ToTheEnd,
+}
+
+/// What to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// Whom to watch.
+    pub watch: Watch,
+    /// The layout to use where the target hides its version.
+    pub abi: Option<Version>,
+    /// Mean time between two looks.
+    pub interval: Duration,
+    /// Which threads.
+    pub scope: Scope,
+    /// How long.
+    pub length: Length,
+}
+
+/// Why the sampling did not begin. The target, if there is one, was let go.
+#[derive(Debug)]
+pub enum StartError {
+    /// The process with this number cannot be looked at.
+    Attach(u32, AttachError),
+    /// The command could not be run.
+    Launch(LaunchError),
+    /// There is no Python in the process that could be read.
+    Find(FindError),
+    /// The sampler's thread could not be started, or ended without a word.
+    Thread(std::io::Error),
+}
+
+/// A sampler at work.
+#[derive(Debug)]
+pub struct Sampler {
+    /// What it says; ends with [`Event::Ended`].
+    pub events: Receiver<Event>,
+    /// What it can be told.
+    pub commands: Sender<Command>,
+    thread: JoinHandle<Cost>,
+}
+
+/// Events that may wait to be received: two seconds' at 1,000 a second.
+const WAITING_EVENTS: usize = 2048;
+
+impl Sampler {
+    /// Starts the thread and waits until it has the target, so that all that can be wrong is known before a screen is
+    /// taken. A command may take its time until it runs a Python: that is not waited for.
+    pub fn start(plan: Plan) -> Result<Self, StartError> {
+        let (events_in, events) = bounded(WAITING_EVENTS);
+        let (commands, commands_out) = unbounded();
+        let (ready, started) = bounded(1);
+        let thread = Builder::new()
+            .name("sampler".to_owned())
+            .spawn(move || sample(&plan, events_in, commands_out, &ready))
+            .map_err(StartError::Thread)?;
+        match started.recv() {
+            Ok(Ok(())) => Ok(Self { events, commands, thread }),
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(StartError::Thread(std::io::Error::other("the sampler's thread has panicked"))),
+        }
+    }
+
+    /// Waits for the thread to end, and says what the sampling cost. `None` if it has panicked.
+    pub fn join(self) -> Option<Cost> {
+        drop(self.commands);
+        drop(self.events);
+        self.thread.join().ok()
+    }
+}
+
+fn sample(
+    plan: &Plan,
+    events: Sender<Event>,
+    commands: Receiver<Command>,
+    ready: &Sender<Result<(), StartError>>,
+) -> Cost {
+    let found = match find::open(plan) {
+        Ok(found) => found,
+        Err(error) => {
+            // The starter waits for exactly this.
+            let _ = ready.send(Err(error));
+            return Cost::new();
+        }
+    };
+    let _ = ready.send(Ok(()));
+    let Found { target, python } = found;
+    let mut turns = Turns::new(plan, events, commands);
+    let ending = turns.run(target, python);
+    turns.end(ending)
+}
+
+/// What a sampler says at its end when nobody listens any more.
+const UNHEARD: Ending = Ending::Detached;

@@ -1,0 +1,199 @@
+//! Whether a process can be looked at, and if not, exactly why not. An [`AttachError`] carries facts; what to
+//! tell the user of them is not decided here.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+
+use nix::errno::Errno;
+
+use super::memory::ReadError;
+use super::process::{self, Identity, Pid, Stat, Status};
+use super::{Child, ProcessMemory, StopError, Target};
+
+/// Why a process cannot be looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AttachError {
+    /// Nobody has this number (or `/proc` hides who has: see `hidepid` in `man 5 proc`).
+    NoSuchProcess(Pid),
+    /// It is a thread's number, of this process.
+    Thread {
+        /// Which was asked for.
+        tid: Pid,
+        /// Whose it is.
+        process: Pid,
+    },
+    /// A thread of the kernel, of this name.
+    KernelThread(String),
+    /// It has ended; its parent has not yet asked how.
+    Zombie {
+        /// The parent.
+        parent: Pid,
+    },
+    /// It is this very process, or one that started it and runs the same program.
+    Ourselves(Pid),
+    /// Somebody else traces it.
+    TracedBy {
+        /// Who.
+        pid: Pid,
+        /// Its name, as the kernel has it; empty if it cannot be read.
+        name: String,
+    },
+    /// The kernel does not permit it.
+    Denied(Box<Denied>),
+    /// It is a 32-bit program.
+    ThirtyTwoBit,
+    /// A call that should not fail did; an `errno`.
+    Failed(i32),
+}
+
+/// Everything that may be the cause of a refusal, for whoever explains it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Denied {
+    /// What the kernel said.
+    pub errno: i32,
+    /// Our effective user.
+    pub our_user: u32,
+    /// The owner of the target: real, effective and saved user, where they can be read.
+    pub their_users: [Option<u32>; 3],
+    /// `kernel.yama.ptrace_scope`; none where there is no Yama.
+    pub yama_scope: Option<u8>,
+    /// `CAP_SYS_PTRACE` is in effect for us.
+    pub we_have_capability: bool,
+    /// It could be: it is in our bounding set.
+    pub we_may_have_capability: bool,
+    /// Its owner has forbidden cores and with them tracing (`PR_SET_DUMPABLE` 0, a set-uid program, an
+    /// unreadable executable). None if it cannot be told, as of a process of root's.
+    pub dumpable: Option<bool>,
+    /// It is in our own user namespace. None if it cannot be told.
+    pub same_user_namespace: Option<bool>,
+    /// We run under `no_new_privs`.
+    pub no_new_privileges: bool,
+    /// We run under seccomp: 0 none, 1 strict, 2 a filter, as in containers.
+    pub seccomp: u8,
+}
+
+/// `CAP_SYS_PTRACE` of `linux/capability.h`.
+const CAP_SYS_PTRACE: u32 = 19;
+
+impl Denied {
+    fn about(pid: Pid, errno: Errno) -> Self {
+        let ours = process::status(Pid::ours().leader()).unwrap_or_default();
+        let theirs = process::status(pid.leader()).unwrap_or_default();
+        let namespace = |pid: Pid| fs::read_link(format!("/proc/{pid}/ns/user")).ok();
+        // The kernel gives the files of a process that is not dumpable to root.
+        let owner = fs::metadata(format!("/proc/{pid}/stat")).ok().map(|file| file.uid());
+        let dumpable = match (owner, theirs.users[1]) {
+            (Some(0), Some(user)) if user != 0 => Some(false),
+            (Some(owner), Some(user)) if owner == user && user != 0 => Some(true),
+            _ => None,
+        };
+        Self {
+            errno: errno as i32,
+            our_user: nix::unistd::geteuid().as_raw(),
+            their_users: [theirs.users[0], theirs.users[1], theirs.users[2]],
+            yama_scope: yama_scope(),
+            we_have_capability: ours.has_capability(CAP_SYS_PTRACE),
+            we_may_have_capability: ours.bounding >> CAP_SYS_PTRACE & 1 == 1,
+            dumpable,
+            same_user_namespace: namespace(pid)
+                .and_then(|theirs| namespace(Pid::ours()).map(|ours| ours == theirs)),
+            no_new_privileges: ours.no_new_privileges,
+            seccomp: ours.seccomp,
+        }
+    }
+}
+
+/// `kernel.yama.ptrace_scope`: 0 anybody of the same user, 1 only descendants, 2 only `CAP_SYS_PTRACE`, 3
+/// nobody.
+pub fn yama_scope() -> Option<u8> {
+    fs::read_to_string("/proc/sys/kernel/yama/ptrace_scope").ok()?.trim().parse().ok()
+}
+
+/// All checks, cheapest first; at their end the target has been stopped and let go once, which is the one
+/// test of permission that leaves no doubt.
+pub(super) fn attach(pid: Pid, child: Option<Child>) -> Result<Target, AttachError> {
+    let stat = process::stat(pid).ok_or(AttachError::NoSuchProcess(pid))?;
+    let status = process::status(pid.leader()).unwrap_or_default();
+    check(pid, &stat, &status)?;
+    let memory = open_memory(pid)?;
+    let identity = Identity { pid, start: stat.start };
+    let target = Target::new(identity, memory, child).map_err(|errno| AttachError::Failed(errno as i32))?;
+    if !target.is_64_bit() {
+        return Err(AttachError::ThirtyTwoBit);
+    }
+    prove(&target)?;
+    // Between the first look and now the number may have become another's.
+    if identity.holds() { Ok(target) } else { Err(AttachError::NoSuchProcess(pid)) }
+}
+
+fn check(pid: Pid, stat: &Stat, status: &Status) -> Result<(), AttachError> {
+    if let Some(process) = status.process.filter(|&process| process != pid) {
+        return Err(AttachError::Thread { tid: pid, process });
+    }
+    if stat.is_kernel_thread() {
+        return Err(AttachError::KernelThread(String::from_utf8_lossy(&stat.name).into_owned()));
+    }
+    if process::witness(pid).is_none() {
+        return Err(AttachError::Zombie { parent: stat.parent });
+    }
+    if is_ourselves(pid) {
+        return Err(AttachError::Ourselves(pid));
+    }
+    match status.tracer {
+        Some(tracer) => Err(traced_by(process::process_of(tracer).unwrap_or(Pid(tracer.0)))),
+        None => Ok(()),
+    }
+}
+
+fn traced_by(tracer: Pid) -> AttachError {
+    AttachError::TracedBy { pid: tracer, name: process::name(tracer.leader()).unwrap_or_default() }
+}
+
+/// Is it us, or an ancestor of ours that runs our own executable? (To trace an ancestor of another kind, such
+/// as the Python that started us, is nothing strange.)
+fn is_ourselves(pid: Pid) -> bool {
+    if pid == Pid::ours() {
+        return true;
+    }
+    let program =
+        |pid: Pid| fs::metadata(format!("/proc/{pid}/exe")).ok().map(|file| (file.dev(), file.ino()));
+    let mut ancestor = Pid::ours();
+    for _ in 0..64 {
+        let Some(stat) = process::stat(ancestor) else { return false };
+        ancestor = stat.parent;
+        if ancestor == pid {
+            let ours = program(Pid::ours());
+            return ours.is_some() && program(pid) == ours;
+        }
+    }
+    false
+}
+
+pub(super) fn open_memory(pid: Pid) -> Result<ProcessMemory, AttachError> {
+    ProcessMemory::open(pid).map_err(|error| match error {
+        ReadError::Denied => AttachError::Denied(Box::new(Denied::about(pid, Errno::EPERM))),
+        ReadError::Gone | ReadError::Unmapped(_) => match process::stat(pid) {
+            Some(stat) if stat.moment.state.is_dead() => AttachError::Zombie { parent: stat.parent },
+            _ => AttachError::NoSuchProcess(pid),
+        },
+    })
+}
+
+/// Stops one thread and lets it go.
+fn prove(target: &Target) -> Result<(), AttachError> {
+    let pid = target.identity().pid;
+    let threads = target.tasks().list().unwrap_or_else(|_| vec![pid.leader()]);
+    for tid in threads {
+        match target.stop(tid) {
+            // It is permitted, even if the thread sleeps too soundly, or is not ours to wake.
+            Ok(_) | Err(StopError::NotInTime | StopError::GroupStopped | StopError::Held) => return Ok(()),
+            Err(StopError::Gone) => {}
+            Err(StopError::TracedBy(tracer)) => return Err(traced_by(tracer)),
+            Err(StopError::Refused(errno)) => {
+                return Err(AttachError::Denied(Box::new(Denied::about(pid, Errno::from_raw(errno)))));
+            }
+        }
+    }
+    // All threads gone, and the process is there: it has become another program meanwhile, which life() will tell.
+    if process::witness(pid).is_some() { Ok(()) } else { Err(AttachError::NoSuchProcess(pid)) }
+}

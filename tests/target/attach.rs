@@ -1,0 +1,157 @@
+//! Each reason for which a process cannot be looked at, with its facts.
+
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use pyflame_tui::target::{AttachError, Identity, Pid, RunState, Target, Tasks, process};
+
+use crate::roles::Player;
+use crate::{Subject, eventually, is_root, within};
+
+fn refusal(pid: Pid) -> AttachError {
+    within(10, move || Target::attach(pid).map(|_| ()).unwrap_err())
+}
+
+#[test]
+fn nobody_has_this_number() {
+    // Beyond `pid_max`, which is 4,194,304 at most.
+    assert_eq!(refusal(Pid(5_000_000)), AttachError::NoSuchProcess(Pid(5_000_000)));
+    assert_eq!(refusal(Pid(u32::MAX)), AttachError::NoSuchProcess(Pid(u32::MAX)));
+    let mut subject = Subject::busy();
+    subject.child.kill().unwrap();
+    subject.child.wait().unwrap();
+    assert_eq!(refusal(subject.pid()), AttachError::NoSuchProcess(subject.pid()));
+}
+
+#[test]
+fn a_thread_is_not_a_process() {
+    let mut subject = Subject::python(
+        "import threading, time\nprint(threading.active_count())\n\
+        threading.Thread(target=time.sleep, args=[60]).start()\nprint()",
+    );
+    subject.line();
+    subject.line();
+    let tids = Tasks::of(subject.pid()).list().unwrap();
+    let tid = Pid(tids.into_iter().find(|&tid| tid != subject.tid()).unwrap().0);
+    assert_eq!(refusal(tid), AttachError::Thread { tid, process: subject.pid() });
+}
+
+#[test]
+fn the_kernel_has_no_stacks_for_us() {
+    // In a container there are none to be seen.
+    let is_one = |pid: &u32| process::stat(Pid(*pid)).is_some_and(|stat| stat.is_kernel_thread());
+    let Some(pid) = (2..100).find(is_one).map(Pid) else {
+        eprintln!("not tried: no kernel threads here");
+        return;
+    };
+    assert!(matches!(refusal(pid), AttachError::KernelThread(name) if !name.is_empty()));
+}
+
+#[test]
+fn a_zombie_has_none_either() {
+    let subject = Subject::of(&mut Command::new("true"));
+    subject.until(RunState::Zombie);
+    assert_eq!(refusal(subject.pid()), AttachError::Zombie { parent: Pid::ours() });
+}
+
+#[test]
+fn we_do_not_look_at_ourselves() {
+    assert_eq!(refusal(Pid::ours()), AttachError::Ourselves(Pid::ours()));
+    // Nor at an ancestor that is us.
+    let mut player = Player::new("attach", &Pid::ours().to_string());
+    assert_eq!(player.line(), format!("Err(Ourselves({:?}))", Pid::ours()));
+}
+
+#[test]
+fn another_tracer_is_named() {
+    let subject = Subject::busy();
+    let mut player = Player::new("seize", &subject.pid().to_string());
+    assert_eq!(player.line(), "seized");
+    let name = process::name(player.pid().leader()).unwrap();
+    assert_eq!(refusal(subject.pid()), AttachError::TracedBy { pid: player.pid(), name });
+    drop(player);
+    subject.assert_unharmed();
+}
+
+#[test]
+fn a_refusal_has_all_the_facts() {
+    if !is_root() {
+        return;
+    }
+    let subject = Subject::busy();
+    let mut command = Player::command("attach", &subject.pid().to_string());
+    let program = tempfile::tempdir().unwrap();
+    let copy = program.path().join("test");
+    std::fs::copy(std::env::current_exe().unwrap(), &copy).unwrap();
+    open_to_all(program.path());
+    let mut other = Command::new(&copy);
+    other.args(command.get_args()).uid(65534).gid(65534).current_dir("/");
+    other.envs(command.get_envs().filter_map(|(key, value)| Some((key, value?))));
+    command = other;
+    let mut player = Player::start(&mut command);
+    let said = player.line();
+    for fact in [
+        "Denied(",
+        "our_user: 65534",
+        "their_users: [Some(0), Some(0), Some(0)]",
+        "we_have_capability: false",
+    ] {
+        assert!(said.contains(fact), "{said} lacks {fact}");
+    }
+    subject.assert_unharmed();
+}
+
+fn open_to_all(path: &std::path::Path) {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+#[test]
+fn a_sleeping_process_is_looked_at_and_sleeps_on() {
+    within(20, || {
+        let subject = Subject::of(Command::new("sleep").arg("60").stderr(Stdio::null()));
+        subject.until(RunState::Sleeping);
+        let identity = Identity::of(subject.pid()).unwrap();
+        let target = Target::attach(subject.pid()).unwrap();
+        assert_eq!(target.identity(), identity);
+        assert!(identity.age().unwrap() < Duration::from_secs(20));
+        assert_eq!(process::command_line(subject.pid()), ["sleep", "60"]);
+        for _ in 0..100 {
+            drop(target.stop(subject.tid()).unwrap());
+        }
+        eventually("it sleeps on", || subject.moment().unwrap().state == RunState::Sleeping);
+    });
+}
+
+/// The smallest program for a 32-bit x86: a header, a segment, and a jump to itself.
+fn thirty_two_bit_program() -> Vec<u8> {
+    const BASE: u32 = 0x0804_8000;
+    let words = |words: &[u32]| words.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<_>>();
+    [
+        b"\x7fELF\x01\x01\x01\0\0\0\0\0\0\0\0\0\x02\0\x03\0".to_vec(),
+        words(&[1, BASE + 84, 52, 0, 0]),
+        vec![52, 0, 32, 0, 1, 0, 0, 0, 0, 0, 0, 0],
+        words(&[1, 0, BASE, BASE, 86, 86, 5, 0x1000]),
+        vec![0xeb, 0xfe],
+    ]
+    .concat()
+}
+
+#[test]
+fn a_32_bit_program_is_told_apart() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("small");
+    std::fs::write(&path, thirty_two_bit_program()).unwrap();
+    open_to_all(&path);
+    let mut command = Command::new(&path);
+    let Ok(mut child) = command.spawn() else {
+        eprintln!("not tried: this kernel runs no 32-bit programs");
+        return;
+    };
+    let pid = Pid(child.id());
+    assert_eq!(refusal(pid), AttachError::ThirtyTwoBit);
+    assert_eq!(process::status(pid.leader()).unwrap().tracer, None);
+    child.kill().unwrap();
+    child.wait().unwrap();
+}

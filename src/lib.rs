@@ -10,6 +10,7 @@ pub mod python; // what CPython keeps in memory
 pub mod sample; // the words between the sampler and the rest
 pub mod sampler; // the thread that owns the target
 pub mod target; // the other process
+pub mod tui; // the screen
 
 use std::ffi::OsString;
 use std::io::{self, Write};

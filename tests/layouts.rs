@@ -9,7 +9,6 @@
 use std::collections::BTreeMap;
 
 use pyflame_tui::python::dicts::DictLayout;
-use pyflame_tui::python::field::Field;
 use pyflame_tui::python::layout::{
     Boundary, Bytecode, Collecting, Field, FirstFrame, Frames, Gil, Layout, NameFormat,
 };

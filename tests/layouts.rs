@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use pyflame_tui::python::dicts::DictLayout;
 use pyflame_tui::python::layout::{
-    Boundary, Bytecode, Collecting, FirstFrame, Frames, Gil, Layout, NameFormat,
+    Boundary, Bytecode, Collecting, Field, FirstFrame, Frames, Gil, Layout, NameFormat,
 };
 use pyflame_tui::python::objects::ObjectLayout;
 use pyflame_tui::python::published::{self, PublishedError};
@@ -128,9 +128,9 @@ fn interpreter_and_thread(layout: &Layout, c: Compiled<'_>, all: &mut Numbers) {
     all.push(("tstate.interp", it.interpreter.offset(), c.get("tstate", "interp")));
     all.push(("thread_id", it.pthread.offset(), c.get("tstate", "thread_id")));
     for (name, field, compiled) in [
-        ("native_thread_id", it.native_id.map(|field| field.offset()), c.get("tstate", "native_thread_id")),
-        ("_status", it.status.map(|field| field.offset()), c.get("tstate", "_status")),
-        ("gil_requested", it.gil_requested.map(|field| field.offset()), c.get("tstate", "gil_requested")),
+        ("native_thread_id", it.native_id.map(Field::offset), c.get("tstate", "native_thread_id")),
+        ("_status", it.status.map(Field::offset), c.get("tstate", "_status")),
+        ("gil_requested", it.gil_requested.map(Field::offset), c.get("tstate", "gil_requested")),
     ] {
         assert_eq!(field.is_some(), compiled.is_some(), "{name}");
         all.extend(field.map(|offset| (name, offset, compiled)));

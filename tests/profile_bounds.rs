@@ -32,6 +32,17 @@ fn filled(looks: u64) -> Profile {
     profile
 }
 
+/// What takes long, or says something only in a release build, is asked for.
+fn long() -> bool {
+    let asked = std::env::var_os("PYFLAME_TEST_LONG").is_some();
+    if !asked {
+        println!(
+            "skipped; PYFLAME_TEST_LONG=1 cargo test --release --test profile_bounds -- --nocapture runs it"
+        );
+    }
+    asked
+}
+
 /// Part of an hour tells what an hour takes: stacks are there early, looks come evenly.
 #[test]
 fn an_hour_of_a_service_would_fit() {
@@ -42,8 +53,10 @@ fn an_hour_of_a_service_would_fit() {
 }
 
 #[test]
-#[ignore = "a whole hour; run with --release --ignored --nocapture"]
 fn an_hour_of_a_service() {
+    if !long() {
+        return;
+    }
     let before = resident();
     let mut service = Service::new(1, 20_000);
     let empty = resident();
@@ -62,8 +75,10 @@ fn an_hour_of_a_service() {
 }
 
 #[test]
-#[ignore = "timings; run with --release --ignored --nocapture"]
 fn what_a_sample_costs() {
+    if !long() {
+        return;
+    }
     for stacks in [1, 2000, 20_000] {
         let mut service = Service::new(1, stacks);
         let mut profile = Profile::new();
@@ -102,8 +117,10 @@ fn what_a_sample_costs() {
 }
 
 #[test]
-#[ignore = "timings; run with --release --ignored --nocapture"]
 fn what_following_costs() {
+    if !long() {
+        return;
+    }
     let mut service = Service::new(3, 5000);
     let mut profile = Profile::new();
     for _ in 0..120_000 {

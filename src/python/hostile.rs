@@ -280,6 +280,18 @@ fn lists_without_end() {
     }
 }
 
+/// A dict of 2^60 slots and more, in types that say yes to every question: its size once overflowed.
+#[test]
+fn a_dict_that_claims_everything() {
+    for layout in eras::all() {
+        let Some(names) = NameLayout::of(&layout) else { continue };
+        for word in [u64::MAX << 4, u64::MAX, 1 << 63, 1 << 62, 1 << 60] {
+            let memory = Hostile::new(Words::Same(word), 0);
+            let _ = thread_names(&layout, &names, &memory, Address(BASE));
+        }
+    }
+}
+
 /// A stack of more different code objects than are kept, and of heavier ones than a program has.
 #[test]
 fn more_code_than_a_program_has() {

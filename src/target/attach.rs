@@ -194,6 +194,7 @@ fn prove(target: &Target) -> Result<(), AttachError> {
             }
         }
     }
-    // All threads gone, and the process is there: it has become another program meanwhile, which life() will tell.
+    // All threads gone, and the process is there: it has become another program meanwhile, which life() will
+    // tell.
     if process::witness(pid).is_some() { Ok(()) } else { Err(AttachError::NoSuchProcess(pid)) }
 }

@@ -35,7 +35,7 @@ impl Placement {
     }
 
     /// Moves the calling thread to a CPU and keeps it there. `EINVAL` if that CPU was not given to it. Costs
-    /// nothing when it is there already, some 5 µs otherwise.
+    /// nothing when it is there already; otherwise as long as that CPU lets it wait for its turn.
     pub fn run_on(&mut self, cpu: u32) -> Result<(), Errno> {
         if self.chosen == Some(cpu) {
             return Ok(());

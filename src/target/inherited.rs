@@ -1,6 +1,6 @@
-//! What our starter gave us in the way of signals: which of them were ignored, and which blocked. By the time that
-//! `main` runs, Rust has already ignored SIGPIPE, and we are going to handle others; a command that we launch is
-//! to find all as we found it (`nohup`, a shell's background job: SIGINT ignored).
+//! What our starter gave us in the way of signals: which of them were ignored, and which blocked. By the time
+//! that `main` runs, Rust has already ignored SIGPIPE, and we are going to handle others; a command that we
+//! launch is to find all as we found it (`nohup`, a shell's background job: SIGINT ignored).
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -12,8 +12,8 @@ static BLOCKED: AtomicU64 = AtomicU64::new(0);
 
 /// Run by the loader before anything of Rust's.
 #[expect(unsafe_code, reason = "later is too late: Rust's own start changes what we want to know")]
-// SAFETY: the section holds pointers to functions with C's calling convention; this one needs nothing that is set up
-// later (atomics and two system calls).
+// SAFETY: the section holds pointers to functions with C's calling convention; this one needs nothing that is
+// set up later (atomics and two system calls).
 #[used]
 #[unsafe(link_section = ".init_array")]
 static REMEMBER: extern "C" fn() = remember;
@@ -35,8 +35,8 @@ pub fn was_ignored(signal: i32) -> bool {
     SIGNALS.contains(&signal) && IGNORED.load(Ordering::Relaxed) & bit(signal) != 0
 }
 
-/// Puts the signals' dispositions and the mask back, in a child between fork and exec. (Exec itself turns handlers
-/// into the default.) Does only what is allowed there.
+/// Puts the signals' dispositions and the mask back, in a child between fork and exec. (Exec itself turns
+/// handlers into the default.) Does only what is allowed there.
 pub(super) fn restore() {
     let before = IGNORED.load(Ordering::Relaxed);
     for signal in SIGNALS {

@@ -1,5 +1,6 @@
-//! Starting a command to look at. It finds everything as it would without us: terminal, standard files, directory,
-//! environment, process group, signals. It is our child, is not traced because of that, and outlives us.
+//! Starting a command to look at. It finds everything as it would without us: terminal, standard files,
+//! directory, environment, process group, signals. It is our child, is not traced because of that, and
+//! outlives us.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -51,7 +52,8 @@ impl End {
     }
 }
 
-/// A child of ours. The kernel tells its end once, to whichever thread asks first: so it is noted here, for all.
+/// A child of ours. The kernel tells its end once, to whichever thread asks first: so it is noted here, for
+/// all.
 #[derive(Debug, Clone)]
 pub struct Child {
     pid: Pid,
@@ -60,9 +62,9 @@ pub struct Child {
 
 /// Runs a command. When this returns it has been found and runs: its program is the command's.
 ///
-/// That is not yet a Python. A sampler should
-/// 1. [`Child::attach`], which is right from the first moment on;
-/// 2. read [`Target::maps`] and look for an interpreter, at first every millisecond, later less often: the loader maps
+/// That is not yet a Python. A sampler should 1. [`Child::attach`], which is right from the first moment on;
+/// 2. read [`Target::maps`] and look for an interpreter, at first every millisecond, later less often: the
+/// loader maps
 ///    libraries one after another, and an interpreter that is mapped may still be setting itself up;
 /// 3. whenever memory says [`ReadError::Gone`](super::ReadError::Gone), ask [`Target::life`]: with
 ///    [`Life::Execed`](super::Life::Execed) (a shell script that runs `exec python3`, `env python3`) [`Target::reopen`]
@@ -105,8 +107,8 @@ impl Child {
         self.end.get().copied()
     }
 
-    /// Waits until it has ended, but no longer than this. Asks every millisecond: a blocking wait would be woken by
-    /// each stop that a sampler on another thread makes.
+    /// Waits until it has ended, but no longer than this. Asks every millisecond: a blocking wait would be
+    /// woken by each stop that a sampler on another thread makes.
     pub fn wait(&self, longest: Duration) -> Option<End> {
         let deadline = Instant::now() + longest;
         loop {

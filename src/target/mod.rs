@@ -48,6 +48,9 @@ pub use stop::{StopError, Stopped, Tracer};
 pub use tasks::{Numbers, Tasks};
 
 /// A process that may be looked at. Belongs to the thread that made it, as ptrace does.
+///
+/// Drop it where that thread is about to end: a thread of the target that was told to stop and is frozen
+/// until later can be let go only by us, or by our end.
 #[derive(Debug)]
 pub struct Target {
     identity: Identity,
@@ -136,7 +139,7 @@ impl Target {
         &self.tracer
     }
 
-    /// What has become of it. While it runs this costs 0.3 µs.
+    /// What has become of it. While it runs this costs 0.9 µs.
     pub fn life(&self) -> Life {
         self.tracer.settle();
         if self.memory.is_current() {

@@ -287,9 +287,9 @@ pub fn stat(pid: Pid) -> Option<Stat> {
     Stat::parse(&fs::read(format!("/proc/{pid}/stat")).ok()?)
 }
 
-/// A living thread of the process, the first one if it can be: when a process's first thread ends before the others, it
-/// stays as a zombie, and its memory, its map and its executable are to be had through the others only. None if
-/// all have ended.
+/// A living thread of the process, the first one if it can be: when a process's first thread ends before the
+/// others, it stays as a zombie, and its memory, its map and its executable are to be had through the others
+/// only. None if all have ended.
 pub fn witness(pid: Pid) -> Option<Tid> {
     let lives = |tid: &Tid| {
         let bytes = fs::read(format!("/proc/{pid}/task/{tid}/stat")).ok();

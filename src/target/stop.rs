@@ -65,6 +65,7 @@ pub struct Tracer {
     /// The process as our child, if it is one: then its end is told to us alone.
     child: Option<Child>,
     stopped: Cell<Duration>,
+    waited: Cell<Duration>,
     patience: Cell<Duration>,
 }
 
@@ -77,6 +78,7 @@ pub struct Stopped<'a> {
     /// A signal that was about to be delivered, or 0.
     signal: i32,
     since: Instant,
+    waited: Duration,
     held: bool,
 }
 
@@ -88,6 +90,7 @@ impl Tracer {
             strays: RefCell::new(Vec::with_capacity(64)),
             child,
             stopped: Cell::new(Duration::ZERO),
+            waited: Cell::new(Duration::ZERO),
             patience: Cell::new(PATIENCE),
         })
     }
@@ -114,9 +117,15 @@ impl Tracer {
         tids.iter().zip(told).map(|(&tid, told)| self.wait(tid, told?)).collect()
     }
 
-    /// How long threads have stood still for us, all together.
+    /// How long threads have stood still for us, all together, at most: the sum of what [`Stopped::release`]
+    /// gave.
     pub fn stopped(&self) -> Duration {
         self.stopped.get()
+    }
+
+    /// How much of that was the way to the stop: the sum of [`Stopped::waited`].
+    pub fn waited(&self) -> Duration {
+        self.waited.get()
     }
 
     /// How long to wait for a thread to stop from now on.
@@ -150,23 +159,6 @@ impl Tracer {
     /// The process as our child, if it is one.
     pub(super) fn child(&self) -> Option<&Child> {
         self.child.as_ref()
-    }
-
-    /// Blocks until `done` gives something, looking again at each tick, but no longer than until the
-    /// deadline.
-    pub(super) fn until<T>(
-        &self,
-        deadline: Instant,
-        mut done: impl FnMut() -> Result<T, Errno>,
-    ) -> Option<Result<T, Errno>> {
-        let _waiting = self.watchdog.waiting(Instant::now());
-        loop {
-            match done() {
-                Err(Errno::EINTR) if Instant::now() >= deadline => return None,
-                Err(Errno::EINTR) => {}
-                result => return Some(result),
-            }
-        }
     }
 
     fn seize(&self, tid: Tid) -> Result<(), StopError> {
@@ -224,25 +216,33 @@ impl Tracer {
         Err(StopError::Gone)
     }
 
-    fn wait(&self, tid: Tid, since: Instant) -> Result<Stopped<'_>, StopError> {
-        let looked = {
-            let _waiting = self.watchdog.waiting(since);
-            loop {
-                match ptrace::look(tid, Patience::Wait) {
-                    Err(Errno::EINTR) if since.elapsed() >= self.patience.get() => break None,
-                    Ok(None) | Err(Errno::EINTR) => {}
-                    result => break Some(result),
-                }
+    /// Waits for what becomes of a traced thread, until it is told or patience is over; the watchdog breaks
+    /// the wait.
+    fn look_patiently(&self, tid: Tid, since: Instant, patience: Duration) -> Option<Result<Event, Errno>> {
+        let _waiting = self.watchdog.waiting(since);
+        loop {
+            match ptrace::look(tid, Patience::Wait) {
+                Err(Errno::EINTR) if since.elapsed() >= patience => return None,
+                Ok(None) | Err(Errno::EINTR) => {}
+                Ok(Some(event)) => return Some(Ok(event)),
+                Err(errno) => return Some(Err(errno)),
             }
-        };
+        }
+    }
+
+    fn wait(&self, tid: Tid, since: Instant) -> Result<Stopped<'_>, StopError> {
+        let looked = self.look_patiently(tid, since, self.patience.get());
         match looked {
-            Some(Ok(Some(event @ Event::Stopped { signal, event: kind }))) => {
-                let stopped = Stopped { tracer: self, tid, signal: signal_of(event), since, held: true };
+            Some(Ok(event @ Event::Stopped { signal, event: kind })) => {
+                let waited = since.elapsed();
+                self.waited.set(self.waited.get() + waited);
+                let stopped =
+                    Stopped { tracer: self, tid, signal: signal_of(event), since, waited, held: true };
                 let by_job_control = kind == EVENT_STOP && signal != libc::SIGTRAP;
                 // Dropping the guard puts it back: the kernel remembers that its group is stopped.
                 if by_job_control { Err(StopError::GroupStopped) } else { Ok(stopped) }
             }
-            Some(Ok(Some(_))) => {
+            Some(Ok(_)) => {
                 self.bury(tid);
                 Err(StopError::Gone)
             }
@@ -282,10 +282,10 @@ impl Tracer {
     /// A thread that was killed while we held it: its end is near, and is kept from its parent until we fetch
     /// it.
     fn lose(&self, tid: Tid) {
-        let deadline = Instant::now() + DYING;
-        let seen = self.until(deadline, || ptrace::look(tid, Patience::Wait));
+        let begin = Instant::now();
+        let seen = self.look_patiently(tid, begin, DYING);
         match seen {
-            Some(Ok(Some(event))) if event.is_end() => self.bury(tid),
+            Some(Ok(event)) if event.is_end() => self.bury(tid),
             Some(Err(_)) => self.follow_exec(tid),
             _ => self.strays.borrow_mut().push(tid),
         }
@@ -314,6 +314,13 @@ impl Stopped<'_> {
     /// Which thread.
     pub fn tid(&self) -> Tid {
         self.tid
+    }
+
+    /// How long it took from when the thread was told to stop until we knew that it stands. On a CPU that
+    /// others want too most of this is the thread waiting for its turn, as it would have without us: it can
+    /// stop only when it runs.
+    pub fn waited(&self) -> Duration {
+        self.waited
     }
 
     /// Lets the thread go; how long it stood still, from when it was told to stop until it was told to run

@@ -42,13 +42,13 @@ struct Shared {
     owners: AtomicUsize,
     waiting: AtomicBool,
     running: AtomicBool,
-    /// The threads that this thread traces, 0 where there is none; without the first threads of processes, whose ends
-    /// are the processes' own, and for which no exec waits.
+    /// The threads that this thread traces, 0 where there is none; without the first threads of processes,
+    /// whose ends are the processes' own, and for which no exec waits.
     ///
-    /// When a thread execs, the kernel kills its siblings and waits until all are gone; but a traced one is gone only
-    /// when its tracer has fetched its end. If the tracer at that moment asks to trace one more thread, it is made
-    /// to wait until the exec is through: so both wait for each other, for ever (seen on Linux 6.18). That wait of ours
-    /// cannot be given up, but it lets handlers run.
+    /// When a thread execs, the kernel kills its siblings and waits until all are gone; but a traced one is
+    /// gone only when its tracer has fetched its end. If the tracer at that moment asks to trace one more
+    /// thread, it is made to wait until the exec is through: so both wait for each other, for ever (seen on
+    /// Linux 6.18). That wait of ours cannot be given up, but it lets handlers run.
     tracees: [AtomicU32; MOST],
     /// No thread is in the list beyond this.
     top: AtomicUsize,
@@ -168,8 +168,8 @@ fn install_handler() -> Result<(), Errno> {
     unsafe { sigaction(SIGNAL, &action) }.map(drop)
 }
 
-/// The handler. While somebody waits, the interruption is most of it: threads that an exec has killed are fetched, in case
-/// that it is for those that it waits. Otherwise it stops the timer.
+/// The handler. While somebody waits, the interruption is most of it: threads that an exec has killed are
+/// fetched, in case that it is for those that it waits. Otherwise it stops the timer.
 extern "C" fn tick(_: libc::c_int) {
     let before = Errno::last_raw();
     SHARED.with(|shared| {

@@ -1,5 +1,6 @@
-//! The room `target` against real processes: busy ones, stopped ones, frozen ones, ones that change under our hands.
-//! Everything that waits has a deadline. What only root can try is tried as root, and said to be missing otherwise.
+//! The room `target` against real processes: busy ones, stopped ones, frozen ones, ones that change under our
+//! hands. Everything that waits has a deadline. What only root can try is tried as root, and said to be
+//! missing otherwise.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 

@@ -1,4 +1,5 @@
-//! Files in the target's map: found under any name, or in memory when they are gone; and threads under other numbers.
+//! Files in the target's map: found under any name, or in memory when they are gone; and threads under other
+//! numbers.
 
 use std::fs;
 use std::path::Path;

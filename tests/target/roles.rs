@@ -1,5 +1,5 @@
-//! What this test program does when it is itself one of the processes of a test: it is started again with the name of
-//! a role in its environment. Roles talk on standard error, where libtest says nothing.
+//! What this test program does when it is itself one of the processes of a test: it is started again with the
+//! name of a role in its environment. Roles talk on standard error, where libtest says nothing.
 
 use std::env;
 use std::fs;
@@ -131,7 +131,8 @@ fn receive_signals() {
 fn vfork() {
     say("ready");
     #[expect(unsafe_code, reason = "nothing safe makes a parent wait for its child uninterruptibly")]
-    // SAFETY: without CLONE_VM the child has its own copy of everything, as after fork; it does nothing but sleep.
+    // SAFETY: without CLONE_VM the child has its own copy of everything, as after fork; it does nothing but
+    // sleep.
     unsafe {
         let flags = libc::c_long::from(libc::CLONE_VFORK | libc::SIGCHLD);
         if libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) == 0 {

@@ -188,7 +188,8 @@ fn told(subject: &Subject) -> Option<WaitStatus> {
     }
 }
 
-/// The parent must not be in the tracer's process, where it would be told of both: so the tracer is another one.
+/// The parent must not be in the tracer's process, where it would be told of both: so the tracer is another
+/// one.
 #[test]
 fn job_control_works_as_without_us() {
     within(60, || {

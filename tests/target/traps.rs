@@ -1,5 +1,5 @@
-//! Processes in the states in which tracers get stuck: frozen, in vfork, in exec, without a leader, with threads that
-//! come and go.
+//! Processes in the states in which tracers get stuck: frozen, in vfork, in exec, without a leader, with
+//! threads that come and go.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -9,8 +9,8 @@ use pyflame_tui::target::{Life, RunState, StopError, Target, process};
 use crate::roles::Player;
 use crate::{Subject, eventually, exists, is_root, threads, within};
 
-/// A stop that does not come must give up at the deadline; 40 ms more are the watchdog's, the rest is for a busy
-/// machine.
+/// A stop that does not come must give up at the deadline; 40 ms more are the watchdog's, the rest is for a
+/// busy machine.
 const GIVEN_UP: Duration = Duration::from_millis(400);
 
 #[test]
@@ -131,9 +131,9 @@ print('done', done > 500, threading.active_count())",
     });
 }
 
-/// A thread that is not the first one turns the process into another program, again and again, while all its threads
-/// are being stopped: each exec kills the others, which the kernel holds back until their tracer has looked, while
-/// it holds back the tracer until exec is through.
+/// A thread that is not the first one turns the process into another program, again and again, while all its
+/// threads are being stopped: each exec kills the others, which the kernel holds back until their tracer has
+/// looked, while it holds back the tracer until exec is through.
 #[test]
 fn exec_by_any_thread_while_others_are_held_does_no_harm() {
     within(60, || {
@@ -172,7 +172,8 @@ spin()",
             std::thread::sleep(Duration::from_micros(300));
         }
         assert_eq!(subject.line(), "through");
-        // Its status cannot be asked for: it was this process's child and tracee, and may have been told already.
+        // Its status cannot be asked for: it was this process's child and tracee, and may have been told
+        // already.
         assert!(execs > 7, "{execs}");
     });
 }

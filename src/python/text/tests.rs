@@ -20,6 +20,10 @@ fn layout(major: u8, minor: u8) -> TextLayout {
     eras::layout(major, minor, Build::Ordinary).text
 }
 
+fn signed(length: usize) -> i64 {
+    i64::try_from(length).expect("a length")
+}
+
 fn name(layout: &TextLayout, memory: &Literal) -> Result<String, TextError> {
     layout.name(memory, Address(STRING))
 }
@@ -145,13 +149,13 @@ fn long_names_are_cut() {
     let layout = layout(3, 12);
     let text = "n".repeat(LONGEST_NAME + 1);
     let read = |length: usize| {
-        name(&layout, &string(12, 1 | COMPACT | ASCII, length as i64, text.as_bytes())).expect("a name")
+        name(&layout, &string(12, 1 | COMPACT | ASCII, signed(length), text.as_bytes())).expect("a name")
     };
     assert_eq!(read(LONGEST_NAME), text[1..]);
     assert_eq!(read(LONGEST_NAME + 1), format!("{}…", &text[1..]));
     // In 2.7 in the middle of a character.
     let text = "é".repeat(LONGEST_NAME);
-    let read = name(&self::layout(2, 7), &string_27(text.len() as i64, text.as_bytes())).expect("a name");
+    let read = name(&self::layout(2, 7), &string_27(signed(text.len()), text.as_bytes())).expect("a name");
     assert_eq!(read, format!("{}…", "é".repeat(LONGEST_NAME / 2)));
 }
 
@@ -167,9 +171,9 @@ fn bytes_objects() {
         };
         assert_eq!(bytes(4), Ok(vec![1, 255, 0, 127]));
         assert_eq!(bytes(0), Ok(vec![]));
-        for length in [-1, LONGEST_BYTES as i64 + 1, i64::MAX] {
+        for length in [-1, signed(LONGEST_BYTES) + 1, i64::MAX] {
             assert_eq!(bytes(length), Err(TextError::NotText(Address(STRING))), "{length}");
         }
-        assert!(matches!(bytes(LONGEST_BYTES as i64), Err(TextError::Read(_))));
+        assert!(matches!(bytes(signed(LONGEST_BYTES)), Err(TextError::Read(_))));
     }
 }

@@ -1,0 +1,161 @@
+//! What the screen asks of the world, done: files, clipboard, editor, sampler, terminal. Results come
+//! back as actions.
+
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process;
+use std::thread;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use signal_hook::consts::SIGSTOP;
+
+use super::action::{Action, Effect, Note};
+use super::source::{self, Of, Text};
+use super::state::State;
+use super::terminal::Terminal;
+use super::{save, update};
+use crate::export::Format;
+use crate::sample::{Command, Micros};
+
+/// How long the sampler has to let go of the target before we are stopped. Were we stopped while it
+/// held a thread, that thread would stand still until we go on.
+const LET_GO: Duration = Duration::from_millis(60);
+
+type FileRead = (Box<str>, Result<Text, String>);
+
+/// Everything outside of the state.
+#[derive(Debug)]
+pub(super) struct World {
+    /// The terminal.
+    pub terminal: Terminal,
+    commands: Sender<Command>,
+    read: (Sender<FileRead>, Receiver<FileRead>),
+}
+
+impl World {
+    /// The world as it is.
+    pub(super) fn new(terminal: Terminal, commands: Sender<Command>) -> Self {
+        Self { terminal, commands, read: unbounded() }
+    }
+
+    /// Tells the state what came back.
+    pub(super) fn report(&self, state: &mut State) {
+        while let Ok((file, text)) = self.read.1.try_recv() {
+            update::update(state, Action::Read(file, text));
+        }
+    }
+
+    /// Does what was asked for; `false` if that was to leave.
+    pub(super) fn perform(&mut self, state: &mut State) -> io::Result<bool> {
+        for effect in std::mem::take(&mut state.effects) {
+            match effect {
+                Effect::Quit => return Ok(false),
+                Effect::Suspend => self.suspend(state)?,
+                Effect::Tell(command) => drop(self.commands.try_send(command)),
+                Effect::Mouse(ours) => self.terminal.mouse(ours)?,
+                Effect::Read(file) => self.read_source(state, file),
+                Effect::Copy(text) => {
+                    let frames = text.lines().count();
+                    Terminal::copy(&text)?;
+                    let note =
+                        Note::good(format!("copied {frames} frames, if the terminal allows it (OSC 52)"));
+                    update::update(state, Action::Said(note));
+                }
+                Effect::Write { format, file, with_picture } => {
+                    write(state, format, file.as_deref(), with_picture);
+                }
+                Effect::Edit(file, line) => self.edit(state, &file, line)?,
+            }
+        }
+        Ok(true)
+    }
+
+    fn suspend(&mut self, state: &mut State) -> io::Result<()> {
+        let _ = self.commands.try_send(Command::Pause);
+        thread::sleep(LET_GO);
+        let stopped = self.terminal.lend(|| signal_hook::low_level::raise(SIGSTOP))?;
+        let _ = self.commands.try_send(Command::Resume);
+        let (width, height) = self.terminal.size()?;
+        update::update(state, Action::Resized(width, height));
+        stopped
+    }
+
+    /// In a thread of its own: it may have to give up rights, and a file may lie on a slow disk.
+    fn read_source(&self, state: &mut State, file: Box<str>) {
+        let Some(about) = state.profile.about() else { return };
+        let first = state.profile.first_at().unwrap_or(state.now);
+        let started = Micros(first.0.saturating_sub(about.age.0));
+        let of = Of { pid: about.pid, started, signs: state.theme.signs };
+        let sender = self.read.0.clone();
+        let work = move || {
+            let text = source::read(of, &file);
+            // Nobody listens any more if the viewer is gone.
+            let _ = sender.send((file, text));
+        };
+        if let Err(error) = thread::Builder::new().name("source".to_owned()).spawn(work) {
+            update::update(state, Action::Said(Note::bad(format!("cannot read sources: {error}"))));
+        }
+    }
+
+    /// Opens the person's editor; only on files that the target itself could read.
+    fn edit(&mut self, state: &mut State, file: &str, line: u32) -> io::Result<()> {
+        let readable = matches!(state.files.get(file), Some(Some(Ok(_))));
+        let Some(about) = state.profile.about().filter(|_| readable) else {
+            update::update(state, Action::Said(Note::bad("there is no file to open")));
+            return Ok(());
+        };
+        let path = as_we_see_it(about.pid, file);
+        let editor = ["VISUAL", "EDITOR"].into_iter().find_map(|name| std::env::var(name).ok());
+        let editor = editor.filter(|words| !words.trim().is_empty()).unwrap_or_else(|| "vi".to_owned());
+        let mut words = editor.split_whitespace();
+        let mut command = process::Command::new(words.next().unwrap_or("vi"));
+        command.args(words).arg(format!("+{line}")).arg(path);
+        let ended = self.terminal.lend(|| command.status())?;
+        let (width, height) = self.terminal.size()?;
+        update::update(state, Action::Resized(width, height));
+        if let Err(error) = ended {
+            update::update(state, Action::Said(Note::bad(format!("{editor}: {error}"))));
+        }
+        Ok(())
+    }
+}
+
+/// The file's name here, if it is the same file here; else the way through the target's root.
+fn as_we_see_it(pid: u32, file: &str) -> PathBuf {
+    let theirs = if file.starts_with('/') {
+        PathBuf::from(format!("/proc/{pid}/root{file}"))
+    } else {
+        PathBuf::from(format!("/proc/{pid}/cwd/{file}"))
+    };
+    let identity = |path: &Path| path.metadata().ok().map(|data| (data.dev(), data.ino()));
+    let ours = PathBuf::from(file);
+    if file.starts_with('/') && identity(&ours).is_some() && identity(&ours) == identity(&theirs) {
+        ours
+    } else {
+        theirs
+    }
+}
+
+fn write(state: &mut State, format: Format, file: Option<&Path>, with_picture: bool) {
+    let written = save::write(state, format, file).and_then(|path| {
+        let picture = if with_picture { Some(save::write_picture(state, &path)?) } else { None };
+        Ok((path, picture))
+    });
+    let note = match written {
+        Ok((path, picture)) => {
+            let path = path.display().to_string();
+            let path = if path.contains('/') { path } else { format!("./{path}") };
+            let how = match format {
+                Format::Folded => format!("flamegraph.pl {path} > a.svg"),
+                Format::Timestamps => format!("flame-chart-json < {path}"),
+            };
+            let beside = picture.map_or(String::new(), |picture| format!(" and {}", picture.display()));
+            state.saved.push(format!("saved: {path}{beside}   picture: {how}"));
+            Note::good(format!("wrote {path}{beside}   {how}"))
+        }
+        Err(error) => Note::bad(format!("nothing was written: {error}")),
+    };
+    update::update(state, Action::Said(note));
+}

@@ -1,0 +1,101 @@
+//! Looking for functions: fuzzily as one types, or all calls of the one under the cursor.
+
+use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
+use nucleo_matcher::{Config, Matcher, Utf32Str};
+
+use super::action::{Action, Note};
+use super::navigate;
+use super::state::{Find, Overlay, State};
+use super::text;
+use crate::profile::{CallId, CallTree, FunctionId};
+
+/// Changes the search.
+pub(super) fn update(state: &mut State, action: &Action) {
+    match action {
+        Action::Find => state.overlay = Overlay::Find,
+        Action::NextMatch => step(state, true),
+        Action::PreviousMatch => step(state, false),
+        Action::SameFunction => {
+            if let Some(function) = state.function() {
+                state.find = Find { exact: Some(function), keep: state.find.keep, ..Find::default() };
+                state.find.matches.insert(function);
+            }
+        }
+        Action::KeepMatches if state.find.is_on() => state.find.keep = !state.find.keep,
+        Action::KeepMatches => state.say(Note::bad("nothing is searched for: / or * first")),
+        _ => {}
+    }
+}
+
+/// What is typed.
+pub(super) fn set_pattern(state: &mut State, pattern: String) {
+    state.find = Find { pattern, keep: state.find.keep, ..Find::default() };
+    look(state);
+}
+
+/// Looks at the functions of the picture that were not looked at yet.
+pub(super) fn look(state: &mut State) {
+    if state.find.pattern.is_empty() {
+        return;
+    }
+    let pattern = Pattern::parse(&state.find.pattern, CaseMatching::Smart, Normalization::Smart);
+    let mut matcher = Matcher::new(Config::DEFAULT);
+    let mut buffer = Vec::new();
+    for step in state.view.tree.calls().filter_map(|(_, call)| call.step) {
+        if !state.find.seen.insert(step.function) {
+            continue;
+        }
+        let function = state.profile.function(step.function);
+        let named = pattern.score(Utf32Str::new(&function.name, &mut buffer), &mut matcher).is_some();
+        // A file by a part of its name only: fuzzily, every file would match something.
+        let file = text::base_name(&function.file);
+        if named || (state.find.pattern.contains('.') && file.contains(&state.find.pattern)) {
+            state.find.matches.insert(step.function);
+        }
+    }
+}
+
+/// How many calls match, and which share of the whole passes through them.
+pub(super) fn tally(find: &Find, tree: &CallTree) -> (usize, f64) {
+    let mut count = 0;
+    let mut weight = 0;
+    // Calls below a match are counted, but their weight is in the match's already.
+    let mut inside = vec![false; tree.len()];
+    for (id, call) in tree.calls() {
+        let above = id != CallId::ROOT && inside[call.parent.index()];
+        let matches = call.step.is_some_and(|step| find.matches.contains(&step.function));
+        count += usize::from(matches);
+        weight += if matches && !above { call.total } else { 0 };
+        inside[id.index()] = above || matches;
+    }
+    (count, weight as f64 / tree.total().max(1) as f64)
+}
+
+/// To the next match in the order of the picture: row by row, from left to right.
+fn step(state: &mut State, forward: bool) {
+    let view = &state.view;
+    let matches = |function: FunctionId| state.find.matches.contains(&function);
+    let mut places: Vec<(usize, usize, CallId)> = Vec::new();
+    for (row, cells) in view.flame.rows.iter().enumerate() {
+        for (place, cell) in cells.iter().enumerate() {
+            let hit = cell
+                .calls()
+                .iter()
+                .find(|id| view.tree.call(**id).step.is_some_and(|step| matches(step.function)));
+            places.extend(hit.map(|call| (row, place, *call)));
+        }
+    }
+    let here = view.flame.find(&view.tree, view.cursor).unwrap_or((0, 0));
+    let next = if forward {
+        places.iter().find(|(row, place, _)| (*row, *place) > here).or(places.first())
+    } else {
+        places.iter().rev().find(|(row, place, _)| (*row, *place) < here).or(places.last())
+    };
+    match next {
+        Some((_, _, call)) => {
+            let call = *call;
+            navigate::go_to(state, call);
+        }
+        None => state.say(Note::bad("no match in this picture")),
+    }
+}

@@ -1,0 +1,244 @@
+//! The flame, painted: a row a depth, a box a call, its colour telling whose code it is.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use ratatui::text::Span;
+
+use super::flame::{Cell, What};
+use super::picture::{put, row, say};
+use super::state::State;
+use super::text;
+use super::theme::{Emphasis, Kind};
+use crate::profile::{Call, CallId, Direction, Idle, Lines, Who, origin};
+
+/// Growth is worth a word from this share of everything on.
+const GROWTH: f64 = 0.05;
+
+/// The words in the line above the flame.
+pub(super) fn title(state: &State) -> Vec<Span<'static>> {
+    let theme = state.theme;
+    let mut words = vec![match state.direction {
+        Direction::Callees => "icicle".to_owned(),
+        Direction::Callers => "callers (o)".to_owned(),
+    }];
+    words.push(match &state.threads {
+        None => "threads merged".to_owned(),
+        Some(set) => {
+            let names = set.iter().map(|thread| super::threads_pane::name(state, *thread));
+            format!("only {} (T: all)", names.collect::<Vec<_>>().join(", "))
+        }
+    });
+    words.push(match (state.all_idle, state.idle) {
+        (true, _) => "all idle, so shown".to_owned(),
+        (_, Idle::Shown) => "idle shown (x)".to_owned(),
+        (_, Idle::RestingHidden) => "idle hidden (x)".to_owned(),
+        (_, Idle::Excluded) => "only running (x)".to_owned(),
+    });
+    if state.who == Who::GilHolder {
+        words.push("GIL holders (a)".to_owned());
+    }
+    if !state.hide_plumbing {
+        words.push("plumbing (p)".to_owned());
+    }
+    if state.lines == Lines::Apart {
+        words.push("per line (L)".to_owned());
+    }
+    if !state.zoom.is_empty() {
+        words.push("zoomed (Esc)".to_owned());
+    }
+    let dot = format!(" {} ", theme.signs.dot);
+    vec![Span::styled(words.join(&dot), theme.faint())]
+}
+
+/// Paints the flame.
+pub(super) fn paint(state: &State, area: Rect, buffer: &mut Buffer) {
+    if area.is_empty() {
+        return;
+    }
+    let view = &state.view;
+    if view.tree.is_empty() {
+        return say(&nothing(state), state.theme.faint(), area, buffer);
+    }
+    let rows = &view.flame.rows;
+    let height = usize::from(area.height);
+    let scroll = state.scroll.min(rows.len().saturating_sub(2));
+    let hidden = (rows.len() - scroll).saturating_sub(height);
+    let whole = if hidden > 0 { height - 1 } else { height };
+    for (at, cells) in (0..).zip(rows.iter().skip(scroll).take(whole)) {
+        for cell in cells {
+            paint_cell(state, cell, row(area, at), buffer);
+        }
+    }
+    if hidden > 0 && height > 0 {
+        let last = row(area, area.height - 1);
+        for cell in rows.get(scroll + whole).into_iter().flatten() {
+            paint_deeper(state, cell, last, buffer);
+        }
+    }
+}
+
+/// Why there is no box.
+fn nothing(state: &State) -> String {
+    if state.profile.first_at().is_none() {
+        "waiting for the first sample".to_owned()
+    } else if state.view.looks() == 0 {
+        "no samples in this window".to_owned()
+    } else if state.who == Who::GilHolder {
+        "nobody held the GIL in this window; a shows all threads".to_owned()
+    } else if state.idle == Idle::Excluded {
+        "nobody ran in this window; x shows those that wait".to_owned()
+    } else {
+        "no thread had a Python frame in this window".to_owned()
+    }
+}
+
+/// What colour a call has.
+pub(super) fn kind(state: &State, call: &Call) -> Kind {
+    let Some(step) = call.step else { return Kind::Waiting };
+    if call.own * 2 >= call.total && state.view.waits(step.function) {
+        return Kind::Waiting;
+    }
+    Kind::of(origin(state.profile.function(step.function)))
+}
+
+/// A call's name as its box has it.
+pub(super) fn name(state: &State, id: CallId) -> String {
+    let call = state.view.tree.call(id);
+    let signs = state.theme.signs;
+    let Some(step) = call.step else { return "all".to_owned() };
+    let function = state.profile.function(step.function);
+    let mut name = text::clean(&function.name, signs);
+    if name == "<module>" {
+        name = format!("<module> {}", text::clean(text::base_name(&function.file), signs));
+    }
+    if let Some(line) = step.line {
+        name = format!("{name}:{line}");
+    }
+    if call.repeats > 1 {
+        name = format!("{name} {}{}", signs.times, call.repeats);
+    }
+    name
+}
+
+/// What stands in a box of so many cells.
+fn label(state: &State, cell: &Cell, width: usize) -> String {
+    let tree = &state.view.tree;
+    let signs = state.theme.signs;
+    let weight = cell.weight(tree);
+    let share = text::percent(weight as f64 / tree.total().max(1) as f64);
+    if let What::Crowd(calls) = &cell.what {
+        let count = calls.len();
+        return text::cut(&format!("+{count} {share}"), width, signs);
+    }
+    let calls = cell.calls();
+    let mut tail = if calls.contains(&CallId::ROOT) {
+        format!("  {} threads  {share}", text::threads(tree.in_threads(weight)))
+    } else {
+        format!("  {share}")
+    };
+    let growth = state.view.growth(tree.call(cell.last()));
+    if let Some(growth) = growth.filter(|growth| growth.abs() >= GROWTH && !calls.contains(&CallId::ROOT)) {
+        let sign = if growth > 0.0 { signs.change } else { signs.fall };
+        tail = format!("{tail} {sign}{:+.0}", growth * 100.0);
+    }
+    let names: Vec<String> = calls.iter().map(|call| name(state, *call)).collect();
+    // The end of a chain is where the time goes: the beginning is left out first.
+    for skipped in 0..names.len() {
+        let lead = if skipped > 0 { format!("{}{}", signs.ellipsis, signs.chain) } else { String::new() };
+        let words = format!("{lead}{}", names[skipped..].join(signs.chain));
+        if text::width(&words) + text::width(&tail) <= width {
+            return words + &tail;
+        }
+    }
+    let last = names.last().map_or("", String::as_str);
+    let short = format!("  {share}");
+    if text::width(last) + text::width(&short) <= width {
+        return format!("{last}{short}");
+    }
+    text::cut(last, width, signs)
+}
+
+fn emphasis(state: &State, cell: &Cell) -> Emphasis {
+    let tree = &state.view.tree;
+    if cell.calls().contains(&state.view.cursor) {
+        return Emphasis::Selected;
+    }
+    if !state.find.is_on() {
+        return Emphasis::Plain;
+    }
+    let hit =
+        |id: &CallId| tree.call(*id).step.is_some_and(|step| state.find.matches.contains(&step.function));
+    if cell.calls().iter().any(hit) { Emphasis::Lit } else { Emphasis::Dimmed }
+}
+
+fn paint_cell(state: &State, cell: &Cell, line: Rect, buffer: &mut Buffer) {
+    let theme = state.theme;
+    let left = line.x + cell.left.min(line.width);
+    let width = (line.x + cell.right.min(line.width)).saturating_sub(left);
+    if width == 0 || line.height == 0 {
+        return;
+    }
+    let emphasis = emphasis(state, cell);
+    let crowd = matches!(cell.what, What::Crowd(_));
+    let last = state.view.tree.call(cell.last());
+    let colour = if crowd { Kind::Waiting } else { kind(state, last) };
+    let style = if last.step.is_none() && emphasis == Emphasis::Plain {
+        theme.root()
+    } else {
+        theme.frame(colour, cell.second, emphasis)
+    };
+    let area = Rect { x: left, width, height: 1, ..line };
+    let words = boxed(state, cell, usize::from(width), emphasis == Emphasis::Selected);
+    put(Span::styled(words, style), area, buffer);
+}
+
+/// A box's text in exactly so many cells.
+fn boxed(state: &State, cell: &Cell, width: usize, selected: bool) -> String {
+    let theme = state.theme;
+    let signs = theme.signs;
+    let fill = |words: String, width: usize| {
+        let filler = if matches!(cell.what, What::Crowd(_)) { signs.hatch } else { " " };
+        let rest = width.saturating_sub(text::width(&words));
+        format!("{words}{}", filler.repeat(rest))
+    };
+    if theme.brackets() {
+        return match width {
+            1 => "|".to_owned(),
+            2 => "[]".to_owned(),
+            _ => {
+                let lead = if selected && width > 4 { signs.pointer } else { "" };
+                let inside = width - 2 - text::width(lead);
+                format!("[{lead}{}]", fill(label(state, cell, inside), inside))
+            }
+        };
+    }
+    let lead = match (selected, width) {
+        (_, 0..4) => "",
+        (true, _) => signs.pointer,
+        (false, _) => " ",
+    };
+    let inside = width - text::width(lead);
+    let words = if width < 3 { String::new() } else { label(state, cell, inside) };
+    format!("{lead}{}", fill(words, inside))
+}
+
+/// The last row of a tower that is taller than the screen: how much further it goes, and to what.
+fn paint_deeper(state: &State, cell: &Cell, line: Rect, buffer: &mut Buffer) {
+    let tree = &state.view.tree;
+    let mut rows = 1;
+    let mut at = state.view.flame.find(tree, cell.last());
+    let mut leaf = cell.last();
+    while let Some(below) = at.and_then(|at| state.view.flame.below(tree, at)) {
+        leaf = state.view.flame.cell(below).map_or(leaf, Cell::last);
+        rows += 1;
+        at = Some(below);
+    }
+    let left = line.x + cell.left.min(line.width);
+    let width = (line.x + cell.right.min(line.width)).saturating_sub(left);
+    let signs = state.theme.signs;
+    let deeper = format!(" {}{rows} more rows{}{}", signs.ellipsis, signs.chain, name(state, leaf));
+    let words = text::pad(&deeper, usize::from(width), signs);
+    let style: Style = state.theme.frame(kind(state, tree.call(leaf)), cell.second, Emphasis::Plain);
+    put(Span::styled(words, style), Rect { x: left, width, height: 1, ..line }, buffer);
+}

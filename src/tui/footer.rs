@@ -1,0 +1,148 @@
+//! The last line: what is being typed, what was just said, or what can be pressed here; and what the
+//! cursor stands on.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::Span;
+
+use super::find;
+use super::keys::{Binding, TABLE};
+use super::picture::{put, put_right};
+use super::state::{Overlay, State};
+use super::text;
+use crate::profile::share_error;
+
+/// Under so many samples a share says little.
+const FEW: u64 = 20;
+
+/// A hint, and where it stands.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Hint {
+    /// What it is a hint of.
+    pub binding: &'static Binding,
+    /// Its first column.
+    pub left: u16,
+    /// The column behind its last.
+    pub right: u16,
+}
+
+/// The hints for which there is room. They are dropped from the middle: `?` and `q`, which are last in
+/// the table, always stay.
+pub(super) fn hints(state: &State, width: u16) -> Vec<Hint> {
+    let ascii = state.theme.signs.ascii;
+    let mut shown: Vec<(&Binding, u16)> = TABLE
+        .iter()
+        .filter(|binding| !binding.hint.is_empty() && binding.holds_in(state.pane))
+        .map(|binding| (binding, (text::width(&words(binding, ascii)) + 2) as u16))
+        .collect();
+    while shown.iter().map(|(_, width)| width).sum::<u16>() > width.saturating_sub(1) && shown.len() > 2 {
+        shown.remove((shown.len() / 2).min(shown.len() - 3));
+    }
+    let mut left = 1;
+    let place = |(binding, taken): (&'static Binding, u16)| {
+        let hint = Hint { binding, left, right: left + taken - 2 };
+        left += taken;
+        hint
+    };
+    shown.into_iter().map(place).collect()
+}
+
+/// The key that stands in the hint: the first.
+fn key(binding: &Binding, ascii: bool) -> String {
+    binding.keys.first().map_or(String::new(), |key| key.label(ascii))
+}
+
+fn words(binding: &Binding, ascii: bool) -> String {
+    format!("{} {}", key(binding, ascii), binding.hint)
+}
+
+/// How much of the line is left for hints.
+pub(super) fn hint_width(state: &State, width: u16) -> u16 {
+    let right: usize = weight(state).iter().map(Span::width).sum();
+    if width >= 70 { width.saturating_sub(right as u16 + 1) } else { width }
+}
+
+/// Paints the line.
+pub(super) fn paint(state: &State, area: Rect, buffer: &mut Buffer) {
+    if area.is_empty() {
+        return;
+    }
+    let theme = state.theme;
+    let signs = theme.signs;
+    match &state.overlay {
+        Overlay::Find => return put(typed("/", &state.find.pattern, &tally(state), state), area, buffer),
+        Overlay::File(name) => {
+            let help = "  Enter writes; empty: a name of its own; .flamechart: in the order of time";
+            return put(typed("export to: ", name, help, state), area, buffer);
+        }
+        _ => {}
+    }
+    if let Some((note, _)) = &state.note {
+        let style = if note.failed { theme.alert() } else { theme.strong() };
+        let room = usize::from(area.width).saturating_sub(1);
+        let words = format!(" {}", text::cut(&text::clean(&note.text, signs), room, signs));
+        return put(Span::styled(words, style), area, buffer);
+    }
+    if state.find.is_on() {
+        let what = match state.find.exact {
+            Some(function) => format!("* {}", text::clean(&state.profile.function(function).name, signs)),
+            None => format!("/{}", text::clean(&state.find.pattern, signs)),
+        };
+        let words = format!(" {what} {} {}  n N next  * same  Esc done", signs.dot, tally(state));
+        return put(Span::styled(words, theme.key()), area, buffer);
+    }
+    if area.width >= 70 {
+        put_right(weight(state), area, buffer);
+    }
+    for hint in hints(state, hint_width(state, area.width)) {
+        let place = Rect {
+            x: area.x + hint.left,
+            width: (hint.right - hint.left).min(area.width.saturating_sub(hint.left)),
+            ..area
+        };
+        let spans = vec![
+            Span::styled(key(hint.binding, signs.ascii), theme.key()),
+            Span::raw(format!(" {}", hint.binding.hint)),
+        ];
+        put(spans, place, buffer);
+    }
+}
+
+fn typed<'a>(lead: &'a str, line: &str, help: &str, state: &State) -> Vec<Span<'a>> {
+    let signs = state.theme.signs;
+    vec![
+        Span::styled(format!(" {lead}"), state.theme.key()),
+        Span::raw(text::clean(line, signs)),
+        Span::styled(" ", state.theme.cursor()),
+        Span::styled(format!("  {help}"), state.theme.faint()),
+    ]
+}
+
+/// `12 frames, 33.8 %`.
+fn tally(state: &State) -> String {
+    if !state.find.is_on() {
+        return "type a part of a function's or a file's name".to_owned();
+    }
+    let (count, share) = find::tally(&state.find, &state.view.tree);
+    format!("{count} frame{}, {:.1} %", if count == 1 { "" } else { "s" }, share * 100.0)
+}
+
+/// What the cursor stands on: in threads, as a share, and how sure that is.
+fn weight(state: &State) -> Vec<Span<'static>> {
+    let tree = &state.view.tree;
+    if tree.is_empty() {
+        return Vec::new();
+    }
+    let total = tree.call(state.view.cursor).total;
+    let whole = tree.total();
+    let sure = 2.0 * share_error(total, whole) * 100.0;
+    let signs = state.theme.signs;
+    let words = format!(
+        "sel {} threads {} {}{sure:.0} % ",
+        text::threads(tree.in_threads(total)),
+        text::percent(total as f64 / whole.max(1) as f64),
+        signs.plus_minus
+    );
+    let style = if whole < FEW { state.theme.faint() } else { state.theme.strong() };
+    vec![Span::styled(words, style)]
+}

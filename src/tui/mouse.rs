@@ -1,0 +1,118 @@
+//! What the mouse means: the same as keys, at the place that was meant. It asks the layout where
+//! things are, so a click always means what is seen.
+
+use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
+
+use super::action::Action;
+use super::footer;
+use super::keys::Pane;
+use super::layout::{self, Areas};
+use super::state::{Overlay, State};
+use super::timeline;
+use crate::sample::Micros;
+
+/// Two clicks within this time on one place are one double click.
+const DOUBLE: Micros = Micros(400_000);
+
+/// What must be remembered from one event of the mouse to the next.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Mouse {
+    clicked: Option<(Micros, u16, u16)>,
+    /// The timeline's column where the button went down.
+    dragged: Option<u16>,
+}
+
+impl Mouse {
+    /// What this event comes to, at this time.
+    pub fn meaning(&mut self, state: &State, event: MouseEvent, now: Micros) -> Vec<Action> {
+        let (x, y) = (event.column, event.row);
+        let areas = layout::areas(state.size, state.pane, state.source_open);
+        if state.overlay != Overlay::None {
+            return over(event);
+        }
+        match event.kind {
+            MouseEventKind::Down(MouseButton::Left) => self.click(state, &areas, (x, y), now),
+            MouseEventKind::Drag(MouseButton::Left) => self.drag(&areas, x, false),
+            MouseEventKind::Up(MouseButton::Left) => self.drag(&areas, x, true),
+            MouseEventKind::Down(MouseButton::Right) => vec![Action::Back],
+            MouseEventKind::ScrollUp => wheel(&areas, (x, y), -3),
+            MouseEventKind::ScrollDown => wheel(&areas, (x, y), 3),
+            _ => Vec::new(),
+        }
+    }
+
+    fn click(&mut self, state: &State, areas: &Areas, (x, y): (u16, u16), now: Micros) -> Vec<Action> {
+        let before = self.clicked.replace((now, x, y));
+        let double =
+            before.is_some_and(|(at, a, b)| (a, b) == (x, y) && now.0.saturating_sub(at.0) < DOUBLE.0);
+        if areas.footer.contains((x, y).into()) {
+            let width = footer::hint_width(state, areas.footer.width);
+            let hint =
+                footer::hints(state, width).into_iter().find(|hint| (hint.left..hint.right).contains(&x));
+            return hint.map(|hint| hint.binding.action.clone()).into_iter().collect();
+        }
+        let Some((pane, area)) = areas.pane_at(x, y) else { return title(areas, (x, y)) };
+        let row = usize::from(y - area.y);
+        let mut actions = match pane {
+            Pane::Flame => vec![Action::PickBox { row: row + state.scroll, column: x - area.x }],
+            Pane::Threads => vec![Action::PickRow(pane, row)],
+            Pane::Top => {
+                let head = usize::from(area.height > 4);
+                row.checked_sub(head).map(|row| Action::PickRow(pane, row)).into_iter().collect()
+            }
+            Pane::Source => vec![],
+            Pane::Timeline => {
+                self.dragged = x.checked_sub(area.x + timeline::LABEL);
+                vec![Action::Focus(pane)]
+            }
+        };
+        if double && !actions.is_empty() && pane != Pane::Timeline {
+            actions.push(Action::Enter);
+        }
+        actions
+    }
+
+    fn drag(&mut self, areas: &Areas, x: u16, done: bool) -> Vec<Action> {
+        let Some(from) = self.dragged else { return Vec::new() };
+        if done {
+            self.dragged = None;
+        }
+        let strip = areas.inner(areas.timeline);
+        let last = strip.width.saturating_sub(timeline::LABEL + 1);
+        let to = x.saturating_sub(strip.x + timeline::LABEL).min(last);
+        vec![Action::Drag { from, to, done }]
+    }
+}
+
+/// Over help and lists the wheel scrolls, and the other buttons close.
+fn over(event: MouseEvent) -> Vec<Action> {
+    match event.kind {
+        MouseEventKind::ScrollUp => vec![Action::Scroll(Pane::Source, -3)],
+        MouseEventKind::ScrollDown => vec![Action::Scroll(Pane::Source, 3)],
+        MouseEventKind::Down(MouseButton::Right | MouseButton::Left) => vec![Action::Back],
+        _ => Vec::new(),
+    }
+}
+
+fn wheel(areas: &Areas, (x, y): (u16, u16), by: i32) -> Vec<Action> {
+    areas.pane_at(x, y).map(|(pane, _)| Action::Scroll(pane, by)).into_iter().collect()
+}
+
+/// A click on a pane's upper line gives it the keys.
+fn title(areas: &Areas, (x, y): (u16, u16)) -> Vec<Action> {
+    let on =
+        |area: ratatui::layout::Rect| !area.is_empty() && y == area.y && (area.x..area.right()).contains(&x);
+    let panes = [
+        (areas.side, Some(Pane::Threads)),
+        (areas.strip, Some(Pane::Source)),
+        (areas.timeline, Some(Pane::Timeline)),
+        (areas.main, areas.shown),
+    ];
+    panes
+        .into_iter()
+        .find(|(area, _)| on(*area))
+        .and_then(|(_, pane)| pane)
+        .map(Action::Focus)
+        .into_iter()
+        .collect()
+}

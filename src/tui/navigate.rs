@@ -1,0 +1,274 @@
+//! Going about: the cursor in the flame and in lists, zooming in and out, scrolling.
+
+use std::collections::BTreeSet;
+
+use super::action::{Action, Direction, Effect, Note};
+use super::flame::{Cell, What};
+use super::keys::Pane;
+use super::layout;
+use super::state::{Back, List, Overlay, Reach, State};
+use super::text;
+use super::time;
+use crate::profile::CallId;
+
+/// Moves.
+pub(super) fn update(state: &mut State, action: &Action) {
+    match action {
+        Action::Back => back(state),
+        Action::ResetZoom => {
+            state.zoom.clear();
+            state.trail.clear();
+            state.threads = None;
+            state.scroll = 0;
+            if matches!(state.reach, Reach::Between(..)) {
+                state.reach = Reach::Auto;
+            }
+        }
+        Action::PickBox { row, column } => {
+            if let Some(at) = state.view.flame.at(*row, *column) {
+                state.pane = Pane::Flame;
+                set_cursor(state, at);
+            }
+        }
+        Action::PickRow(pane, row) => {
+            state.pane = *pane;
+            if let Some(length) = list_length(state, *pane) {
+                let list = list_mut(state, *pane);
+                list.cursor = (*row).min(length.saturating_sub(1));
+            }
+        }
+        Action::Scroll(pane, by) => scroll(state, *pane, *by),
+        action => match state.pane {
+            Pane::Flame => in_flame(state, action),
+            Pane::Timeline => time::in_timeline(state, action),
+            Pane::Threads | Pane::Top => in_list(state, action),
+            Pane::Source => in_source(state, action),
+        },
+    }
+}
+
+fn page(state: &State) -> usize {
+    let areas = layout::areas(state.size, state.pane, state.source_open);
+    usize::from(areas.inner(areas.main).height).max(2) - 1
+}
+
+fn in_flame(state: &mut State, action: &Action) {
+    let view = &state.view;
+    let Some(at) = view.flame.find(&view.tree, view.cursor) else { return };
+    if *action == Action::Enter {
+        return enter_box(state, at);
+    }
+    let (row, place) = at;
+    let length = view.flame.rows[row].len();
+    let repeat = |times: usize, step: &dyn Fn((usize, usize)) -> Option<(usize, usize)>| {
+        let mut at = at;
+        for _ in 0..times {
+            at = step(at).unwrap_or(at);
+        }
+        Some(at)
+    };
+    let next = match action {
+        Action::Move(Direction::Down) => view.flame.below(&view.tree, at),
+        Action::Move(Direction::Up) => view.flame.above(at),
+        Action::Move(Direction::Left) => place.checked_sub(1).map(|place| (row, place)),
+        Action::Move(Direction::Right) => Some((row, place + 1)).filter(|_| place + 1 < length),
+        Action::First => Some((0, 0)),
+        Action::RowStart => Some((row, 0)),
+        Action::RowEnd => Some((row, length - 1)),
+        Action::PageUp => repeat(page(state), &|at| view.flame.above(at)),
+        Action::PageDown => repeat(page(state), &|at| view.flame.below(&view.tree, at)),
+        Action::Last => repeat(view.flame.rows.len(), &|at| view.flame.below(&view.tree, at)),
+        _ => None,
+    };
+    if let Some(next) = next {
+        set_cursor(state, next);
+    }
+}
+
+/// Puts the cursor on a box, and the box on the screen.
+fn set_cursor(state: &mut State, at: (usize, usize)) {
+    let Some(call) = state.view.flame.cell(at).map(Cell::cursor) else { return };
+    state.follow = false;
+    state.view.cursor = call;
+    state.cursor = state.view.tree.path(call);
+    show_row(state, at.0);
+}
+
+/// Scrolls the flame as little as is needed to see this row.
+pub(super) fn show_row(state: &mut State, row: usize) {
+    let areas = layout::areas(state.size, state.pane, state.source_open);
+    let height = usize::from(areas.inner(areas.main).height).max(2);
+    // The last row tells what is below it where the tower is taller than the screen.
+    let visible = if state.view.flame.rows.len() > height { height - 1 } else { height };
+    if row < state.scroll {
+        state.scroll = row;
+    } else if row >= state.scroll + visible {
+        state.scroll = row + 1 - visible;
+    }
+}
+
+/// Puts the cursor on a call, wherever it is.
+pub(super) fn go_to(state: &mut State, call: CallId) {
+    state.follow = false;
+    state.view.cursor = call;
+    state.cursor = state.view.tree.path(call);
+    if let Some((row, _)) = state.view.flame.find(&state.view.tree, call) {
+        show_row(state, row);
+    }
+}
+
+fn enter_box(state: &mut State, at: (usize, usize)) {
+    let Some(cell) = state.view.flame.cell(at) else { return };
+    let tree = &state.view.tree;
+    match &cell.what {
+        What::Crowd(calls) => {
+            let parent = tree.call(calls[0]).parent;
+            state.overlay = Overlay::Crowd(tree.path(parent), 0);
+        }
+        What::Chain(calls) => {
+            let zoom = tree.path(calls[0]);
+            zoom_to(state, zoom);
+        }
+    }
+}
+
+/// Makes the call that `path` leads to fill the width.
+pub(super) fn zoom_to(state: &mut State, path: Vec<crate::profile::Step>) {
+    if path == state.zoom {
+        return;
+    }
+    state.trail.push(Back { zoom: state.zoom.clone(), cursor: state.cursor.clone() });
+    state.zoom = path;
+    state.follow = false;
+    state.scroll = 0;
+}
+
+/// One step back: the nearest thing that was chosen is let go.
+fn back(state: &mut State) {
+    if state.timeline.anchor.take().is_some() {
+        return;
+    }
+    if state.find.is_on() {
+        state.find = super::state::Find::default();
+    } else if let Some(step) = state.trail.pop() {
+        state.zoom = step.zoom;
+        state.cursor = step.cursor;
+        state.scroll = 0;
+    } else if !state.zoom.is_empty() {
+        state.zoom.clear();
+    } else if state.threads.take().is_some() {
+    } else if matches!(state.reach, Reach::Between(..)) {
+        state.reach = Reach::Auto;
+    } else if state.pane != Pane::Flame && !layout::is_small(state.size) {
+        state.pane = Pane::Flame;
+    } else {
+        state.say(Note::good("nothing to go back to; q quits"));
+    }
+}
+
+fn list_length(state: &State, pane: Pane) -> Option<usize> {
+    match pane {
+        Pane::Threads => Some(state.view.threads.len()),
+        Pane::Top => Some(state.view.top.len()),
+        _ => None,
+    }
+}
+
+fn list_mut(state: &mut State, pane: Pane) -> &mut List {
+    if pane == Pane::Threads { &mut state.thread_list } else { &mut state.top_list }
+}
+
+fn in_list(state: &mut State, action: &Action) {
+    let (pane, screen) = (state.pane, page(state));
+    let length = list_length(state, pane).unwrap_or(0);
+    let cursor = list_mut(state, pane).cursor;
+    let last = length.saturating_sub(1);
+    let next = match action {
+        Action::Move(Direction::Down) => cursor + 1,
+        Action::Move(Direction::Up) => cursor.saturating_sub(1),
+        Action::First | Action::RowStart => 0,
+        Action::Last | Action::RowEnd => last,
+        Action::PageUp => cursor.saturating_sub(screen),
+        Action::PageDown => cursor + screen,
+        Action::Enter => return enter_row(state, cursor),
+        _ => return,
+    };
+    list_mut(state, pane).cursor = next.min(last);
+}
+
+/// In the thread list: only this thread, or all again. In the top list: where it burns.
+fn enter_row(state: &mut State, row: usize) {
+    if state.pane == Pane::Threads {
+        let Some(thread) = state.view.threads.get(row).map(|row| row.thread) else { return };
+        let only = BTreeSet::from([thread]);
+        state.threads = if state.threads.as_ref() == Some(&only) { None } else { Some(only) };
+        return;
+    }
+    let Some(function) = state.view.top.get(row).map(|row| row.step.function) else { return };
+    let tree = &state.view.tree;
+    let calls = tree.calls().filter(|(_, call)| call.step.is_some_and(|step| step.function == function));
+    let heaviest = calls.max_by_key(|(id, call)| (call.total, std::cmp::Reverse(*id))).map(|(id, _)| id);
+    if let Some(call) = heaviest {
+        state.pane = Pane::Flame;
+        go_to(state, call);
+    }
+}
+
+fn in_source(state: &mut State, action: &Action) {
+    let page = i32::try_from(page(state)).unwrap_or(1);
+    let by = match action {
+        Action::Move(Direction::Down) => 1,
+        Action::Move(Direction::Up) => -1,
+        Action::PageDown => page,
+        Action::PageUp => -page,
+        Action::First => i32::MIN / 2,
+        Action::Last => i32::MAX / 2,
+        Action::Enter => {
+            if let Some(function) = state.function() {
+                let hottest = state.view.heat.lines.iter().max_by_key(|line| line.own.max(line.total / 4));
+                let function = state.profile.function(function);
+                let line = hottest.map_or(function.first_line, |line| line.line);
+                state.effects.push(Effect::Edit(function.file.clone(), line));
+            }
+            return;
+        }
+        _ => return,
+    };
+    scroll(state, Pane::Source, by);
+}
+
+fn scroll(state: &mut State, pane: Pane, by: i32) {
+    let shift = |at: usize, limit: usize| {
+        let at = i64::try_from(at).unwrap_or(0) + i64::from(by);
+        usize::try_from(at.max(0)).unwrap_or(0).min(limit)
+    };
+    match pane {
+        Pane::Flame => state.scroll = shift(state.scroll, state.view.flame.rows.len().saturating_sub(2)),
+        Pane::Threads | Pane::Top => {
+            let last = list_length(state, pane).unwrap_or(0).saturating_sub(1);
+            let at = &mut list_mut(state, pane).cursor;
+            *at = shift(*at, last);
+        }
+        Pane::Source => {
+            let Some(function) = state.function() else { return };
+            let function = state.profile.function(function);
+            let Some(Some(Ok(file))) = state.files.get(&function.file) else { return };
+            let last = file.lines.len().saturating_sub(1);
+            let top = state.source_top.unwrap_or((function.first_line as usize).saturating_sub(2));
+            state.source_top = Some(shift(top, last));
+        }
+        Pane::Timeline => {}
+    }
+}
+
+/// The stack under the cursor as text to paste, root first.
+pub(super) fn stack_text(state: &State) -> Option<String> {
+    let path = state.view.tree.path(state.view.cursor);
+    let frames = path.iter().map(|step| {
+        let function = state.profile.function(step.function);
+        let signs = state.theme.signs;
+        let line = step.line.unwrap_or(function.first_line);
+        format!("{} ({}:{line})\n", text::clean(&function.name, signs), text::clean(&function.file, signs))
+    });
+    Some(frames.collect::<String>()).filter(|text| !text.is_empty())
+}

@@ -1,0 +1,56 @@
+//! What the screen is told once, at its start.
+
+use std::path::PathBuf;
+
+use super::theme::Depth;
+
+/// How the viewer looks and what its exports write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
+pub struct Options {
+    /// `-o`: where `e` writes; a name of its own otherwise.
+    pub output: Option<PathBuf>,
+    /// `-x`: leave away threads that neither hold the GIL nor are on a CPU.
+    pub exclude_idle: bool,
+    /// `-T`: `e` writes stacks in the order of time.
+    pub timestamps: bool,
+    /// `--threads`: exports tell threads apart.
+    pub threads: bool,
+    /// `-n`: exports have no line numbers.
+    pub no_line_numbers: bool,
+    /// `--ascii`: nothing outside of 7 bits.
+    pub ascii: bool,
+    /// Take the mouse.
+    pub mouse: bool,
+    /// Colours.
+    pub depth: Depth,
+    /// Seconds east of Greenwich, for the times of day.
+    pub east: i64,
+}
+
+impl Options {
+    /// The environment's colours and time zone.
+    pub fn from_environment() -> Self {
+        Self {
+            depth: Depth::from_environment(|name| std::env::var(name).ok()),
+            east: i64::from(chrono::Local::now().offset().local_minus_utc()),
+            ..Self::default()
+        }
+    }
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            output: None,
+            exclude_idle: false,
+            timestamps: false,
+            threads: false,
+            no_line_numbers: false,
+            ascii: false,
+            mouse: true,
+            depth: Depth::Indexed,
+            east: 0,
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! What lies over the panes, painted: help, the palette, and the list of a crowd.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Block, Clear, Widget};
+
+use super::flame_pane;
+use super::keys::{Group, Pane, TABLE};
+use super::overlay;
+use super::picture::{put, row};
+use super::state::{Overlay, State};
+use super::text;
+use crate::profile::Step;
+
+/// Paints it over the whole screen's middle.
+pub(super) fn paint(state: &State, screen: Rect, buffer: &mut Buffer) {
+    match &state.overlay {
+        Overlay::Help(pane, scroll) => help(state, *pane, *scroll, screen, buffer),
+        Overlay::Palette(typed, cursor) => palette(state, typed, *cursor, screen, buffer),
+        Overlay::Crowd(path, cursor) => crowd(state, path, *cursor, screen, buffer),
+        Overlay::None | Overlay::Find | Overlay::File(_) => {}
+    }
+}
+
+/// A box in the middle of the screen, at most so large; the area inside of it. The last line stays:
+/// notes appear there.
+fn window(state: &State, title: &str, wanted: (u16, u16), screen: Rect, buffer: &mut Buffer) -> Rect {
+    let width = wanted.0.min(screen.width);
+    let height = wanted.1.min(screen.height.saturating_sub(1)).max(u16::from(screen.height > 0));
+    let area = Rect::new((screen.width - width) / 2, (screen.height - height) / 3, width, height);
+    Clear.render(area, buffer);
+    let block = Block::bordered()
+        .border_set(state.theme.signs.border)
+        .border_style(state.theme.key())
+        .title(Line::from(Span::styled(format!(" {title} "), state.theme.strong())));
+    let inside = block.inner(area);
+    block.render(area, buffer);
+    inside
+}
+
+/// The list that is drawn of a list with a cursor: where it begins.
+fn first_row(cursor: usize, height: u16) -> usize {
+    cursor.saturating_sub(usize::from(height).saturating_sub(1))
+}
+
+fn help(state: &State, pane: Option<Pane>, scroll: usize, screen: Rect, buffer: &mut Buffer) {
+    let theme = state.theme;
+    let signs = theme.signs;
+    let mut lines: Vec<Vec<Span<'static>>> = Vec::new();
+    if let Some(pane) = pane {
+        for sentence in about(pane) {
+            lines.push(vec![Span::raw(format!(" {sentence}"))]);
+        }
+        lines.push(Vec::new());
+    }
+    for group in Group::ALL {
+        let mut rows = TABLE
+            .iter()
+            .filter(|binding| binding.group == group && pane.is_none_or(|pane| binding.holds_in(pane)))
+            .peekable();
+        if rows.peek().is_none() {
+            continue;
+        }
+        lines.push(vec![Span::styled(format!(" {}", group.title()), theme.strong())]);
+        for binding in rows {
+            lines.push(vec![
+                Span::styled(
+                    format!("   {}", text::pad(&binding.label(signs.ascii), 12, signs)),
+                    theme.key(),
+                ),
+                Span::raw(format!(" {}", binding.help)),
+            ]);
+        }
+    }
+    lines.push(Vec::new());
+    lines.push(vec![Span::styled(
+        " Mouse: click selects, double click zooms, right click back, wheel scrolls, drag on the timeline",
+        theme.faint(),
+    )]);
+    lines.push(vec![Span::styled(
+        " selects a span; hints and titles can be clicked. Shift-drag is the terminal's own selection.",
+        theme.faint(),
+    )]);
+    let title = pane.map_or("Every key".to_owned(), |pane| format!("Help: {}", pane.title()));
+    let title = format!("{title} {} Esc closes", signs.dot);
+    let inside = window(state, &title, (100, lines.len() as u16 + 2), screen, buffer);
+    let scroll = scroll.min(lines.len().saturating_sub(usize::from(inside.height)));
+    for (at, line) in (0..inside.height).zip(lines.into_iter().skip(scroll)) {
+        put(line, row(inside, at), buffer);
+    }
+}
+
+/// What a pane shows.
+const fn about(pane: Pane) -> &'static [&'static str] {
+    match pane {
+        Pane::Timeline => &[
+            "How many threads ran (cpu) and waited, over time. A vertical line: the target changed what it does.",
+            "The bright part is what all other panes show.",
+        ],
+        Pane::Flame => &[
+            "A box is a call; its callees are below it; its width is its share of the time of all threads.",
+            "Colours: own code, library, standard library; grey waits. +N: siblings too small for boxes (Enter).",
+            "Shares are of the window named in the first line; the number behind the sign of change is growth.",
+        ],
+        Pane::Threads => {
+            &["What each thread mostly does, where it stands, and for how long. The stuck come first."]
+        }
+        Pane::Top => {
+            &["Self: at the top of stacks. Total: anywhere in them. Trend: the last minute, 5 s a sign."]
+        }
+        Pane::Source => {
+            &["The share of each line in everything; the sign marks the line at which stacks mostly end."]
+        }
+    }
+}
+
+fn palette(state: &State, typed: &str, cursor: usize, screen: Rect, buffer: &mut Buffer) {
+    let theme = state.theme;
+    let signs = theme.signs;
+    let found = overlay::commands(state, typed);
+    let inside = window(state, "Commands", (84, 24), screen, buffer);
+    let prompt = vec![
+        Span::styled(" : ", theme.key()),
+        Span::raw(text::clean(typed, signs)),
+        Span::styled(" ", theme.cursor()),
+    ];
+    put(prompt, row(inside, 0), buffer);
+    let height = inside.height.saturating_sub(1);
+    let first = first_row(cursor, height);
+    for (at, (place, binding)) in (1..=height).zip(found.iter().enumerate().skip(first)) {
+        let line = row(inside, at);
+        let spans = vec![
+            Span::styled(format!(" {}", text::pad(&binding.label(signs.ascii), 12, signs)), theme.key()),
+            Span::raw(text::pad(binding.help, usize::from(line.width).saturating_sub(13), signs)),
+        ];
+        put(spans, line, buffer);
+        if place == cursor {
+            buffer.set_style(line.intersection(buffer.area), theme.cursor());
+        }
+    }
+    if found.is_empty() {
+        put(Span::styled(" no such command", theme.faint()), row(inside, 1), buffer);
+    }
+}
+
+fn crowd(state: &State, path: &[Step], cursor: usize, screen: Rect, buffer: &mut Buffer) {
+    let signs = state.theme.signs;
+    let tree = &state.view.tree;
+    let calls = overlay::crowd(state, path);
+    let title = format!("{} calls too small for a box {} Enter zooms", calls.len(), signs.dot);
+    let inside = window(state, &title, (90, (calls.len() as u16).saturating_add(2)), screen, buffer);
+    let first = first_row(cursor, inside.height);
+    for (at, (place, call)) in (0..inside.height).zip(calls.iter().enumerate().skip(first)) {
+        let line = row(inside, at);
+        let share = text::percent(tree.call(*call).total as f64 / tree.total().max(1) as f64);
+        let file = tree.call(*call).step.map_or(String::new(), |step| {
+            let function = state.profile.function(step.function);
+            format!("{}:{}", text::clean(text::base_name(&function.file), signs), function.first_line)
+        });
+        let room = usize::from(line.width).saturating_sub(10);
+        let name = text::pad(&flame_pane::name(state, *call), room * 2 / 3, signs);
+        let words = format!(
+            "{}  {name} {}",
+            text::pad_start(&share, 7, signs),
+            text::cut_start(&file, room / 3, signs)
+        );
+        put(Span::raw(text::pad(&words, usize::from(line.width), signs)), line, buffer);
+        if place == cursor {
+            buffer.set_style(line.intersection(buffer.area), state.theme.cursor());
+        }
+    }
+}

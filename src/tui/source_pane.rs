@@ -1,0 +1,184 @@
+//! The source of the function under the cursor, each line with its share of everything; whole, or as
+//! the strip below the flame.
+
+use std::collections::HashMap;
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::Span;
+
+use super::picture::{put, row, say};
+use super::state::State;
+use super::text;
+use super::theme::Kind;
+use crate::profile::{LineHeat, origin};
+
+/// Room for the bar behind the code.
+const BAR: usize = 12;
+
+/// The words in the line above: the function, whose it is, what it weighs, and who calls it.
+pub(super) fn title(state: &State, width: u16) -> Vec<Span<'static>> {
+    let theme = state.theme;
+    let signs = theme.signs;
+    let Some(id) = state.function() else {
+        return vec![Span::styled(" no function under the cursor", theme.faint())];
+    };
+    let function = state.profile.function(id);
+    let kind = Kind::of(origin(function));
+    let heat = &state.view.heat;
+    let all = state.view.tree.total().max(1) as f64;
+    let dot = signs.dot;
+    let file = text::clean(&function.file, signs);
+    let mut parts = vec![format!(" {dot} {}", kind.label())];
+    let threads = text::threads(state.view.tree.in_threads(heat.total));
+    parts.push(format!(" {dot} total {} ({threads} threads)", text::percent(heat.total as f64 / all)));
+    parts.push(format!(" {dot} self {}", text::percent(heat.own as f64 / all)));
+    let callers: Vec<String> = state
+        .view
+        .callers
+        .iter()
+        .take(2)
+        .map(|caller| {
+            let name = caller
+                .function
+                .map_or("the thread".to_owned(), |id| text::clean(&state.profile.function(id).name, signs));
+            format!("{name} {}", text::percent(caller.weight as f64 / heat.total.max(1) as f64))
+        })
+        .collect();
+    if !callers.is_empty() {
+        parts.push(format!(" {dot} callers: {}", callers.join(", ")));
+    }
+    if let Some(Some(Ok(file))) = state.files.get(&function.file)
+        && file.newer
+    {
+        parts.insert(1, format!(" {dot} file is newer than the process"));
+    }
+    let name = text::clean(&function.name, signs);
+    let room = usize::from(width).saturating_sub(4);
+    let path_room = (room / 3).max(12);
+    let place = format!(" {}:{}", text::cut_start(&file, path_room, signs), function.first_line);
+    let mut spans =
+        vec![Span::styled(format!(" {name}"), theme.strong()), Span::styled(place, theme.faint())];
+    for part in parts {
+        if spans.iter().map(Span::width).sum::<usize>() + text::width(&part) <= room {
+            spans.push(Span::raw(part));
+        }
+    }
+    spans
+}
+
+/// Paints the source.
+pub(super) fn paint(state: &State, area: Rect, buffer: &mut Buffer) {
+    if area.is_empty() {
+        return;
+    }
+    let theme = state.theme;
+    let Some(id) = state.function() else {
+        return say("move to a function to see its source", theme.faint(), area, buffer);
+    };
+    let function = state.profile.function(id);
+    match state.files.get(&function.file) {
+        Some(Some(Ok(file))) => lines(state, &file.lines, function.first_line, area, buffer),
+        Some(Some(Err(why))) => {
+            let why = text::clean(why, theme.signs);
+            put(
+                Span::styled(format!(" {}: {why}", text::clean(&function.file, theme.signs)), theme.faint()),
+                area,
+                buffer,
+            );
+            let below = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
+            lines(state, &[], function.first_line, below, buffer);
+        }
+        _ => say("reading", theme.faint(), area, buffer),
+    }
+}
+
+fn lines(state: &State, source: &[String], first_line: u32, area: Rect, buffer: &mut Buffer) {
+    let heat: HashMap<u32, LineHeat> = state.view.heat.lines.iter().map(|line| (line.line, *line)).collect();
+    let hottest = state.view.heat.lines.iter().map(|line| line.total).max().unwrap_or(1).max(1);
+    let numbers = chosen(state, source, first_line, usize::from(area.height));
+    let running = state.view.heat.lines.iter().max_by_key(|line| line.own).filter(|line| line.own > 0);
+    let mut before = None;
+    for (at, number) in (0..area.height).zip(numbers) {
+        let gap = before.is_some_and(|before| number > before + 1);
+        before = Some(number);
+        let code = source.get(number.saturating_sub(1) as usize).map_or("", String::as_str);
+        let line = Line { number, code, heat: heat.get(&number).copied(), hottest, gap };
+        paint_line(state, &line, running.is_some_and(|line| line.line == number), row(area, at), buffer);
+    }
+}
+
+/// Which lines are shown: a stretch of the file; in a strip that is too low for the whole function,
+/// its hot lines and what stands round them.
+fn chosen(state: &State, source: &[String], first_line: u32, height: usize) -> Vec<u32> {
+    let hot: Vec<u32> = state.view.heat.lines.iter().map(|line| line.line).filter(|line| *line > 0).collect();
+    let last = hot.last().copied().unwrap_or(first_line);
+    if let Some(top) = state.source_top {
+        let top = top as u32 + 1;
+        return (top..top + height as u32).take_while(|number| *number <= source.len() as u32).collect();
+    }
+    if source.is_empty() {
+        return hot.into_iter().take(height).collect();
+    }
+    let end = source.len() as u32;
+    let length = last.saturating_sub(first_line) as usize + 1;
+    if length <= height {
+        return (first_line.max(1)..=end).take(height).collect();
+    }
+    let mut weights: Vec<LineHeat> =
+        state.view.heat.lines.iter().copied().filter(|line| line.line > 0).collect();
+    weights.sort_by_key(|line| std::cmp::Reverse((line.total, line.own)));
+    let mut shown: Vec<u32> = weights.iter().map(|line| line.line).take(height).collect();
+    // Room that is left goes to the lines round the hot ones, the hottest first.
+    for distance in 1..=height as u32 {
+        for line in &weights {
+            for number in [line.line.saturating_sub(distance), line.line + distance] {
+                if shown.len() < height
+                    && number >= first_line.max(1)
+                    && number <= end
+                    && !shown.contains(&number)
+                {
+                    shown.push(number);
+                }
+            }
+        }
+    }
+    shown.sort_unstable();
+    shown
+}
+
+struct Line<'a> {
+    number: u32,
+    code: &'a str,
+    heat: Option<LineHeat>,
+    hottest: u64,
+    gap: bool,
+}
+
+fn paint_line(state: &State, line: &Line<'_>, running: bool, area: Rect, buffer: &mut Buffer) {
+    let theme = state.theme;
+    let signs = theme.signs;
+    let all = state.view.tree.total().max(1) as f64;
+    let share = line.heat.map_or(String::new(), |heat| text::percent(heat.total as f64 / all));
+    let hot = line.heat.is_some();
+    let pointer = if running { signs.pointer } else { " " };
+    let number = format!("{}{:>5} {pointer} ", if line.gap { signs.ellipsis } else { " " }, line.number);
+    let mut spans = vec![
+        Span::styled(text::pad_start(&share, 7, signs), if hot { theme.strong() } else { theme.text() }),
+        Span::styled(number, theme.faint()),
+    ];
+    let width = usize::from(area.width);
+    let bar = if width >= 60 { BAR } else { 0 };
+    let taken: usize = spans.iter().map(Span::width).sum();
+    let room = width.saturating_sub(taken + bar);
+    spans.push(Span::styled(
+        text::pad(line.code, room, signs),
+        if hot { theme.text() } else { theme.faint() },
+    ));
+    if let (Some(heat), true) = (line.heat, bar > 0) {
+        let cells = (heat.total as f64 / line.hottest as f64 * (BAR - 2) as f64).round() as usize;
+        spans.push(Span::raw(" "));
+        spans.push(Span::styled(signs.full.repeat(cells.max(1)), theme.kind(Kind::Own)));
+    }
+    put(spans, area, buffer);
+}

@@ -1,0 +1,328 @@
+//! Everything the screen is: what was measured, what the person chose, and the picture that follows
+//! from both. Plain data; it changes in `update` only.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use super::action::{Effect, Note};
+use super::keys::Pane;
+use super::layout;
+use super::options::Options;
+use super::source::Text;
+use super::theme::Theme;
+use super::view::View;
+use crate::profile::{
+    Direction, FunctionId, Idle, Lines, Profile, Selection, Span, Step, ThreadNo, Threads, Who,
+};
+use crate::sample::Micros;
+
+/// Which stretch of time the picture shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// The last seconds, up to the last change.
+    Auto,
+    /// The last so much.
+    Last(Micros),
+    /// Everything.
+    Start,
+    /// Since the past was forgotten.
+    Since(Micros),
+    /// A span chosen on the timeline.
+    Between(Micros, Micros),
+}
+
+/// The lengths that `[` and `]` step through.
+pub const LENGTHS: [Micros; 8] = [
+    Micros(1_000_000),
+    Micros(2_000_000),
+    Micros(5_000_000),
+    Micros(10_000_000),
+    Micros(15_000_000),
+    Micros(30_000_000),
+    Micros(60_000_000),
+    Micros(300_000_000),
+];
+
+/// What lies over the panes and has the keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Overlay {
+    /// Nothing.
+    None,
+    /// A pattern is being typed.
+    Find,
+    /// Commands by name: what was typed, and the row of the cursor.
+    Palette(String, usize),
+    /// The keys of one pane, or of all; scrolled by so many rows.
+    Help(Option<Pane>, usize),
+    /// The many small children of a call: the path to their parent, and the row of the cursor.
+    Crowd(Vec<Step>, usize),
+    /// The file to export to.
+    File(String),
+}
+
+/// What is searched for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Find {
+    /// As typed; empty for no search.
+    pub pattern: String,
+    /// A function chosen with `*` instead.
+    pub exact: Option<FunctionId>,
+    /// The functions that match.
+    pub matches: HashSet<FunctionId>,
+    /// Functions looked at so far: new ones must be looked at, too.
+    pub seen: HashSet<FunctionId>,
+    /// Only stacks with a match are shown.
+    pub keep: bool,
+}
+
+impl Find {
+    /// Something is searched for.
+    pub fn is_on(&self) -> bool {
+        !self.pattern.is_empty() || self.exact.is_some()
+    }
+}
+
+/// What a list is sorted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// By the weight that ends there.
+    Own,
+    /// By the weight that passes through.
+    Total,
+    /// By name.
+    Name,
+}
+
+/// The picture was frozen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Frozen {
+    /// When.
+    pub at: Micros,
+    /// The samples there were.
+    pub samples: u64,
+    /// The time that is looked at, nailed down.
+    pub span: Span,
+}
+
+/// What one step back takes back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Back {
+    /// The zoom.
+    pub zoom: Vec<Step>,
+    /// The cursor.
+    pub cursor: Vec<Step>,
+}
+
+/// How far each list is scrolled, and where its cursor stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct List {
+    /// The row of the cursor.
+    pub cursor: usize,
+    /// The first row on the screen.
+    pub top: usize,
+}
+
+/// The screen.
+#[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
+pub struct State {
+    /// What the program was told to do.
+    pub options: Options,
+    /// Colours and signs.
+    pub theme: Theme,
+    /// Columns and rows.
+    pub size: (u16, u16),
+    /// The time, since the epoch.
+    pub now: Micros,
+    /// When the first event came in.
+    pub began: Option<Micros>,
+    /// What was measured.
+    pub profile: Profile,
+    /// The sampler is gone; why, if it did not say.
+    pub silent: bool,
+
+    /// The pane that has the keys.
+    pub pane: Pane,
+    /// The source of the function under the cursor stands below the picture.
+    pub source_open: bool,
+    /// What lies over it.
+    pub overlay: Overlay,
+
+    /// Which time.
+    pub reach: Reach,
+    /// What [`Reach::Auto`] comes to at the moment.
+    pub auto_span: Span,
+    /// The timeline's cursor and the column where a span begins, in columns from the right.
+    pub timeline: TimelineCursor,
+    /// Which threads.
+    pub threads: Option<BTreeSet<ThreadNo>>,
+    /// What becomes of idle ones.
+    pub idle: Idle,
+    /// Everybody is idle, so idle threads are shown, whatever is wanted.
+    pub all_idle: bool,
+    /// Every thread, or those that hold the GIL.
+    pub who: Who,
+    /// Leave away frames that only start others.
+    pub hide_plumbing: bool,
+    /// Lines or functions.
+    pub lines: Lines,
+    /// Callees or callers.
+    pub direction: Direction,
+    /// The call that fills the width.
+    pub zoom: Vec<Step>,
+    /// The call under the cursor.
+    pub cursor: Vec<Step>,
+    /// The cursor follows the heaviest call until somebody moves it.
+    pub follow: bool,
+    /// What Esc goes back to.
+    pub trail: Vec<Back>,
+    /// Rows of the flame above the screen.
+    pub scroll: usize,
+    /// The search.
+    pub find: Find,
+    /// The thread list.
+    pub thread_list: List,
+    /// The top list.
+    pub top_list: List,
+    /// What it is sorted by.
+    pub order: Order,
+    /// The first line of the source on the screen, where somebody scrolled.
+    pub source_top: Option<usize>,
+    /// The picture stands.
+    pub frozen: Option<Frozen>,
+    /// Time between two pictures.
+    pub refresh: Micros,
+    /// The mouse is ours.
+    pub mouse: bool,
+
+    /// The picture.
+    pub view: View,
+    /// Files of the target that were read, or why they could not be.
+    pub files: HashMap<Box<str>, Option<Result<Text, String>>>,
+    /// A sentence at the foot, and until when.
+    pub note: Option<(Note, Micros)>,
+    /// Files that were written, for the last words.
+    pub saved: Vec<String>,
+    /// Something on the screen is not as it was drawn.
+    pub dirty: bool,
+    /// What the world is to do.
+    pub effects: Vec<Effect>,
+}
+
+/// Where the timeline's cursor stands, in columns before the newest one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TimelineCursor {
+    /// The cursor.
+    pub at: u16,
+    /// The other end of a span that is being chosen.
+    pub anchor: Option<u16>,
+    /// Columns show this many times the finest step; 0 for what fits.
+    pub zoom: u32,
+}
+
+impl State {
+    /// An empty screen.
+    pub fn new(options: Options, size: (u16, u16)) -> Self {
+        let theme = Theme::new(options.depth, options.ascii);
+        Self {
+            theme,
+            size,
+            now: Micros(0),
+            began: None,
+            profile: Profile::new(),
+            silent: false,
+            pane: if layout::is_small(size) { Pane::Top } else { Pane::Flame },
+            source_open: true,
+            overlay: Overlay::None,
+            reach: Reach::Auto,
+            auto_span: Span::All,
+            timeline: TimelineCursor::default(),
+            threads: None,
+            idle: if options.exclude_idle { Idle::Excluded } else { Idle::RestingHidden },
+            all_idle: false,
+            who: Who::AllThreads,
+            hide_plumbing: true,
+            lines: Lines::Merged,
+            direction: Direction::Callees,
+            zoom: Vec::new(),
+            cursor: Vec::new(),
+            follow: true,
+            trail: Vec::new(),
+            scroll: 0,
+            find: Find::default(),
+            thread_list: List::default(),
+            top_list: List::default(),
+            order: Order::Own,
+            source_top: None,
+            frozen: None,
+            refresh: Micros(250_000),
+            mouse: options.mouse,
+            view: View::default(),
+            files: HashMap::new(),
+            note: None,
+            saved: Vec::new(),
+            dirty: true,
+            effects: Vec::new(),
+            options,
+        }
+    }
+
+    /// The time that the picture shows.
+    pub fn span(&self) -> Span {
+        if let Some(frozen) = self.frozen {
+            return frozen.span;
+        }
+        self.reach_span()
+    }
+
+    /// The time that a living picture shows.
+    pub fn reach_span(&self) -> Span {
+        match self.reach {
+            Reach::Auto => self.auto_span,
+            Reach::Last(length) => Span::Last(length),
+            Reach::Start => Span::All,
+            Reach::Since(from) => Span::Since(from),
+            Reach::Between(from, to) => Span::Between(from, to),
+        }
+    }
+
+    /// The part of the profile that is on the screen: what panes and exports are functions of.
+    pub fn selection(&self) -> Selection {
+        Selection { root: self.zoom.clone(), ..self.whole_selection() }
+    }
+
+    /// The same without the zoom: what the flame is built of.
+    pub fn whole_selection(&self) -> Selection {
+        Selection {
+            span: self.span(),
+            threads: self.threads.clone().map_or(Threads::All, Threads::Only),
+            who: self.who,
+            idle: if self.all_idle { Idle::Shown } else { self.idle },
+            lines: self.lines,
+            hide_plumbing: self.hide_plumbing,
+            fold_recursion: true,
+            root: Vec::new(),
+            direction: self.direction,
+        }
+    }
+
+    /// The function under the cursor, wherever the cursor is.
+    pub fn function(&self) -> Option<FunctionId> {
+        if self.pane == Pane::Top {
+            let row = self.view.top.get(self.top_list.cursor);
+            return row.map(|row| row.step.function);
+        }
+        self.view.cursor_call().and_then(|call| call.step).map(|step| step.function)
+    }
+
+    /// Says something at the foot of the screen.
+    pub fn say(&mut self, note: Note) {
+        let length = if note.failed { 12_000_000 } else { 8_000_000 };
+        self.note = Some((note, Micros(self.now.0 + length)));
+        self.dirty = true;
+    }
+
+    /// How long somebody has looked.
+    pub fn watched(&self) -> Micros {
+        self.profile.totals().elapsed
+    }
+}

@@ -1,0 +1,61 @@
+//! The WHERE line: what the threads do, in threads; and since when.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::Span;
+
+use super::picture::{put, put_right};
+use super::state::State;
+use super::text;
+use super::theme::state_label;
+use crate::profile::State as Doing;
+
+/// Paints the line.
+pub(super) fn paint(state: &State, area: Rect, buffer: &mut Buffer) {
+    if area.is_empty() {
+        return;
+    }
+    let theme = state.theme;
+    let mut taken = 0;
+    if let Some(at) = state.view.changed {
+        let words = format!(" {} changed {} ", theme.signs.change, text::clock(at, state.options.east));
+        taken = put_right(vec![Span::styled(words, theme.alert())], area, buffer);
+    }
+    let area = Rect { width: area.width - taken, ..area };
+    let means = state.view.states;
+    let all: f64 = means.iter().sum();
+    if state.view.looks() == 0 {
+        put(Span::styled(" WHERE  no samples in this window", theme.faint()), area, buffer);
+        return;
+    }
+    let mut spans = vec![Span::styled(" WHERE ", theme.strong()), Span::raw(" ")];
+    let bar = usize::from(area.width.saturating_sub(64).min(48));
+    let mut filled = 0.0;
+    let mut drawn = 0;
+    for doing in Doing::ALL {
+        filled += means[doing.index()];
+        // Edges are rounded, not widths: the parts always fill the bar.
+        let edge = if all > 0.0 { (filled / all * bar as f64).round() as usize } else { 0 };
+        spans.push(Span::styled(
+            theme.signs.fills[doing.index()].repeat(edge.saturating_sub(drawn)),
+            theme.state(doing),
+        ));
+        drawn = edge.max(drawn);
+    }
+    if bar > 0 {
+        spans.push(Span::raw(" "));
+    }
+    for doing in Doing::ALL {
+        let mean = means[doing.index()];
+        // Most versions do not tell who waits for the GIL: then the word says nothing.
+        if doing == Doing::GilWait && mean < 0.005 {
+            continue;
+        }
+        spans.push(Span::styled(format!("{} ", theme.signs.fills[doing.index()]), theme.state(doing)));
+        spans.push(Span::raw(format!("{} {}  ", state_label(doing), text::threads(mean))));
+    }
+    let count = state.view.threads.len();
+    spans
+        .push(Span::styled(format!("of {count} thread{}", if count == 1 { "" } else { "s" }), theme.faint()));
+    put(spans, area, buffer);
+}

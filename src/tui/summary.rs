@@ -1,0 +1,71 @@
+//! The last words: what stays on the normal screen when the viewer is gone.
+
+use std::fmt::{self, Display};
+
+use super::header::ending_text;
+use super::state::State;
+use super::text;
+
+/// Lines to print, none of them longer than it must be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Summary {
+    /// The lines.
+    pub lines: Vec<String>,
+}
+
+impl Summary {
+    /// What was seen, what of it mattered, and what was saved.
+    pub fn of(state: &State) -> Self {
+        let mut lines = Vec::new();
+        let signs = state.theme.signs;
+        let totals = state.profile.totals();
+        let Some(about) = state.profile.about() else { return Self { lines } };
+        let dot = signs.dot;
+        let stopped = totals.stopped.0 as f64 / totals.elapsed.0.max(1) as f64;
+        let ending = state.profile.ending().map_or(String::new(), |ending| {
+            format!(" {dot} it {}", text::clean(&ending_text(ending), signs))
+        });
+        lines.push(format!(
+            "pyflame-tui: watched {} ({}) {} {dot} {} samples {dot} stopped it {} of the time{}",
+            about.pid,
+            text::cut(&text::clean(&about.command, signs), 60, signs),
+            text::span(totals.elapsed),
+            text::grouped(totals.samples),
+            text::percent(stopped),
+            ending.replace("it detached", "let go"),
+        ));
+        lines.extend(finding(state));
+        lines.extend(state.saved.iter().map(|saved| format!("  {saved}")));
+        Self { lines }
+    }
+}
+
+/// The function that the cursor stands on, and when things last changed.
+fn finding(state: &State) -> Option<String> {
+    let signs = state.theme.signs;
+    let call = state.view.cursor_call()?;
+    let function = state.profile.function(call.step?.function);
+    let whole = state.view.tree.total().max(1) as f64;
+    let share = call.total as f64 / whole;
+    let mut line = format!(
+        "  {} {} {}:{}",
+        text::percent(share),
+        text::clean(&function.name, signs),
+        text::clean(text::base_name(&function.file), signs),
+        function.first_line
+    );
+    if let Some(at) = state.view.changed {
+        line = format!("{line} {} changed at {}", signs.dot, text::clock(at, state.options.east));
+        let growth = state.view.growth(call);
+        if let Some(growth) = growth.filter(|growth| growth.abs() >= 0.05) {
+            line = format!("{line} from {}", text::percent(share - growth));
+        }
+    }
+    Some(line)
+}
+
+impl Display for Summary {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.lines.iter().try_for_each(|line| writeln!(out, "{line}"))
+    }
+}

@@ -1,0 +1,147 @@
+//! The terminal, borrowed: raw mode, the other screen and the mouse are taken here and given back
+//! here, whatever happens. Nothing here knows what is drawn.
+
+use std::fs::File;
+use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
+use std::os::fd::AsFd;
+use std::panic;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, unbounded};
+use crossterm::event::{DisableMouseCapture, EnableMouseCapture};
+use crossterm::terminal::{
+    BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
+    disable_raw_mode, enable_raw_mode,
+};
+use crossterm::{clipboard::CopyToClipboard, cursor, execute, queue, style};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use ratatui::Frame;
+use ratatui::Terminal as Drawn;
+use ratatui::backend::CrosstermBackend;
+
+/// The terminal is ours. A panic's hook must know without asking the thread that panicked.
+static TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// The terminal while it is ours; dropping it gives it back.
+#[derive(Debug)]
+pub(super) struct Terminal {
+    drawn: Drawn<CrosstermBackend<BufWriter<Stdout>>>,
+    mouse: bool,
+}
+
+impl Terminal {
+    /// Takes the terminal.
+    pub(super) fn take(mouse: bool) -> io::Result<Self> {
+        // The theme obeys NO_COLOR; crossterm 0.29's own way of obeying it writes `ESC[;m`, which
+        // also wipes reverse and bold.
+        style::force_color_output(true);
+        let buffer = BufWriter::with_capacity(64 << 10, io::stdout());
+        let mut terminal = Self { drawn: Drawn::new(CrosstermBackend::new(buffer))?, mouse };
+        terminal.enter()?;
+        Ok(terminal)
+    }
+
+    fn enter(&mut self) -> io::Result<()> {
+        enable_raw_mode()?;
+        TAKEN.store(true, Ordering::SeqCst);
+        execute!(io::stdout(), EnterAlternateScreen, cursor::Hide)?;
+        self.mouse(self.mouse)?;
+        self.drawn.clear()
+    }
+
+    /// Takes the mouse or leaves it to the terminal's own selection.
+    pub(super) fn mouse(&mut self, ours: bool) -> io::Result<()> {
+        self.mouse = ours;
+        if ours {
+            execute!(io::stdout(), EnableMouseCapture)
+        } else {
+            execute!(io::stdout(), DisableMouseCapture)
+        }
+    }
+
+    /// Gives the terminal to somebody else for as long as `work` takes: a shell, an editor.
+    pub(super) fn lend<T>(&mut self, work: impl FnOnce() -> T) -> io::Result<T> {
+        give_back();
+        let result = work();
+        self.enter()?;
+        Ok(result)
+    }
+
+    /// Draws a picture: one update, which a terminal that can shows as a whole.
+    pub(super) fn draw(&mut self, picture: impl FnOnce(&mut Frame<'_>)) -> io::Result<()> {
+        queue!(self.drawn.backend_mut(), BeginSynchronizedUpdate)?;
+        self.drawn.draw(picture)?;
+        queue!(self.drawn.backend_mut(), EndSynchronizedUpdate)?;
+        io::Write::flush(self.drawn.backend_mut())
+    }
+
+    /// Columns and rows.
+    pub(super) fn size(&self) -> io::Result<(u16, u16)> {
+        let size = self.drawn.size()?;
+        Ok((size.width, size.height))
+    }
+
+    /// Puts `text` on the clipboard of whoever sits at the terminal, over ssh too.
+    pub(super) fn copy(text: &str) -> io::Result<()> {
+        execute!(io::stdout(), CopyToClipboard::to_clipboard_from(text))
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        give_back();
+    }
+}
+
+/// Waits for input, but no longer than this; an error if the terminal is gone. crossterm 0.29 must not be asked then: it
+/// goes round and round in its own reading of a terminal that has hung up, and never comes back.
+pub(super) fn wait(longest: Duration) -> io::Result<()> {
+    let stdin = io::stdin();
+    // crossterm reads from here, too, when standard input is no terminal.
+    let tty = if stdin.is_terminal() { None } else { Some(File::open("/dev/tty")?) };
+    let input = tty.as_ref().map_or_else(|| stdin.as_fd(), AsFd::as_fd);
+    let mut asked = [PollFd::new(input, PollFlags::POLLIN)];
+    let timeout = PollTimeout::try_from(longest).unwrap_or(PollTimeout::MAX);
+    match poll(&mut asked, timeout) {
+        // A signal: a new size, or an end.
+        Ok(_) | Err(Errno::EINTR) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let gone = PollFlags::POLLHUP | PollFlags::POLLERR | PollFlags::POLLNVAL;
+    match asked.first().and_then(PollFd::revents) {
+        Some(seen) if seen.intersects(gone) => Err(io::ErrorKind::NotConnected.into()),
+        _ => Ok(()),
+    }
+}
+
+/// Leaves the terminal as it was; harmless if it is not ours. Errors have nobody to go to.
+fn give_back() {
+    if TAKEN.swap(false, Ordering::SeqCst) {
+        let mut out = io::stdout();
+        let _ = execute!(out, EndSynchronizedUpdate, DisableMouseCapture, LeaveAlternateScreen, cursor::Show);
+        let _ = disable_raw_mode();
+        let _ = out.flush();
+    }
+}
+
+/// Makes a panic leave the terminal whole. One of this thread gives it back at once and is then
+/// reported as ever; one of another thread (the sampler's) arrives as a sentence, for this thread
+/// to leave in order: were the terminal given back under its feet, it would draw over the report.
+pub(super) fn watch_panics() -> Receiver<String> {
+    let (sender, receiver) = unbounded();
+    let own = thread::current().id();
+    let before = panic::take_hook();
+    panic::set_hook(Box::new(move |panic| {
+        if thread::current().id() == own || !TAKEN.load(Ordering::SeqCst) {
+            give_back();
+            before(panic);
+        } else {
+            let name = thread::current().name().unwrap_or("a thread").to_owned();
+            let _ = sender.send(format!("{name}: {panic}"));
+        }
+    }));
+    receiver
+}

@@ -1,0 +1,207 @@
+//! What the target and the clock say, made fit for cells: the one place where names lose what a
+//! terminal would obey or that takes no room, where text is cut to a width, and where numbers get
+//! their words.
+
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+use super::signs::Signs;
+use crate::sample::Micros;
+
+/// Nobody reads more of a name; a megabyte of it must not be walked at each picture.
+const LONGEST: usize = 512;
+
+/// `raw` without anything that a terminal obeys, that turns text round, or that has no width.
+/// Such characters appear as their number, so that two names never look alike without being so.
+pub(super) fn clean(raw: &str, signs: &Signs) -> String {
+    let mut out = String::with_capacity(raw.len().min(LONGEST));
+    for character in raw.chars().take(LONGEST) {
+        let harmless = !character.is_control()
+            && character.width().unwrap_or(0) > 0
+            && !turns_text(character)
+            && (character.is_ascii() || !signs.ascii);
+        if harmless {
+            out.push(character);
+        } else if character == '\t' {
+            out.push(' ');
+        } else {
+            out.extend(character.escape_unicode());
+        }
+    }
+    out
+}
+
+/// Source text: as [`clean`], with tabs as wide as Python counts them in most editors.
+pub(super) fn clean_line(raw: &str, signs: &Signs) -> String {
+    clean(&raw.trim_end().replace('\t', "    "), signs)
+}
+
+/// Bidirectional controls and their like, whatever width a table gives them.
+const fn turns_text(character: char) -> bool {
+    matches!(character,
+        '\u{061C}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}' | '\u{FFF9}'..='\u{FFFB}')
+}
+
+/// The cells that `text` takes.
+pub(super) fn width(text: &str) -> usize {
+    text.width()
+}
+
+/// At most `cells` of `text`, from its start; what was cut ends in an ellipsis.
+pub(super) fn cut(text: &str, cells: usize, signs: &Signs) -> String {
+    if text.width() <= cells {
+        return text.to_owned();
+    }
+    if cells == 0 {
+        return String::new();
+    }
+    let mut out = String::new();
+    let mut used = 0;
+    for character in text.chars() {
+        let wide = character.width().unwrap_or(0);
+        if used + wide > cells - 1 {
+            break;
+        }
+        used += wide;
+        out.push(character);
+    }
+    out.push_str(signs.ellipsis);
+    out
+}
+
+/// At most `cells` of `text`, from its end: for paths, whose end tells most.
+pub(super) fn cut_start(text: &str, cells: usize, signs: &Signs) -> String {
+    if text.width() <= cells {
+        return text.to_owned();
+    }
+    if cells == 0 {
+        return String::new();
+    }
+    let mut kept = Vec::new();
+    let mut used = 0;
+    for character in text.chars().rev() {
+        let wide = character.width().unwrap_or(0);
+        if used + wide > cells - 1 {
+            break;
+        }
+        used += wide;
+        kept.push(character);
+    }
+    let tail: String = kept.into_iter().rev().collect();
+    format!("{}{tail}", signs.ellipsis)
+}
+
+/// `text` in exactly `cells` cells, blanks behind it.
+pub(super) fn pad(text: &str, cells: usize, signs: &Signs) -> String {
+    let cut = cut(text, cells, signs);
+    let blanks = cells.saturating_sub(cut.width());
+    format!("{cut}{}", " ".repeat(blanks))
+}
+
+/// `text` in exactly `cells` cells, blanks before it.
+pub(super) fn pad_start(text: &str, cells: usize, signs: &Signs) -> String {
+    let cut = cut(text, cells, signs);
+    let blanks = cells.saturating_sub(cut.width());
+    format!("{}{cut}", " ".repeat(blanks))
+}
+
+/// The file's name without its directories; what is frozen into Python keeps its brackets.
+pub(super) fn base_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+/// A share of one as a percentage that never claims more than it knows.
+pub(super) fn percent(share: f64) -> String {
+    let percent = share * 100.0;
+    if percent <= 0.0 {
+        "0 %".to_owned()
+    } else if percent < 0.95 {
+        format!("{percent:.1} %").replace("0.0 %", "<0.1 %")
+    } else {
+        format!("{percent:.0} %")
+    }
+}
+
+/// A mean number of threads.
+pub(super) fn threads(mean: f64) -> String {
+    if mean >= 9.95 { format!("{mean:.0}") } else { format!("{mean:.1}") }
+}
+
+/// `1,234,567`.
+pub(super) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// A length of time as people say it: `0.4 s`, `12 s`, `4m12s`, `5h07m`, `3d04h`.
+pub(super) fn span(length: Micros) -> String {
+    let seconds = length.0 / 1_000_000;
+    match seconds {
+        0..10 => format!("{:.1} s", length.0 as f64 / 1e6),
+        10..60 => format!("{seconds} s"),
+        60..3600 => format!("{}m{:02}s", seconds / 60, seconds % 60),
+        3600..86_400 => format!("{}h{:02}m", seconds / 3600, seconds / 60 % 60),
+        _ => format!("{}d{:02}h", seconds / 86_400, seconds / 3600 % 24),
+    }
+}
+
+/// Whole seconds, for a number that changes while somebody reads it.
+pub(super) fn seconds(length: Micros) -> String {
+    if length.0 < 60_000_000 { format!("{} s", length.0 / 1_000_000) } else { span(length) }
+}
+
+/// The time of day, `03:07:12`, `offset` seconds east of Greenwich.
+pub(super) fn clock(at: Micros, offset: i64) -> String {
+    let day = (i64::try_from(at.0 / 1_000_000).unwrap_or(0) + offset).rem_euclid(86_400);
+    format!("{:02}:{:02}:{:02}", day / 3600, day / 60 % 60, day % 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tui::theme::{Depth, Theme};
+
+    fn signs(ascii: bool) -> &'static Signs {
+        Theme::new(Depth::True, ascii).signs
+    }
+
+    #[test]
+    fn nothing_that_a_terminal_obeys_survives() {
+        let hostile = "a\x1b]52;c;AAAA\x07b\u{202E}c\u{200B}d\n\u{9b}31m\u{0301}";
+        let safe = clean(hostile, signs(false));
+        assert_eq!(safe, "a\\u{1b}]52;c;AAAA\\u{7}b\\u{202e}c\\u{200b}d\\u{a}\\u{9b}31m\\u{301}");
+        assert!(clean("naïve 関数", signs(true)).is_ascii());
+        assert_eq!(clean("naïve 関数", signs(false)), "naïve 関数");
+    }
+
+    #[test]
+    fn cuts_count_cells_and_not_characters() {
+        assert_eq!(cut("関数関数", 5, signs(false)), "関数…");
+        assert_eq!(cut("関数", 4, signs(false)), "関数");
+        assert_eq!(width(&pad("関数関数", 6, signs(false))), 6);
+        assert_eq!(cut_start("/srv/app/web.py", 7, signs(false)), "…web.py");
+        for cells in 0..12 {
+            assert!(width(&cut("関数abc関数", cells, signs(false))) <= cells);
+            assert!(width(&cut_start("関数abc関数", cells, signs(false))) <= cells);
+            assert_eq!(width(&pad("関数abc関数", cells, signs(false))), cells);
+        }
+    }
+
+    #[test]
+    fn numbers_in_words() {
+        assert_eq!(span(Micros(252_000_000)), "4m12s");
+        assert_eq!(span(Micros(273_600_000_000)), "3d04h");
+        assert_eq!(span(Micros(400_000)), "0.4 s");
+        assert_eq!(grouped(1_252_000), "1,252,000");
+        assert_eq!(percent(0.514), "51 %");
+        assert_eq!(percent(0.004), "0.4 %");
+        assert_eq!(percent(0.0001), "<0.1 %");
+        assert_eq!(clock(Micros(11_232_000_000), 0), "03:07:12");
+    }
+}

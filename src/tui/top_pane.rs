@@ -1,0 +1,104 @@
+//! The top list: functions (or lines) by weight, with how they fared over the last minute.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::Span;
+
+use super::keys::Pane;
+use super::picture::{put, row, say};
+use super::state::{Order, State};
+use super::text;
+use super::theme::Kind;
+use crate::profile::{Lines, TopRow, Trend, origin};
+
+/// The words in the line above the list.
+pub(super) fn title(state: &State) -> Vec<Span<'static>> {
+    let by = match state.order {
+        Order::Own => "by self",
+        Order::Total => "by total",
+        Order::Name => "by name",
+    };
+    let what = if state.lines == Lines::Apart { "lines" } else { "functions" };
+    let dot = state.theme.signs.dot;
+    let words = format!("{} {what} {dot} {by} (s)", state.view.top.len());
+    vec![Span::styled(words, state.theme.faint())]
+}
+
+/// Paints the list.
+pub(super) fn paint(state: &State, area: Rect, buffer: &mut Buffer) {
+    if area.is_empty() {
+        return;
+    }
+    let rows = &state.view.top;
+    if rows.is_empty() {
+        return say("no Python frame in this window", state.theme.faint(), area, buffer);
+    }
+    let head = u16::from(area.height > 4);
+    if head > 0 {
+        let words = if area.width >= 60 {
+            "   self  total  trend        function"
+        } else {
+            "   self  total function"
+        };
+        put(Span::styled(words, state.theme.faint()), row(area, 0), buffer);
+    }
+    let height = usize::from(area.height - head);
+    let cursor = state.top_list.cursor.min(rows.len() - 1);
+    let first = cursor.saturating_sub(height.saturating_sub(1));
+    for (at, entry) in (head..area.height).zip(rows.iter().skip(first)) {
+        let selected = state.pane == Pane::Top && first + usize::from(at - head) == cursor;
+        paint_row(state, entry, selected, row(area, at), buffer);
+    }
+}
+
+fn paint_row(state: &State, entry: &TopRow, selected: bool, line: Rect, buffer: &mut Buffer) {
+    let theme = state.theme;
+    let signs = theme.signs;
+    let function = state.profile.function(entry.step.function);
+    let share = |weight: u64| text::percent(weight as f64 / state.view.tree.total().max(1) as f64);
+    let kind = Kind::of(origin(function));
+    let lit = !state.find.is_on() || state.find.matches.contains(&entry.step.function);
+    let style = if lit { theme.text() } else { theme.faint() };
+    let wide = line.width >= 60;
+    let mut spans = vec![
+        Span::styled(text::pad_start(&share(entry.own), 7, signs), theme.strong()),
+        Span::styled(text::pad_start(&share(entry.total), 7, signs), style),
+        Span::raw(" "),
+    ];
+    if wide {
+        let trend = state.view.trend(entry.step.function);
+        spans.push(Span::raw(" "));
+        spans.push(Span::styled(sparkline(state, &trend), theme.kind(kind)));
+    }
+    let line_number = entry.step.line.unwrap_or(function.first_line);
+    let place = format!("{}:{line_number}", text::clean(text::base_name(&function.file), signs));
+    let taken: usize = spans.iter().map(Span::width).sum();
+    let rest = usize::from(line.width).saturating_sub(taken);
+    let name = text::clean(&function.name, signs);
+    let place_width = text::width(&place).min(rest / 2);
+    let name_width = rest.saturating_sub(place_width + 1);
+    if wide || rest >= 20 {
+        spans.push(Span::styled(
+            text::pad(&name, name_width, signs),
+            if lit { theme.kind(kind) } else { style },
+        ));
+        spans.push(Span::styled(format!(" {}", text::cut_start(&place, place_width, signs)), theme.faint()));
+    } else {
+        spans.push(Span::styled(text::cut(&name, rest, signs), if lit { theme.kind(kind) } else { style }));
+    }
+    put(spans, line, buffer);
+    if selected {
+        buffer.set_style(line.intersection(buffer.area), theme.cursor());
+    }
+}
+
+/// A minute of a function's total weight: five seconds a sign.
+fn sparkline(state: &State, trend: &[(f64, f64)]) -> String {
+    let top = trend.iter().map(|(_, total)| *total).fold(1.0, f64::max);
+    let blank = " ".repeat(Trend::SLOTS.saturating_sub(trend.len()));
+    let signs = trend.iter().map(|(_, total)| {
+        let level = (total / top * 8.0).round() as usize;
+        state.theme.signs.levels[if *total > 0.005 { level.clamp(1, 8) } else { 0 }]
+    });
+    format!("{blank}{} ", signs.collect::<String>())
+}

@@ -1,0 +1,256 @@
+//! The one way anything changes. An [`Action`] comes from a key, the mouse, the clock or the sampler;
+//! what it asks of the world is left in [`State::effects`].
+
+use std::collections::BTreeSet;
+
+use super::action::{Action, Effect, Note};
+use super::keys::{self, Key, Pane};
+use super::state::{Frozen, Order, Overlay, State};
+use super::{find, layout, navigate, overlay, time, view};
+use crate::profile::{Direction, Idle, Lines, Who};
+use crate::sample::{Event, Micros};
+
+/// What pressing a key comes to: by the table, or as typing where something is being typed.
+pub fn pressed(state: &State, key: Key) -> Option<Action> {
+    if state.overlay == Overlay::None {
+        return keys::meaning(state.pane, key).cloned();
+    }
+    overlay::pressed(&state.overlay, key)
+}
+
+/// Changes the screen.
+pub fn update(state: &mut State, action: Action) {
+    match action {
+        Action::Sampled(event) => return sampled(state, &event),
+        Action::Silent => state.silent = true,
+        Action::Now(now) => return tick(state, now),
+        Action::Resized(width, height) => {
+            state.size = (width, height);
+            if layout::is_small(state.size) && state.pane == Pane::Flame {
+                state.pane = Pane::Top;
+            }
+        }
+        Action::Read(file, text) => drop(state.files.insert(file, Some(text))),
+        Action::Said(note) => {
+            state.say(note);
+            return;
+        }
+        Action::Quit => state.effects.push(Effect::Quit),
+        Action::Suspend => state.effects.push(Effect::Suspend),
+        action if state.overlay != Overlay::None => overlay::update(state, action),
+        action => chosen(state, action),
+    }
+    view::refresh(state);
+}
+
+fn sampled(state: &mut State, event: &Event) {
+    state.profile.record(event);
+    match event {
+        Event::About(_) | Event::Ended(_) => {
+            view::refresh(state);
+        }
+        // The first picture must not wait for the next turn of the clock.
+        Event::Sample(_) if state.view.looks() == 0 => view::refresh(state),
+        _ => {}
+    }
+}
+
+fn tick(state: &mut State, now: Micros) {
+    state.now = now;
+    if state.note.as_ref().is_some_and(|(_, until)| *until <= now) {
+        state.note = None;
+        state.dirty = true;
+    }
+    let newest = state.profile.last_at().unwrap_or_default();
+    let due = newest.0.saturating_sub(state.view.at.0) >= state.refresh.0;
+    if due && state.frozen.is_none() {
+        view::refresh(state);
+    } else if due && state.view.drawn_at.0 + 1_000_000 <= now.0 {
+        // A frozen picture counts the seconds and samples that it misses.
+        state.dirty = true;
+    }
+    if state.dirty {
+        state.view.drawn_at = now;
+    }
+}
+
+/// What a person chose.
+fn chosen(state: &mut State, action: Action) {
+    match action {
+        Action::Move(_)
+        | Action::First
+        | Action::Last
+        | Action::RowStart
+        | Action::RowEnd
+        | Action::PageUp
+        | Action::PageDown
+        | Action::Enter
+        | Action::Back
+        | Action::ResetZoom
+        | Action::PickBox { .. }
+        | Action::PickRow(..)
+        | Action::Scroll(..) => navigate::update(state, &action),
+        Action::Shorter
+        | Action::Longer
+        | Action::Span
+        | Action::SinceStart
+        | Action::Forget
+        | Action::Drag { .. } => time::update(state, &action),
+        Action::Find
+        | Action::NextMatch
+        | Action::PreviousMatch
+        | Action::SameFunction
+        | Action::KeepMatches => find::update(state, &action),
+        Action::Focus(pane) => focus(state, pane),
+        Action::NextPane => step_pane(state, 1),
+        Action::PreviousPane => step_pane(state, Pane::ALL.len() - 1),
+        Action::Palette => state.overlay = Overlay::Palette(String::new(), 0),
+        Action::Help => state.overlay = Overlay::Help(Some(state.pane), 0),
+        Action::HelpAll => state.overlay = Overlay::Help(None, 0),
+        Action::Export | Action::ExportAs | Action::Save | Action::Copy => keep(state, &action),
+        Action::Faster => set_refresh(state, state.refresh.0 / 2),
+        Action::Slower => set_refresh(state, state.refresh.0 * 2),
+        Action::Mouse => {
+            state.mouse = !state.mouse;
+            state.effects.push(Effect::Mouse(state.mouse));
+            let whose = if state.mouse { "the viewer's" } else { "the terminal's" };
+            state.say(Note::good(format!("the mouse is {whose}")));
+        }
+        action => picture(state, &action),
+    }
+}
+
+/// How the picture is made.
+fn picture(state: &mut State, action: &Action) {
+    match action {
+        Action::Freeze => freeze(state),
+        Action::Invert => {
+            state.direction = match state.direction {
+                Direction::Callees => Direction::Callers,
+                Direction::Callers => Direction::Callees,
+            };
+            // Paths of one tree mean nothing in the other.
+            state.zoom.clear();
+            state.cursor.clear();
+            state.trail.clear();
+            state.follow = true;
+            state.scroll = 0;
+        }
+        Action::Idle => {
+            state.idle = match state.idle {
+                Idle::Shown => Idle::RestingHidden,
+                Idle::RestingHidden => Idle::Excluded,
+                Idle::Excluded => Idle::Shown,
+            };
+            state.say(Note::good(match state.idle {
+                Idle::Shown => "idle threads are shown",
+                Idle::RestingHidden => "idle threads are hidden; those that wait for something are not",
+                Idle::Excluded => "only threads that run or hold the GIL",
+            }));
+        }
+        Action::Holders => {
+            state.who = match state.who {
+                Who::GilHolder => Who::AllThreads,
+                Who::AllThreads => Who::GilHolder,
+            };
+            state.say(Note::good(match state.who {
+                Who::GilHolder => "only threads that hold the GIL, here and in exports",
+                Who::AllThreads => "all threads, here and in exports",
+            }));
+        }
+        Action::Plumbing => state.hide_plumbing = !state.hide_plumbing,
+        Action::Lines => {
+            state.lines = match state.lines {
+                Lines::Apart => Lines::Merged,
+                Lines::Merged => Lines::Apart,
+            };
+            state.zoom.clear();
+            state.cursor.clear();
+            state.follow = true;
+        }
+        Action::ThisThread => next_thread(state),
+        Action::AllThreads => state.threads = None,
+        Action::Sort => {
+            state.order = match state.order {
+                Order::Own => Order::Total,
+                Order::Total => Order::Name,
+                Order::Name => Order::Own,
+            };
+        }
+        Action::ShowSource => {
+            state.source_open = !state.source_open;
+            state.source_top = None;
+            if state.pane == Pane::Source {
+                state.pane = Pane::Flame;
+            }
+        }
+        _ => {}
+    }
+}
+
+fn focus(state: &mut State, pane: Pane) {
+    state.pane = pane;
+    state.source_top = None;
+}
+
+fn step_pane(state: &mut State, by: usize) {
+    let next = (state.pane as usize + by) % Pane::ALL.len();
+    focus(state, Pane::ALL[next]);
+}
+
+fn freeze(state: &mut State) {
+    state.frozen = match state.frozen {
+        Some(_) => None,
+        None => Some(Frozen {
+            at: state.now,
+            samples: state.profile.totals().samples,
+            span: state.span().pinned(&state.profile),
+        }),
+    };
+}
+
+/// From all threads to the one under the cursor, and from each to the next in the list.
+fn next_thread(state: &mut State) {
+    let rows = &state.view.threads;
+    let chosen = state.threads.as_ref().and_then(|set| set.first().copied());
+    let next = match chosen {
+        _ if state.pane == Pane::Threads => rows.get(state.thread_list.cursor),
+        None => rows.first(),
+        Some(thread) => {
+            let place = rows.iter().position(|row| row.thread == thread).map_or(0, |place| place + 1);
+            rows.get(place)
+        }
+    };
+    state.threads = next.map(|row| BTreeSet::from([row.thread]));
+}
+
+fn set_refresh(state: &mut State, micros: u64) {
+    state.refresh = Micros(micros.clamp(100_000, 4_000_000));
+    let seconds = state.refresh.0 as f64 / 1e6;
+    state.say(Note::good(format!("a new picture every {seconds:.1} s")));
+}
+
+/// Taking something away.
+fn keep(state: &mut State, action: &Action) {
+    match action {
+        Action::ExportAs => {
+            let name = state.options.output.as_ref().map_or(String::new(), |path| path.display().to_string());
+            state.overlay = Overlay::File(name);
+        }
+        Action::Copy => {
+            if let Some(stack) = navigate::stack_text(state) {
+                state.effects.push(Effect::Copy(stack));
+            }
+        }
+        Action::Export | Action::Save => {
+            let with_picture = *action == Action::Save;
+            let format = if state.options.timestamps {
+                crate::export::Format::Timestamps
+            } else {
+                crate::export::Format::Folded
+            };
+            state.effects.push(Effect::Write { format, file: state.options.output.clone(), with_picture });
+        }
+        _ => {}
+    }
+}

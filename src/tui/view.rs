@@ -1,0 +1,358 @@
+//! The picture before it is painted: everything that panes read off the profile, worked out anew
+//! when there is something new to show, and kept while nothing is.
+
+use std::collections::HashMap;
+
+use super::action::Effect;
+use super::find;
+use super::flame::Flame;
+use super::keys::Pane;
+use super::layout;
+use super::state::{Order, Reach, State};
+use super::still::{self, Moment, Stillness};
+use crate::profile::{
+    AutoWindow, Call, CallId, CallTree, Caller, Diff, FunctionId, Heat, Idle, MarkKind, NodeId, Origin,
+    Profile, Selection, Span, State as Doing, Step, ThreadNo, ThreadRow, Timeline, Top, TopRow, Trend,
+    Window, callers, origin, thread_rows,
+};
+use crate::sample::Micros;
+
+/// How much of the past the strip can show.
+const KEPT: Micros = Micros(600_000_000);
+/// For how long a growth is written into its box.
+const NEWS: Micros = Micros(60_000_000);
+
+/// What panes show.
+#[derive(Debug)]
+pub struct View {
+    /// When it was worked out; the sampler's clock.
+    pub at: Micros,
+    /// When it last went to the screen; our clock.
+    pub drawn_at: Micros,
+    window: Window,
+    auto: AutoWindow,
+    /// The strip of time.
+    pub timeline: Timeline,
+    timeline_of: Selection,
+    trend: Option<(Selection, Trend)>,
+    still: Stillness,
+    /// Calls with their weights.
+    pub tree: CallTree,
+    /// The same as boxes.
+    pub flame: Flame,
+    /// The call that fills the width.
+    pub zoom: CallId,
+    /// The call under the cursor.
+    pub cursor: CallId,
+    /// What the tree is compared with, and how that was looked at.
+    diff: Option<(Selection, Diff)>,
+    /// When things last changed.
+    pub changed: Option<Micros>,
+    /// Threads and how they spent the window.
+    pub threads: Vec<ThreadRow>,
+    /// Where each thread stood last, as far as the picture knows.
+    stood: HashMap<ThreadNo, (NodeId, Option<Doing>, Micros)>,
+    /// Mean threads in each state, by `State::ALL`, of all threads.
+    pub states: [f64; 4],
+    /// Functions by weight.
+    pub top: Vec<TopRow>,
+    /// The lines of the function under the cursor.
+    pub heat: Heat,
+    /// Who called it.
+    pub callers: Vec<Caller>,
+    /// Of each function at the top of stacks: samples in which it ran, and in which it did not.
+    leaves: HashMap<FunctionId, (u64, u64)>,
+}
+
+impl Default for View {
+    fn default() -> Self {
+        let selection = Selection::default();
+        Self {
+            at: Micros(0),
+            drawn_at: Micros(0),
+            window: Window::new(),
+            auto: AutoWindow::new(),
+            timeline: Timeline::new(&selection, KEPT),
+            timeline_of: selection.clone(),
+            trend: None,
+            still: Stillness::default(),
+            tree: CallTree::of(&Profile::new(), &selection),
+            flame: Flame::default(),
+            zoom: CallId::ROOT,
+            cursor: CallId::ROOT,
+            diff: None,
+            changed: None,
+            threads: Vec::new(),
+            stood: HashMap::new(),
+            states: [0.0; 4],
+            top: Vec::new(),
+            heat: Heat::default(),
+            callers: Vec::new(),
+            leaves: HashMap::new(),
+        }
+    }
+}
+
+impl View {
+    /// The call under the cursor.
+    pub fn cursor_call(&self) -> Option<&Call> {
+        Some(self.tree.call(self.cursor)).filter(|call| call.step.is_some())
+    }
+
+    /// A function's share of the last minute, oldest first, as numbers of threads: own and total.
+    pub fn trend(&self, function: FunctionId) -> Vec<(f64, f64)> {
+        self.trend.as_ref().map_or_else(Vec::new, |(_, trend)| trend.of(function).collect())
+    }
+
+    /// Does a thread that stands at the top in this function mostly wait?
+    pub fn waits(&self, function: FunctionId) -> bool {
+        self.leaves.get(&function).is_some_and(|(runs, waits)| waits > runs)
+    }
+
+    /// The stack that a thread stood in last.
+    pub fn stood(&self, thread: ThreadNo) -> Option<NodeId> {
+        self.stood.get(&thread).map(|(node, ..)| *node)
+    }
+
+    /// Looks of the window that were taken.
+    pub fn looks(&self) -> u64 {
+        self.window.looks()
+    }
+}
+
+/// Forgets the past: what comes from now on is the picture.
+pub fn restart(state: &mut State) {
+    let at = state.profile.last_at().map_or(state.now, |at| Micros(at.0 + 1));
+    state.view.auto.restart(&state.profile, at);
+    state.view.diff = None;
+    state.view.changed = None;
+}
+
+/// Works the picture out anew.
+pub fn refresh(state: &mut State) {
+    let mut view = std::mem::take(&mut state.view);
+    if state.frozen.is_none() {
+        view.follow(state);
+    }
+    view.count(state);
+    view.compare(state);
+    view.stand(state);
+    view.look_closer(state);
+    state.view = view;
+    find::look(state);
+    ask_for_source(state);
+    state.dirty = true;
+}
+
+impl View {
+    /// Follows the time: the strip, and whether things changed.
+    fn follow(&mut self, state: &mut State) {
+        let selection = Selection { span: Span::All, root: Vec::new(), ..state.whole_selection() };
+        let same = selection.threads == self.timeline_of.threads && selection.idle == self.timeline_of.idle;
+        if !same {
+            self.timeline = Timeline::new(&selection, KEPT);
+            self.timeline_of = selection;
+        }
+        self.timeline.advance(&state.profile);
+        if let Some(change) = self.auto.follow(&state.profile, &self.timeline) {
+            state.profile.mark(change.at, MarkKind::Change);
+            self.changed = Some(change.at);
+            self.diff = None;
+        }
+        let now = state.profile.last_at().unwrap_or_default();
+        state.auto_span = self.auto.span(&state.profile);
+        self.at = now;
+    }
+
+    /// Counts the window and reads tree, threads and list off it.
+    fn count(&mut self, state: &mut State) {
+        self.window.advance(&state.profile, state.span());
+        state.all_idle = false;
+        self.tree = CallTree::build(&state.profile, &self.window, &state.whole_selection());
+        if self.tree.total() == 0 && state.idle == Idle::RestingHidden {
+            state.all_idle = true;
+            self.tree = CallTree::build(&state.profile, &self.window, &state.whole_selection());
+        }
+        self.count_threads(state);
+        self.count_leaves(&state.profile);
+        let selection = state.selection();
+        if state.pane == Pane::Top || layout::is_small(state.size) {
+            self.count_top(state, &selection);
+        }
+    }
+
+    fn count_threads(&mut self, state: &State) {
+        let everybody = Selection { threads: crate::profile::Threads::All, ..state.whole_selection() };
+        self.threads = thread_rows(&state.profile, &self.window, &everybody);
+        for row in &mut self.threads {
+            // A frozen picture shows where they stood when it froze.
+            let known = (state.profile.thread(row.thread).node, row.now, row.standing);
+            let shown = self.stood.entry(row.thread).or_insert(known);
+            if state.frozen.is_none() {
+                *shown = known;
+            }
+            (row.now, row.standing) = (shown.1, shown.2);
+        }
+        let looks = self.window.looks().max(1) as f64;
+        let mut sums = [0_u64; 4];
+        for row in &self.threads {
+            for (sum, count) in sums.iter_mut().zip(row.states) {
+                *sum += count;
+            }
+        }
+        self.states = sums.map(|sum| sum as f64 / looks);
+        sort_threads(&mut self.threads);
+    }
+
+    fn count_leaves(&mut self, profile: &Profile) {
+        self.leaves.clear();
+        for (_, node, flags, count) in self.window.counts() {
+            if let Some((function, _)) = profile.frame(node) {
+                let (runs, waits) = self.leaves.entry(function).or_default();
+                *(if profile.state(node, flags) == Doing::Running { runs } else { waits }) += count;
+            }
+        }
+    }
+
+    fn count_top(&mut self, state: &State, selection: &Selection) {
+        let mut top = Top::build(&state.profile, &self.window, selection);
+        match state.order {
+            Order::Own => {}
+            Order::Total => top.sort_by_total(),
+            Order::Name => top.rows.sort_by(|a, b| {
+                let key = |row: &TopRow| std::sync::Arc::clone(state.profile.function(row.step.function));
+                key(a).name.cmp(&key(b).name).then(a.step.cmp(&b.step))
+            }),
+        }
+        self.top = top.rows;
+        let merged = Selection { span: Span::All, ..selection.clone() };
+        if self.trend.as_ref().is_none_or(|(of, _)| *of != merged) {
+            self.trend = Some((merged.clone(), Trend::new(&merged)));
+        }
+        if let Some((_, trend)) = &mut self.trend {
+            trend.advance(&state.profile);
+        }
+    }
+
+    /// Compares with what was before the last change, for a while after it.
+    fn compare(&mut self, state: &State) {
+        let fresh = |at: &Micros| self.at.0.saturating_sub(at.0) <= NEWS.0;
+        let Some(changed) = self.changed.filter(fresh) else {
+            self.diff = None;
+            return;
+        };
+        let from = Micros(changed.0.saturating_sub(AutoWindow::LONGEST.0));
+        let before = Selection { span: Span::Between(from, changed), ..state.whole_selection() };
+        // The past stays as it was: it is counted again only if it is looked at in another way.
+        if self.diff.as_ref().is_none_or(|(of, _)| *of != before) {
+            let tree = CallTree::of(&state.profile, &before);
+            let diff = Diff::against(&tree);
+            self.diff = Some((before, diff));
+        }
+    }
+
+    /// By how much a call's share grew at the last change.
+    pub fn growth(&self, call: &Call) -> Option<f64> {
+        self.diff.as_ref().and_then(|(_, diff)| diff.growth(&self.tree, call))
+    }
+
+    /// Gives every box its place, and the cursor.
+    fn stand(&mut self, state: &mut State) {
+        // If what was zoomed into is not there at the moment, its nearest caller fills the width; the
+        // path is kept for when it comes back.
+        self.zoom = self.tree.find_nearest(&state.zoom).0;
+        if state.follow {
+            self.cursor = self.hottest(&state.profile, self.cursor_still_there(&state.cursor));
+            state.cursor = self.tree.path(self.cursor);
+        } else {
+            self.cursor = self.tree.find_nearest(&state.cursor).0;
+        }
+        let width = layout::areas(state.size, state.pane, state.source_open).flame_width();
+        let window = match state.reach {
+            Reach::Last(length) => length,
+            _ => AutoWindow::LONGEST,
+        };
+        let moment = Moment {
+            now: self.at,
+            window,
+            whole: self.tree.call(self.zoom).total,
+            dispersion: self.dispersion(),
+            width,
+        };
+        self.flame.lay_out(&self.tree, self.zoom, &mut self.still, &moment);
+    }
+
+    fn dispersion(&self) -> f64 {
+        let buckets = self.timeline.buckets();
+        let recent = (AutoWindow::LONGEST.0 / Timeline::STEP.0) as usize;
+        // The newest one is still filling.
+        let complete = buckets.len().saturating_sub(1);
+        let steps: Vec<_> =
+            buckets.range(complete.saturating_sub(recent)..complete).map(|bucket| &bucket.leaves).collect();
+        still::dispersion(&steps)
+    }
+
+    fn cursor_still_there(&self, path: &[Step]) -> Option<CallId> {
+        self.tree.find(path).filter(|call| *call != CallId::ROOT)
+    }
+
+    /// Where most time ends in code of one's own: the call to look at first. It stays with `before`
+    /// unless something is clearly heavier.
+    fn hottest(&self, profile: &Profile, before: Option<CallId>) -> CallId {
+        let own = |call: &Call| {
+            call.step.is_some_and(|step| origin(profile.function(step.function)) == Origin::Own)
+        };
+        let mut weights: HashMap<CallId, u64> = HashMap::new();
+        for (id, call) in self.tree.calls().filter(|(_, call)| call.own > 0) {
+            // The time of a library counts for whoever of the program called it.
+            let mut at = id;
+            while at != CallId::ROOT && !own(self.tree.call(at)) {
+                at = self.tree.call(at).parent;
+            }
+            *weights.entry(if at == CallId::ROOT { id } else { at }).or_default() += call.own;
+        }
+        let heaviest = weights.iter().max_by_key(|(id, weight)| (**weight, std::cmp::Reverse(**id)));
+        let Some((heaviest, weight)) = heaviest else { return CallId::ROOT };
+        match before {
+            Some(before) if weights.get(&before).is_some_and(|old| old * 3 >= weight * 2) => before,
+            _ => *heaviest,
+        }
+    }
+
+    /// Lines and callers of the function under the cursor.
+    fn look_closer(&mut self, state: &State) {
+        let function = if state.pane == Pane::Top {
+            self.top.get(state.top_list.cursor).map(|row| row.step.function)
+        } else {
+            self.cursor_call().and_then(|call| call.step).map(|step| step.function)
+        };
+        let Some(function) = function else {
+            self.heat = Heat::default();
+            self.callers.clear();
+            return;
+        };
+        let selection = state.selection();
+        self.heat = Heat::of(&state.profile, &self.window, &selection, function);
+        self.callers = callers(&state.profile, &self.window, &selection, function);
+    }
+}
+
+/// The stuck first: those that do not idle, by how long they have stood in one stack; then the idle.
+fn sort_threads(rows: &mut [ThreadRow]) {
+    // Whole seconds: rows that change places at every picture cannot be read.
+    rows.sort_by_key(|row| {
+        let idle = row.states[Doing::Idle.index()] * 2 > row.looks();
+        let stuck = row.now.is_some_and(|now| now != Doing::Idle && row.standing.0 >= 1_000_000);
+        (idle, !stuck, std::cmp::Reverse(if stuck { row.standing.0 / 1_000_000 } else { 0 }), row.thread)
+    });
+}
+
+/// Has the file of the function under the cursor read, once.
+fn ask_for_source(state: &mut State) {
+    let Some(function) = state.function() else { return };
+    let file = state.profile.function(function).file.clone();
+    if !state.files.contains_key(&file) {
+        state.files.insert(file.clone(), None);
+        state.effects.push(Effect::Read(file));
+    }
+}

@@ -1,0 +1,9 @@
+//! The screen as whoever uses it sees it: pictures, sessions, stillness.
+#![expect(clippy::cast_precision_loss, clippy::cast_sign_loss, reason = "simulated shares and times")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod screens;
+mod session;
+mod sessions;
+mod simulation;
+mod stillness;

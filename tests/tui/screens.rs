@@ -1,0 +1,151 @@
+//! Pictures of every pane at three sizes, as text, and of their colours. Set `BLESS=1` to write what is
+//! painted now to `tests/snapshots/`; look at the difference before it is committed.
+
+use std::fmt::Write;
+use std::path::PathBuf;
+
+use pyflame_tui::tui::Options;
+use pyflame_tui::tui::action::Action;
+use pyflame_tui::tui::theme::Depth;
+use ratatui::buffer::Buffer;
+use ratatui::style::Color;
+
+use crate::session::Session;
+use crate::simulation::Program;
+
+const SIZES: [(u16, u16); 3] = [(160, 48), (80, 24), (40, 10)];
+
+#[track_caller]
+fn same(name: &str, picture: &str) {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/snapshots").join(name);
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, picture).unwrap();
+        return;
+    }
+    let known = std::fs::read_to_string(&path).unwrap_or_default();
+    for (number, (known, new)) in known.lines().zip(picture.lines()).enumerate() {
+        assert_eq!(known, new, "{name}, line {}: BLESS=1 takes it over", number + 1);
+    }
+    assert_eq!(known.lines().count(), picture.lines().count(), "{name}: BLESS=1 takes it over");
+}
+
+fn web(size: (u16, u16), options: Options) -> Session {
+    let mut session = Session::with(Program::Web, size, options);
+    session.run(24.0);
+    // There is no such file here, and nobody reads it.
+    session.effects.clear();
+    session
+}
+
+#[test]
+fn every_pane_at_every_size() {
+    for size in SIZES {
+        let mut session = web(size, Options::default());
+        for (key, name) in
+            [("2", "flame"), ("1", "timeline"), ("3", "threads"), ("4", "top"), ("5", "source")]
+        {
+            session.press(&[key]);
+            same(&format!("{name}-{}x{}.txt", size.0, size.1), &(session.text() + "\n"));
+        }
+        session.press(&["2", "?"]);
+        same(&format!("help-{}x{}.txt", size.0, size.1), &(session.text() + "\n"));
+        session.press(&["Esc", ":", "f", "r"]);
+        same(&format!("palette-{}x{}.txt", size.0, size.1), &(session.text() + "\n"));
+        session.press(&["Esc", "/", "r", "e", "p"]);
+        same(&format!("find-{}x{}.txt", size.0, size.1), &(session.text() + "\n"));
+    }
+}
+
+#[test]
+fn seven_bits_are_enough() {
+    for program in [Program::Web, Program::Hostile, Program::Wide, Program::Tower] {
+        let mut session = Session::with(program, (120, 40), Options { ascii: true, ..Options::default() });
+        session.run(3.0);
+        for keys in [&["2"][..], &["1"], &["3"], &["4"], &["5"], &["?"], &["Esc", ":"]] {
+            session.press(keys);
+            let text = session.text();
+            let odd: String = text.chars().filter(|character| !character.is_ascii()).collect();
+            assert_eq!(odd, "", "{text}");
+        }
+    }
+    let session = web((100, 30), Options { ascii: true, ..Options::default() });
+    same("ascii-100x30.txt", &(session.text() + "\n"));
+}
+
+/// A letter for each style in a picture, and what the letters mean.
+fn styles(buffer: &Buffer) -> String {
+    let mut known = Vec::new();
+    let mut out = String::new();
+    for y in 0..buffer.area.height {
+        for x in 0..buffer.area.width {
+            let style = buffer[(x, y)].style();
+            let look = format!("{:?} on {:?} {:?}", style.fg, style.bg, style.add_modifier);
+            let place = known.iter().position(|other| *other == look).unwrap_or_else(|| {
+                known.push(look);
+                known.len() - 1
+            });
+            out.push(char::from(b'a' + u8::try_from(place % 26).unwrap()));
+        }
+        out.push('\n');
+    }
+    for (place, look) in known.iter().enumerate() {
+        let letter = char::from(b'a' + u8::try_from(place % 26).unwrap());
+        let _ = writeln!(out, "{letter} = {look}");
+    }
+    out
+}
+
+#[test]
+fn colours_in_every_depth() {
+    for (depth, name) in
+        [(Depth::True, "true"), (Depth::Indexed, "256"), (Depth::Sixteen, "16"), (Depth::Mono, "mono")]
+    {
+        let session = web((80, 24), Options { depth, ..Options::default() });
+        same(&format!("colours-{name}-80x24.txt"), &styles(&session.buffer()));
+        if depth == Depth::Mono {
+            same("mono-80x24.txt", &(session.text() + "\n"));
+        }
+    }
+}
+
+#[test]
+fn mono_sets_no_colour_anywhere() {
+    let options = Options { depth: Depth::Mono, ..Options::default() };
+    let mut session = web((160, 48), options);
+    for keys in [&["2"][..], &["1"], &["3"], &["4"], &["5"], &["?"], &["Esc", ":"], &["Esc", "/", "v"]] {
+        session.press(keys);
+        let buffer = session.buffer();
+        for cell in buffer.content() {
+            assert_eq!((cell.fg, cell.bg), (Color::Reset, Color::Reset));
+        }
+    }
+}
+
+#[test]
+fn no_size_is_too_small_or_too_large() {
+    for program in [Program::Web, Program::Wide, Program::Hostile] {
+        let mut session = Session::new(program, (80, 24));
+        session.run(1.0);
+        let sizes = [0, 1, 2, 3, 4, 5, 7, 9, 11, 14, 20, 33, 49, 50, 64, 110, 200, 500];
+        for width in sizes {
+            for height in sizes.into_iter().filter(|height| *height <= 200) {
+                session.act(Action::Resized(width, height));
+                for keys in [
+                    &["1"][..],
+                    &["2"],
+                    &["3"],
+                    &["4"],
+                    &["5"],
+                    &["?"],
+                    &["Esc", ":"],
+                    &["Esc", "/"],
+                    &["Esc"],
+                ] {
+                    session.press(keys);
+                    let _ = session.buffer();
+                }
+            }
+        }
+    }
+}

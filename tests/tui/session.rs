@@ -1,0 +1,119 @@
+//! A whole session without a terminal: events and keys go in by their time, pictures come out as text.
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseEvent};
+use pyflame_tui::sample::Micros;
+use pyflame_tui::tui::action::{Action, Effect};
+use pyflame_tui::tui::keys::Key;
+use pyflame_tui::tui::mouse::Mouse;
+use pyflame_tui::tui::state::State;
+use pyflame_tui::tui::{Options, picture, update};
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use crate::simulation::{Program, START, Simulation};
+
+/// A viewer and the program that it watches.
+pub(crate) struct Session {
+    pub state: State,
+    pub simulation: Simulation,
+    pub now: Micros,
+    pub effects: Vec<Effect>,
+    mouse: Mouse,
+}
+
+impl Session {
+    pub(crate) fn new(program: Program, size: (u16, u16)) -> Self {
+        Self::with(program, size, Options::default())
+    }
+
+    pub(crate) fn with(program: Program, size: (u16, u16), options: Options) -> Self {
+        let simulation = Simulation::new(program, 1000, 7);
+        let state = State::new(options, size);
+        let mut session =
+            Self { state, simulation, now: START, effects: Vec::new(), mouse: Mouse::default() };
+        session.act(Action::Now(START));
+        session
+    }
+
+    pub(crate) fn act(&mut self, action: Action) {
+        update::update(&mut self.state, action);
+        self.effects.append(&mut self.state.effects);
+    }
+
+    /// Lets time pass, in turns of 50 ms as the loop does.
+    pub(crate) fn run(&mut self, seconds: f64) {
+        let end = Micros(self.now.0 + (seconds * 1e6) as u64);
+        while self.now < end {
+            self.turn();
+        }
+    }
+
+    pub(crate) fn turn(&mut self) {
+        self.now.0 += 50_000;
+        for event in self.simulation.until(self.now) {
+            self.act(Action::Sampled(event));
+        }
+        self.act(Action::Now(self.now));
+    }
+
+    /// Presses keys, each named by its character or as in the table (`Enter`, `Esc`, `Tab`).
+    pub(crate) fn press(&mut self, keys: &[&str]) {
+        for key in keys {
+            let code = match *key {
+                "Enter" => KeyCode::Enter,
+                "Esc" => KeyCode::Esc,
+                "Tab" => KeyCode::Tab,
+                "Down" => KeyCode::Down,
+                key => KeyCode::Char(key.chars().next().unwrap()),
+            };
+            let key = Key::pressed(KeyEvent::new(code, KeyModifiers::NONE));
+            if let Some(action) = update::pressed(&self.state, key) {
+                self.act(action);
+            }
+        }
+    }
+
+    pub(crate) fn point(&mut self, event: MouseEvent) {
+        for action in self.mouse.meaning(&self.state, event, self.now) {
+            self.act(action);
+        }
+    }
+
+    pub(crate) fn buffer(&self) -> Buffer {
+        let (width, height) = self.state.size;
+        let mut buffer = Buffer::empty(Rect::new(0, 0, width, height));
+        picture::paint(&self.state, &mut buffer);
+        buffer
+    }
+
+    /// The picture as lines of text.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        let buffer = self.buffer();
+        let area = buffer.area;
+        let line = |y| {
+            let mut line = String::new();
+            let mut x = 0;
+            while x < area.width {
+                let symbol = buffer[(x, y)].symbol();
+                line.push_str(symbol);
+                x += (unicode_width::UnicodeWidthStr::width(symbol) as u16).max(1);
+            }
+            line.trim_end().to_owned()
+        };
+        (0..area.height).map(line).collect()
+    }
+
+    pub(crate) fn text(&self) -> String {
+        self.lines().join("\n")
+    }
+
+    #[track_caller]
+    pub(crate) fn expect(&self, words: &str) {
+        assert!(self.text().contains(words), "{words:?} is not in\n{}", self.text());
+    }
+
+    #[track_caller]
+    pub(crate) fn expect_not(&self, words: &str) {
+        assert!(!self.text().contains(words), "{words:?} is in\n{}", self.text());
+    }
+}

@@ -10,7 +10,7 @@ use nix::errno::Errno;
 use nix::libc;
 
 use super::launch::Child;
-use super::process::{self, Pid, Tid};
+use super::process::{self, Pid, RunState, Tid};
 use super::ptrace::{self, Event, Patience};
 use super::watch::Watchdog;
 
@@ -29,8 +29,8 @@ pub enum StopError {
     /// It did not come to its stop in time: it is frozen, in an uninterruptible wait, or the machine is busy.
     /// It will be let go as soon as it does stop; see [`Tracer::settle`].
     NotInTime,
-    /// Stopped by job control (SIGSTOP, SIGTSTP, …): it was let be, and runs on when it is continued. Wait
-    /// until its [`RunState`](super::RunState) is no longer `Stopped` before asking again.
+    /// Stopped by job control (SIGSTOP, SIGTSTP, …): it was let be, and runs on when it is continued. To ask
+    /// again does not touch it until then.
     GroupStopped,
     /// We hold this thread already.
     Held,
@@ -67,6 +67,8 @@ pub struct Tracer {
     stopped: Cell<Duration>,
     waited: Cell<Duration>,
     patience: Cell<Duration>,
+    /// The last that was known of the process: stopped by job control.
+    by_job_control: Cell<bool>,
 }
 
 /// A thread stands still as long as this lives.
@@ -92,6 +94,7 @@ impl Tracer {
             stopped: Cell::new(Duration::ZERO),
             waited: Cell::new(Duration::ZERO),
             patience: Cell::new(PATIENCE),
+            by_job_control: Cell::new(false),
         })
     }
 
@@ -168,6 +171,9 @@ impl Tracer {
                 return Err(StopError::NotInTime);
             }
         }
+        if self.by_job_control.get() && self.moment(tid).is_some_and(|now| now.state == RunState::Stopped) {
+            return Err(StopError::GroupStopped);
+        }
         if Watchdog::is_full() {
             return Err(StopError::Refused(Errno::EAGAIN as i32));
         }
@@ -239,6 +245,7 @@ impl Tracer {
                 let stopped =
                     Stopped { tracer: self, tid, signal: signal_of(event), since, waited, held: true };
                 let by_job_control = kind == EVENT_STOP && signal != libc::SIGTRAP;
+                self.by_job_control.set(by_job_control);
                 // Dropping the guard puts it back: the kernel remembers that its group is stopped.
                 if by_job_control { Err(StopError::GroupStopped) } else { Ok(stopped) }
             }

@@ -83,7 +83,15 @@ fn an_exec_is_noticed_and_followed() {
         assert_eq!(target.memory().u32(start), Err(ReadError::Gone));
         target.reopen().unwrap();
         assert_eq!(target.life(), Life::Running);
-        assert!(target.maps().unwrap().modules()[0].file_name().contains("sleep"));
+        // At first there is nothing in its map but a stack.
+        eventually("it is mapped", || {
+            target
+                .maps()
+                .unwrap()
+                .modules()
+                .first()
+                .is_some_and(|module| module.file_name().contains("sleep"))
+        });
         nix::sys::signal::kill(raw(child.pid()), Signal::SIGKILL).unwrap();
         assert_eq!(target.wait_for_end(LONG), Life::Killed(libc::SIGKILL));
     });

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use pyflame_tui::target::{Elf, ElfError, Memory, Module, Target, process};
 
-use crate::{Subject, is_root, within};
+use crate::{Subject, copy_program, is_root, within};
 
 /// The module in which most of Python is, and a symbol that all versions have.
 fn interpreter(target: &Target) -> Module {
@@ -78,7 +78,7 @@ fn copy_of_sleep(directory: &Path) -> std::path::PathBuf {
     let path = std::env::var_os("PATH").unwrap();
     let sleep = std::env::split_paths(&path).map(|path| path.join("sleep")).find(|path| path.exists());
     let copy = directory.join("sleep");
-    fs::copy(sleep.unwrap(), &copy).unwrap();
+    copy_program(&sleep.unwrap(), &copy);
     copy
 }
 

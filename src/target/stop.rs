@@ -16,6 +16,8 @@ use super::watch::Watchdog;
 
 /// How long we wait for a thread to stop before we look elsewhere.
 pub const PATIENCE: Duration = Duration::from_millis(100);
+/// So many times longer if it is ready to run and waits for a CPU.
+const MORE: u32 = 10;
 /// How long we wait for a thread that was killed while we held it.
 const DYING: Duration = Duration::from_millis(20);
 /// `PTRACE_EVENT_STOP`
@@ -99,7 +101,7 @@ impl Tracer {
     }
 
     /// Stops a thread. Costs it some 10 µs when we are on its CPU, 30 to 60 µs on another; waits for at most
-    /// the patience (plus 40 ms: see `watch.rs`).
+    /// the patience (plus 40 ms: see `watch.rs`), or ten times that if it only waits for a CPU.
     ///
     /// A thread that waits in a system call is taken out of it and put back, which all calls survive that
     /// restart after a handled signal; `epoll_wait`, `semop` and a few more (`man 7 signal`) give their
@@ -228,12 +230,19 @@ impl Tracer {
         let _waiting = self.watchdog.waiting(since);
         loop {
             match ptrace::look(tid, Patience::Wait) {
-                Err(Errno::EINTR) if since.elapsed() >= patience => return None,
+                Err(Errno::EINTR) if self.is_hopeless(tid, since.elapsed(), patience) => return None,
                 Ok(None) | Err(Errno::EINTR) => {}
                 Ok(Some(event)) => return Some(Ok(event)),
                 Err(errno) => return Some(Err(errno)),
             }
         }
+    }
+
+    /// Is a wait over? A thread that only waits for its turn on a busy CPU will stop as soon as it gets it,
+    /// and to give it up would make it stand until we come back to it: it is given more time.
+    fn is_hopeless(&self, tid: Tid, elapsed: Duration, patience: Duration) -> bool {
+        let is_queued = || self.moment(tid).is_some_and(|now| now.state == RunState::Running);
+        elapsed >= patience && (elapsed >= patience * MORE || !is_queued())
     }
 
     fn wait(&self, tid: Tid, since: Instant) -> Result<Stopped<'_>, StopError> {

@@ -109,7 +109,7 @@ fn open_to_all(path: &std::path::Path) {
 
 #[test]
 fn a_sleeping_process_is_looked_at_and_sleeps_on() {
-    within(20, || {
+    within(60, || {
         let subject = Subject::of(Command::new("sleep").arg("60").stderr(Stdio::null()));
         subject.until(RunState::Sleeping);
         let identity = Identity::of(subject.pid()).unwrap();

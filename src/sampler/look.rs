@@ -17,6 +17,7 @@ use crate::python::snapshot::Snapshot;
 use crate::python::threads::{self, Interpreter, Lock};
 use crate::sample::{Failure, Flags, Frame, Outcome, Stack, ThreadId, ThreadSample};
 use crate::sampler::cost::Cost;
+use crate::sampler::holders::Holders;
 use crate::sampler::miss::Miss;
 use crate::sampler::names::Names;
 use crate::sampler::states::States;
@@ -35,11 +36,6 @@ const LET_RUN: Duration = Duration::from_micros(20);
 /// The list of interpreters is read anew after this long. (They come and go with a lock held and a new one is found
 /// a little later; the ones that go are noticed because their threads no longer point to them.)
 const INTERPRETERS_AGE: Duration = Duration::from_millis(20);
-/// When nobody holds the GIL it may just be on its way from one thread to the next, which takes the kernel some
-/// 50 µs: look again after these times before calling it idle.
-const LOOK_AGAIN: [Duration; 3] =
-    [Duration::from_micros(10), Duration::from_micros(40), Duration::from_micros(100)];
-
 /// Which threads are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
@@ -76,6 +72,7 @@ pub struct Looker {
     pub(super) cost: Cost,
     /// The process was found stopped by job control.
     standing: bool,
+    holders: Holders,
 }
 
 impl Looker {
@@ -96,6 +93,7 @@ impl Looker {
             names: Names::new(&python),
             cost,
             standing: false,
+            holders: Holders::default(),
             python,
         }
     }
@@ -196,7 +194,7 @@ impl Looker {
         scope: Scope,
         taken: &mut Vec<ThreadSample>,
     ) -> Result<(), Miss> {
-        match wait_for_holder(target, lock)? {
+        match self.holders.wait(target, lock)? {
             Some(holder) => self.take_held(target, lock, holder, scope)?,
             None if scope == Scope::Running => return Ok(()),
             None => self.take_idle(target, lock)?,
@@ -207,6 +205,7 @@ impl Looker {
     /// Stops the holder, copies what is asked for, lets it go.
     fn take_held(&mut self, target: &Target, lock: Lock, holder: Address, scope: Scope) -> Result<(), Miss> {
         let (tid, identity) = self.tids.of(&self.python, target, holder).ok_or(Miss::Fled)?;
+        self.holders.note(tid);
         if self.standing && target.tasks().moment(tid).is_some_and(|moment| moment.state == RunState::Stopped)
         {
             return self.copy(target, lock, holder, identity, scope);
@@ -309,20 +308,6 @@ impl Looker {
             self.snapshots.clear();
         }
     }
-}
-
-/// Who holds the GIL; `None` if nobody does and this is not only a change of hands.
-fn wait_for_holder(target: &Target, lock: Lock) -> Result<Option<Address>, Miss> {
-    let memory = target.memory();
-    let mut holder = lock.holder(memory)?;
-    for pause in LOOK_AGAIN {
-        if holder.is_some() {
-            break;
-        }
-        std::thread::sleep(pause);
-        holder = lock.holder(memory)?;
-    }
-    Ok(holder)
 }
 
 /// The holder and, if asked for, every other thread of the interpreters that share its GIL.

@@ -5,6 +5,7 @@ pub mod clock;
 pub mod cost;
 pub mod find;
 mod free;
+mod holders;
 pub mod look;
 mod miss;
 pub mod names;

@@ -69,9 +69,10 @@ impl Tids {
         if let Some(offset) = self.in_pthread {
             return self.number(target, at(offset)?);
         }
-        let usual = std::iter::once(TID_IN_PTHREAD);
-        for offset in usual.chain((0..LARGEST_PTHREAD).step_by(4)) {
-            if let Some(number) = at(offset).filter(|number| *number > 1)
+        // The first thread of a container is number 1 there; elsewhere in the structure a 1 can be anything.
+        let usual = std::iter::once((TID_IN_PTHREAD, 1));
+        for (offset, least) in usual.chain((0..LARGEST_PTHREAD).step_by(4).map(|offset| (offset, 2))) {
+            if let Some(number) = at(offset).filter(|number| *number >= least)
                 && let Some(tid) = self.numbers_once(target).and_then(|numbers| numbers.ours(number))
             {
                 self.in_pthread = Some(offset);

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod folded;
+mod homes;
 mod interpreters;
 mod layout;
 mod maze;
@@ -69,6 +70,10 @@ fn look_at(python: &Interpreter) -> Row {
     match short_walk(python) {
         Ok(figures) => row.figures(figures),
         Err(wrong) => row.wrong("maze", &wrong),
+    }
+    match homes::visit(python) {
+        Ok(homes) => row.note(Ok(homes.join(", "))),
+        Err(wrong) => row.wrong("home", &wrong),
     }
     row
 }

@@ -76,6 +76,14 @@ impl Subject {
         Self::in_room(&mut command(python, &room, program, arguments), room)
     }
 
+    /// A program that is started in another way.
+    pub(crate) fn adjusted(python: &Interpreter, program: &str, adjust: impl FnOnce(&mut Command)) -> Self {
+        let room = Room::of(python);
+        let mut command = command(python, &room, program, &[]);
+        adjust(&mut command);
+        Self::in_room(&mut command, room)
+    }
+
     /// A few lines of Python; they find `tracee`.
     pub(crate) fn lines(python: &Interpreter, source: &str) -> Self {
         let room = Room::of(python);

@@ -43,7 +43,8 @@ impl Row {
     /// Words instead of figures, or what went wrong.
     pub(crate) fn note(&mut self, note: Result<String, String>) {
         match note {
-            Ok(note) => self.note = note,
+            Ok(note) if self.wrong.is_empty() => self.note = note,
+            Ok(_) => {}
             Err(wrong) => self.wrong("", &wrong),
         }
     }

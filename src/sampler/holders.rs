@@ -1,0 +1,75 @@
+//! Who holds the GIL; and when nobody does, whether that is because it is on its way from one thread to the next.
+
+use std::time::{Duration, Instant};
+
+use crate::python::threads::Lock;
+use crate::target::memory::{Address, ReadError};
+use crate::target::{RunState, Target, Tid};
+
+/// When nobody holds the GIL it may just be on its way from one thread to the next, which takes the kernel some
+/// 50 µs: look again after these times before calling it idle.
+const LOOK_AGAIN: [Duration; 3] =
+    [Duration::from_micros(10), Duration::from_micros(40), Duration::from_micros(100)];
+/// On a busy machine the next holder waits for a CPU first. As long as somebody is seen to wait for the GIL it is not
+/// called idle, but looked at this often,
+const PAUSE: Duration = Duration::from_micros(100);
+/// and no longer than this.
+const LONGEST: Duration = Duration::from_millis(50);
+/// Threads that are asked whether they wait for it: those that held it last.
+const ASKED: usize = 8;
+/// Who has not held it for this long is not asked.
+const RECENT: Duration = Duration::from_secs(1);
+/// Bytes of CPython's `_gil_runtime_state`, of which `last_holder` is the second word: the two condition variables and
+/// their mutexes stand in it, and who waits for the GIL, or for its being taken, sleeps on one of these.
+const STATE: std::ops::Range<u64> = 0..256;
+const HOLDER_IN_STATE: u64 = 8;
+
+/// Remembers who held the GIL.
+#[derive(Debug, Default)]
+pub(super) struct Holders {
+    /// The latest first.
+    recent: Vec<(Tid, Instant)>,
+}
+
+impl Holders {
+    /// This thread holds it.
+    pub(super) fn note(&mut self, tid: Tid) {
+        self.recent.retain(|(other, _)| *other != tid);
+        self.recent.truncate(ASKED - 1);
+        self.recent.insert(0, (tid, Instant::now()));
+    }
+
+    /// Who holds it; `None` if nobody does and this is not only a change of hands.
+    pub(super) fn wait(&mut self, target: &Target, lock: Lock) -> Result<Option<Address>, ReadError> {
+        let memory = target.memory();
+        for pause in LOOK_AGAIN {
+            if let Some(holder) = lock.holder(memory)? {
+                return Ok(Some(holder));
+            }
+            std::thread::sleep(pause);
+        }
+        let deadline = Instant::now() + LONGEST;
+        loop {
+            let holder = lock.holder(memory)?;
+            if holder.is_some() || !self.is_wanted(target, lock) || Instant::now() >= deadline {
+                return Ok(holder);
+            }
+            std::thread::sleep(PAUSE);
+        }
+    }
+
+    /// Does one of those that held it last sleep until it gets it, or until another one has it? (Before 3.7 the GIL is
+    /// not in one place, and this is never seen.)
+    fn is_wanted(&mut self, target: &Target, lock: Lock) -> bool {
+        let Lock::Holder(holder) = lock else { return false };
+        let start = Address(holder.0.wrapping_sub(HOLDER_IN_STATE));
+        self.recent.retain(|(_, at)| at.elapsed() < RECENT);
+        let mut tasks = target.tasks();
+        self.recent.iter().any(|(tid, _)| {
+            let sleeps_on_it =
+                tasks.futex(*tid).is_some_and(|futex| STATE.contains(&futex.0.wrapping_sub(start.0)));
+            // Whoever was stopped by job control in such a sleep is not about to take anything.
+            sleeps_on_it && tasks.moment(*tid).is_some_and(|moment| moment.state == RunState::Sleeping)
+        })
+    }
+}

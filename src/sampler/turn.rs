@@ -21,6 +21,8 @@ const TOTALS: Duration = Duration::from_millis(100);
 const LONG: Duration = Duration::from_millis(20);
 /// How often a command that runs no Python (yet) is looked at: first, and at the longest.
 const WATCH: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(20));
+/// How often a thread is looked after that is still to stop.
+const SETTLING: Duration = Duration::from_millis(1);
 /// How long the kernel may take to bury a process whose memory is gone.
 const BURIAL: Duration = Duration::from_secs(10);
 /// A process that was watched and became another program is given this long to show a Python.
@@ -179,7 +181,7 @@ impl Turns {
             self.end = Some(self.began + length);
         }
         loop {
-            if let Next::Look = self.wait_for_turn()? {
+            if let Next::Look = self.wait_for_turn(target)? {
                 let at = self.now();
                 match looker.look(target, self.scope) {
                     Ok(outcome) => self.say(target, looker, at, outcome)?,
@@ -198,7 +200,7 @@ impl Turns {
     }
 
     /// Sleeps until the clock says that a look is due, doing what is asked for meanwhile.
-    fn wait_for_turn(&mut self) -> Result<Next, Over> {
+    fn wait_for_turn(&mut self, target: &Target) -> Result<Next, Over> {
         if self.length == Length::Once {
             return Ok(Next::Look);
         }
@@ -211,6 +213,10 @@ impl Turns {
         {
             self.obey_for(end.saturating_duration_since(Instant::now()))?;
             return Err(Over(Ending::Detached));
+        }
+        // A thread that did not stop in time stands still when it does, until it is let go: be there.
+        while target.tracer().settle() > 0 && Instant::now() < due.at {
+            self.obey_for(SETTLING)?;
         }
         let left = due.at.saturating_duration_since(Instant::now());
         self.obey_for(left)?;

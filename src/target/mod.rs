@@ -170,7 +170,7 @@ impl Target {
         }
     }
 
-    /// Looks at the program that it has become by exec.
+    /// Looks at the program that it has become by exec. Right after exec there may be nothing in its map yet.
     pub fn reopen(&mut self) -> Result<(), AttachError> {
         let memory = attach::open_memory(self.identity.pid)?;
         self.memory = memory;

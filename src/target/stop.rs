@@ -10,12 +10,14 @@ use nix::errno::Errno;
 use nix::libc;
 
 use super::launch::Child;
-use super::process::{self, Pid, Tid};
+use super::process::{self, Pid, RunState, Tid};
 use super::ptrace::{self, Event, Patience};
 use super::watch::Watchdog;
 
 /// How long we wait for a thread to stop before we look elsewhere.
 pub const PATIENCE: Duration = Duration::from_millis(100);
+/// So many times longer if it is ready to run and waits for a CPU.
+const MORE: u32 = 10;
 /// How long we wait for a thread that was killed while we held it.
 const DYING: Duration = Duration::from_millis(20);
 /// `PTRACE_EVENT_STOP`
@@ -29,8 +31,8 @@ pub enum StopError {
     /// It did not come to its stop in time: it is frozen, in an uninterruptible wait, or the machine is busy.
     /// It will be let go as soon as it does stop; see [`Tracer::settle`].
     NotInTime,
-    /// Stopped by job control (SIGSTOP, SIGTSTP, …): it was let be, and runs on when it is continued. Wait
-    /// until its [`RunState`](super::RunState) is no longer `Stopped` before asking again.
+    /// Stopped by job control (SIGSTOP, SIGTSTP, …): it was let be, and runs on when it is continued. To ask
+    /// again does not touch it until then.
     GroupStopped,
     /// We hold this thread already.
     Held,
@@ -67,6 +69,8 @@ pub struct Tracer {
     stopped: Cell<Duration>,
     waited: Cell<Duration>,
     patience: Cell<Duration>,
+    /// The last that was known of the process: stopped by job control.
+    by_job_control: Cell<bool>,
 }
 
 /// A thread stands still as long as this lives.
@@ -92,11 +96,12 @@ impl Tracer {
             stopped: Cell::new(Duration::ZERO),
             waited: Cell::new(Duration::ZERO),
             patience: Cell::new(PATIENCE),
+            by_job_control: Cell::new(false),
         })
     }
 
     /// Stops a thread. Costs it some 10 µs when we are on its CPU, 30 to 60 µs on another; waits for at most
-    /// the patience (plus 40 ms: see `watch.rs`).
+    /// the patience (plus 40 ms: see `watch.rs`), or ten times that if it only waits for a CPU.
     ///
     /// A thread that waits in a system call is taken out of it and put back, which all calls survive that
     /// restart after a handled signal; `epoll_wait`, `semop` and a few more (`man 7 signal`) give their
@@ -168,6 +173,9 @@ impl Tracer {
                 return Err(StopError::NotInTime);
             }
         }
+        if self.by_job_control.get() && self.moment(tid).is_some_and(|now| now.state == RunState::Stopped) {
+            return Err(StopError::GroupStopped);
+        }
         if Watchdog::is_full() {
             return Err(StopError::Refused(Errno::EAGAIN as i32));
         }
@@ -222,12 +230,19 @@ impl Tracer {
         let _waiting = self.watchdog.waiting(since);
         loop {
             match ptrace::look(tid, Patience::Wait) {
-                Err(Errno::EINTR) if since.elapsed() >= patience => return None,
+                Err(Errno::EINTR) if self.is_hopeless(tid, since.elapsed(), patience) => return None,
                 Ok(None) | Err(Errno::EINTR) => {}
                 Ok(Some(event)) => return Some(Ok(event)),
                 Err(errno) => return Some(Err(errno)),
             }
         }
+    }
+
+    /// Is a wait over? A thread that only waits for its turn on a busy CPU will stop as soon as it gets it,
+    /// and to give it up would make it stand until we come back to it: it is given more time.
+    fn is_hopeless(&self, tid: Tid, elapsed: Duration, patience: Duration) -> bool {
+        let is_queued = || self.moment(tid).is_some_and(|now| now.state == RunState::Running);
+        elapsed >= patience && (elapsed >= patience * MORE || !is_queued())
     }
 
     fn wait(&self, tid: Tid, since: Instant) -> Result<Stopped<'_>, StopError> {
@@ -239,6 +254,7 @@ impl Tracer {
                 let stopped =
                     Stopped { tracer: self, tid, signal: signal_of(event), since, waited, held: true };
                 let by_job_control = kind == EVENT_STOP && signal != libc::SIGTRAP;
+                self.by_job_control.set(by_job_control);
                 // Dropping the guard puts it back: the kernel remembers that its group is stopped.
                 if by_job_control { Err(StopError::GroupStopped) } else { Ok(stopped) }
             }

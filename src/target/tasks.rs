@@ -18,8 +18,8 @@ pub struct Tasks {
     open: HashMap<Tid, File>,
 }
 
-/// Files kept open at most: of the 1,024 that a process may commonly have we want some for other things. Threads
-/// beyond are asked the dear way.
+/// Files kept open at most: of the 1,024 that a process may commonly have we want some for other things.
+/// Threads beyond are asked the dear way.
 const MOST_OPEN: usize = 256;
 
 impl Tasks {

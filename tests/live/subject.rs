@@ -158,8 +158,8 @@ impl Subject {
         self
     }
 
-    /// The CPU time that it has used, in the kernel's ticks.
-    fn ticks(&self) -> u64 {
+    /// The CPU time that its program has used, in the kernel's ticks.
+    pub(crate) fn ticks(&self) -> u64 {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap_or_default();
         let rest = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
         rest.split(' ').nth(11).and_then(|word| word.parse().ok()).unwrap_or(0)

@@ -7,7 +7,7 @@ use std::time::Duration;
 use pyflame_tui::target::{AttachError, Identity, Pid, RunState, Target, Tasks, process};
 
 use crate::roles::Player;
-use crate::{Subject, eventually, is_root, within};
+use crate::{Subject, copy_program, eventually, is_root, within};
 
 fn refusal(pid: Pid) -> AttachError {
     within(10, move || Target::attach(pid).map(|_| ()).unwrap_err())
@@ -83,7 +83,7 @@ fn a_refusal_has_all_the_facts() {
     let mut command = Player::command("attach", &subject.pid().to_string());
     let program = tempfile::tempdir().unwrap();
     let copy = program.path().join("test");
-    std::fs::copy(std::env::current_exe().unwrap(), &copy).unwrap();
+    copy_program(&std::env::current_exe().unwrap(), &copy);
     open_to_all(program.path());
     let mut other = Command::new(&copy);
     other.args(command.get_args()).uid(65534).gid(65534).current_dir("/");
@@ -109,7 +109,7 @@ fn open_to_all(path: &std::path::Path) {
 
 #[test]
 fn a_sleeping_process_is_looked_at_and_sleeps_on() {
-    within(20, || {
+    within(60, || {
         let subject = Subject::of(Command::new("sleep").arg("60").stderr(Stdio::null()));
         subject.until(RunState::Sleeping);
         let identity = Identity::of(subject.pid()).unwrap();
@@ -141,8 +141,9 @@ fn thirty_two_bit_program() -> Vec<u8> {
 #[test]
 fn a_32_bit_program_is_told_apart() {
     let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("small");
-    std::fs::write(&path, thirty_two_bit_program()).unwrap();
+    let (bytes, path) = (directory.path().join("bytes"), directory.path().join("small"));
+    std::fs::write(&bytes, thirty_two_bit_program()).unwrap();
+    copy_program(&bytes, &path);
     open_to_all(&path);
     let mut command = Command::new(&path);
     let Ok(mut child) = command.spawn() else {

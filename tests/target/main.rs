@@ -125,6 +125,12 @@ fn threads(pid: Pid) -> Vec<(Tid, RunState)> {
     list.into_iter().filter_map(|tid| Some((tid, tasks.moment(tid)?.state))).collect()
 }
 
+/// Copies a program so that it can be run: by another process, for a file that we had open for writing stays
+/// so in whatever other tests start at that moment, and is "busy".
+fn copy_program(from: &Path, to: &Path) {
+    assert!(Command::new("cp").args([from, to]).status().unwrap().success());
+}
+
 fn is_root() -> bool {
     let root = nix::unistd::geteuid().is_root();
     if !root {

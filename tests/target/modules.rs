@@ -7,7 +7,7 @@ use std::process::Command;
 
 use pyflame_tui::target::{Elf, ElfError, Memory, Module, Target, process};
 
-use crate::{Subject, is_root, within};
+use crate::{Subject, copy_program, is_root, within};
 
 /// The module in which most of Python is, and a symbol that all versions have.
 fn interpreter(target: &Target) -> Module {
@@ -27,7 +27,7 @@ fn assert_is_type(target: &Target, elf: &Elf<'_>) {
 
 #[test]
 fn symbols_are_where_the_file_says() {
-    within(20, || {
+    within(60, || {
         let subject = Subject::busy();
         let target = Target::attach(subject.pid()).unwrap();
         let module = interpreter(&target);
@@ -54,7 +54,7 @@ fn symbols_are_where_the_file_says() {
 
 #[test]
 fn what_is_no_elf_is_told() {
-    within(20, || {
+    within(60, || {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("just a\nfile");
         fs::write(&path, vec![b'x'; 8192]).unwrap();
@@ -78,7 +78,7 @@ fn copy_of_sleep(directory: &Path) -> std::path::PathBuf {
     let path = std::env::var_os("PATH").unwrap();
     let sleep = std::env::split_paths(&path).map(|path| path.join("sleep")).find(|path| path.exists());
     let copy = directory.join("sleep");
-    fs::copy(sleep.unwrap(), &copy).unwrap();
+    copy_program(&sleep.unwrap(), &copy);
     copy
 }
 
@@ -93,7 +93,7 @@ fn assert_sections_are_there(target: &Target, file: &str) {
 
 #[test]
 fn a_file_that_was_deleted_or_replaced_is_found_all_the_same() {
-    within(20, || {
+    within(60, || {
         let directory = tempfile::tempdir().unwrap();
         let copy = copy_of_sleep(directory.path());
         let subject = Subject::of(Command::new(&copy).arg("60"));
@@ -117,7 +117,7 @@ fn a_file_on_an_overlay_is_recognised() {
     if !is_root() {
         return;
     }
-    within(20, || {
+    within(60, || {
         let directory = tempfile::tempdir().unwrap();
         let at = |name: &str| directory.path().join(name);
         for name in ["lower", "upper", "work", "all"] {
@@ -146,7 +146,7 @@ fn a_chroot_and_a_mount_namespace_do_not_matter() {
     if !is_root() {
         return;
     }
-    within(20, || {
+    within(60, || {
         let directory = tempfile::tempdir().unwrap();
         let inside = directory.path().display();
         copy_of_sleep(directory.path());
@@ -169,7 +169,7 @@ fn threads_in_a_namespace_are_known_by_both_numbers() {
     if !is_root() {
         return;
     }
-    within(20, || {
+    within(60, || {
         let program = "
 import os, threading, time
 def work():

@@ -12,7 +12,7 @@ use crate::{Subject, eventually, raw, threads, within};
 
 #[test]
 fn a_busy_thread_is_stopped_and_runs_on() {
-    within(20, || {
+    within(60, || {
         let subject = Subject::busy();
         let target = Target::attach(subject.pid()).unwrap();
         let before = target.tracer().stopped();
@@ -31,7 +31,7 @@ fn a_busy_thread_is_stopped_and_runs_on() {
 
 #[test]
 fn a_panic_lets_the_thread_go() {
-    within(20, || {
+    within(60, || {
         let subject = Subject::busy();
         let target = Target::attach(subject.pid()).unwrap();
         let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
@@ -45,7 +45,7 @@ fn a_panic_lets_the_thread_go() {
 
 #[test]
 fn a_thread_is_held_once() {
-    within(20, || {
+    within(60, || {
         let subject = Subject::busy();
         let target = Target::attach(subject.pid()).unwrap();
         let stopped = target.stop(subject.tid()).unwrap();
@@ -66,7 +66,7 @@ spin()";
 
 #[test]
 fn all_threads_are_stopped_at_the_same_time() {
-    within(20, || {
+    within(60, || {
         let mut subject = Subject::python(CROWD);
         subject.line();
         let target = Target::attach(subject.pid()).unwrap();
@@ -219,7 +219,7 @@ fn job_control_works_as_without_us() {
 
 #[test]
 fn a_stopped_process_is_let_be() {
-    within(20, || {
+    within(60, || {
         let subject = Subject::busy();
         subject.signal(Signal::SIGSTOP);
         subject.until(RunState::Stopped);

@@ -273,6 +273,15 @@ pub enum NameFormat {
 }
 
 impl Layout {
+    /// Up to 3.12 the thread state that a new interpreter begins with names its creator as its thread for ever, and
+    /// any other thread may run it (`_xxsubinterpreters.run_string` does so).
+    pub fn lends_threads(&self) -> bool {
+        match &self.frames {
+            Frames::Objects(_) => true,
+            Frames::Interpreter(frames) => matches!(frames.first, FirstFrame::Entry { .. }),
+        }
+    }
+
     /// The same layout for a build whose heap objects have `bytes` more in front.
     #[must_use]
     pub fn with_object_header(mut self, bytes: u32) -> Self {

@@ -10,6 +10,7 @@ mod layout;
 mod maze;
 mod profiler;
 mod subject;
+mod subs;
 mod table;
 mod truth;
 
@@ -38,7 +39,8 @@ fn every_python_of_this_machine_is_read_truly() {
             std::thread::Builder::new().name(name).spawn_scoped(scope, work).unwrap();
         }
     });
-    let mut table = Table::new(&["threads", "frames", "members", "maze", "impossible", "failed", "idle"]);
+    let mut table =
+        Table::new(&["threads", "frames", "members", "maze", "impossible", "failed", "idle", "subs"]);
     for row in rows.into_inner().unwrap() {
         table.add(row);
     }
@@ -70,6 +72,10 @@ fn look_at(python: &Interpreter) -> Row {
     match short_walk(python) {
         Ok(figures) => row.figures(figures),
         Err(wrong) => row.wrong("maze", &wrong),
+    }
+    match subs::watch(python) {
+        Ok(samples) => row.figures([samples]),
+        Err(wrong) => row.wrong("sub-interpreters", &wrong),
     }
     match homes::visit(python) {
         Ok(homes) => row.note(Ok(homes.join(", "))),

@@ -58,6 +58,11 @@ impl Row {
         self.note = "WRONG, see below".into();
     }
 
+    /// What was wrong.
+    pub(crate) fn wrongs(&self) -> &[String] {
+        &self.wrong
+    }
+
     /// As it stands in the table.
     pub(crate) fn line(&self) -> String {
         let cells = in_columns(&self.cells);

@@ -65,6 +65,7 @@ fn chosen() -> impl Iterator<Item = &'static Interpreter> {
 /// Shows a row as soon as it is there: the whole takes long.
 fn add(table: &mut Table, row: Row) {
     say(&row.line());
+    row.wrongs().iter().for_each(|wrong| say(&format!("    {wrong}\n")));
     table.add(row);
 }
 

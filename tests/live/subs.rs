@@ -1,0 +1,59 @@
+//! Sub-interpreters at work: one thread makes them, another runs them, with the main one's GIL or with their own.
+
+use std::time::Duration;
+
+use crate::folded::{Figures, folded};
+use crate::interpreters::{Build, Interpreter};
+use crate::profiler::profile;
+use crate::subject::Subject;
+
+/// Samples of sub-interpreters at work, none of which may be impossible; 0 where there are no sub-interpreters.
+pub(crate) fn watch(python: &Interpreter) -> Result<u64, String> {
+    let kinds: &[&str] = match python.version {
+        _ if !python.takes_programs() => &[],
+        // From 3.9 to 3.11 the GIL's word names the thread state that took it, not the one that was swapped in since,
+        // and nobody but it gets it again: there we see the stack from which the other interpreter was entered.
+        (3, 8) => &["0"],
+        // Without a GIL to share there is one kind.
+        (3, 12..) if python.build == Build::FreeThreaded => &["1"],
+        (3, 12..) => &["0", "1"],
+        _ => &[],
+    };
+    kinds.iter().map(|kind| watch_one(python, kind).map_err(|error| format!("kind {kind}: {error}"))).sum()
+}
+
+fn watch_one(python: &Interpreter, kind: &str) -> Result<u64, String> {
+    let mut subject = Subject::program(python, "subs.py", &[kind]);
+    subject.await_line("ready", Duration::from_secs(60))?;
+    let subject = subject.at_work();
+    let ran = profile(&["--stats", "-x", "-s", "1", "-r", "0.0005", &subject.pid().to_string()]);
+    if ran.code() != 0 {
+        return Err(ran.err);
+    }
+    let mut samples = 0;
+    for (stack, count) in folded(ran.text()) {
+        if stack[..] == ["(failed)"] {
+            continue;
+        }
+        let names: Vec<_> = stack.iter().map(|frame| frame.split(':').nth(1).unwrap_or_default()).collect();
+        let chain = |letter: &str| (1..=5).map(|number| format!("{letter}{number}")).collect::<Vec<_>>();
+        let calls = names.strip_prefix(&["<module>"]);
+        let is_possible = |calls: &[&str]| {
+            ["a", "b"].iter().any(|letter| chain(letter).iter().zip(calls).all(|(one, other)| one == other))
+        };
+        // Of the thread that runs it: its own frames below, up to where it enters the other interpreter.
+        if calls.is_none_or(|calls| calls.len() > 5 || !is_possible(calls))
+            && names.first() != Some(&"Thread._bootstrap")
+            && names.first() != Some(&"_bootstrap")
+        {
+            return Err(format!("{count} times {stack:?}\n{}", ran.err));
+        }
+        samples += if calls.is_some() { count } else { 0 };
+    }
+    let figures = Figures::parse(&ran.err);
+    if samples * 2 < figures.samples {
+        Err(format!("only {samples}: {}{}", ran.err, ran.text()))
+    } else {
+        Ok(samples)
+    }
+}

@@ -53,7 +53,6 @@ impl World {
             match effect {
                 Effect::Quit => return Ok(false),
                 Effect::Suspend => self.suspend(state)?,
-                Effect::Tell(command) => drop(self.commands.try_send(command)),
                 Effect::Mouse(ours) => self.terminal.mouse(ours)?,
                 Effect::Read(file) => self.read_source(state, file),
                 Effect::Copy(text) => {

@@ -44,6 +44,9 @@ pub(super) fn title(state: &State) -> Vec<Span<'static>> {
     if state.lines == Lines::Apart {
         words.push("per line (L)".to_owned());
     }
+    if state.find.keep && state.find.is_on() {
+        words.push("only matches (&)".to_owned());
+    }
     if !state.zoom.is_empty() {
         words.push("zoomed (Esc)".to_owned());
     }

@@ -53,6 +53,7 @@ use crossterm::event::{self, Event as Input, KeyEventKind};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 pub use options::Options;
+pub use source::Text;
 pub use summary::Summary;
 
 use crate::sample::{Command, Event, Micros};

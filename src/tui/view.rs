@@ -131,6 +131,7 @@ pub fn restart(state: &mut State) {
 /// Works the picture out anew.
 pub fn refresh(state: &mut State) {
     let mut view = std::mem::take(&mut state.view);
+    find::look(state);
     if state.frozen.is_none() {
         view.follow(state);
     }
@@ -139,7 +140,6 @@ pub fn refresh(state: &mut State) {
     view.stand(state);
     view.look_closer(state);
     state.view = view;
-    find::look(state);
     ask_for_source(state);
     state.dirty = true;
 }

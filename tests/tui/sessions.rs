@@ -94,6 +94,19 @@ fn finding_lights_and_counts() {
 }
 
 #[test]
+fn only_stacks_with_a_match_are_kept() {
+    let mut session = Session::new(Program::Steady, (160, 48));
+    session.run(5.0);
+    session.press(&["/", "e", "x", "e", "c", "Enter", "&"]);
+    session.expect("only matches (&)");
+    session.expect("execute");
+    session.expect_not("view_report  ");
+    assert_eq!(session.state.view.tree.total(), session.state.view.cursor_call().unwrap().total);
+    session.press(&["&"]);
+    session.expect("view_report  ");
+}
+
+#[test]
 fn a_crowd_is_listed() {
     let mut session = Session::new(Program::Wide, (100, 30));
     session.run(5.0);

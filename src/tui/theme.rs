@@ -216,12 +216,12 @@ impl Theme {
                 Style::new().bg(colour)
             }
         };
+        let text = if kind == Kind::Waiting { self.white() } else { self.black() };
         match emphasis {
             Emphasis::Selected => style,
             Emphasis::Dimmed => style.fg(self.white()),
-            _ if kind == Kind::Waiting => style.fg(self.white()),
-            Emphasis::Lit => style.fg(self.black()).add_modifier(Modifier::BOLD | Modifier::UNDERLINED),
-            Emphasis::Plain => style.fg(self.black()),
+            Emphasis::Lit => style.fg(text).add_modifier(Modifier::BOLD | Modifier::UNDERLINED),
+            Emphasis::Plain => style.fg(text),
         }
     }
 

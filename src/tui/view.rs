@@ -106,7 +106,7 @@ impl View {
 
     /// Does a thread that stands at the top in this function mostly wait?
     pub fn waits(&self, function: FunctionId) -> bool {
-        self.leaves.get(&function).is_some_and(|(runs, waits)| waits > runs)
+        self.leaves.get(&function).is_some_and(|(runs, waits)| *waits > 2 * *runs)
     }
 
     /// The stack that a thread stood in last.
@@ -209,7 +209,9 @@ impl View {
         for (_, node, flags, count) in self.window.counts() {
             if let Some((function, _)) = profile.frame(node) {
                 let (runs, waits) = self.leaves.entry(function).or_default();
-                *(if profile.state(node, flags) == Doing::Running { runs } else { waits }) += count;
+                // Who stands before the GIL would run.
+                let busy = matches!(profile.state(node, flags), Doing::Running | Doing::GilWait);
+                *(if busy { runs } else { waits }) += count;
             }
         }
     }

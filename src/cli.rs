@@ -48,6 +48,8 @@ pub struct Options {
     pub no_line_numbers: bool,
     /// `--headless`, `--live`.
     pub screen: Screen,
+    /// `--ascii`: nothing on the screen that is outside of 7 bits.
+    pub ascii: bool,
     /// `--stats`: at the end, what the sampling cost, on standard error.
     pub stats: bool,
 }
@@ -171,6 +173,7 @@ fn command() -> Command {
         .arg(flag("dump", Some('d'), "Print the stacks of all threads once"))
         .arg(flag("headless", None, "No screen, even on a terminal"))
         .arg(flag("live", None, "The live view; -o names the file of its export key"))
+        .arg(flag("ascii", None, "The live view in plain 7-bit characters"))
         .arg(flag("stats", None, "Say at the end what the sampling cost"))
         .next_help_heading("Other")
         .arg(flag("help", Some('h'), "Show this").action(ArgAction::Help))
@@ -272,8 +275,19 @@ fn options(matches: &ArgMatches, rest: Vec<OsString>) -> Result<Options, UsageEr
             return Err(UsageError::Incompatible("-t", option));
         }
     }
-    if flag("headless") && flag("live") {
-        return Err(UsageError::Incompatible("--headless", "--live"));
+    for (one, other) in [("headless", "live"), ("trace", "live"), ("dump", "live")] {
+        if flag(one) && flag(other) {
+            return Err(UsageError::Incompatible(
+                if one == "trace" {
+                    "-t"
+                } else if one == "dump" {
+                    "-d"
+                } else {
+                    "--headless"
+                },
+                "--live",
+            ));
+        }
     }
     let screen = match (flag("headless"), flag("live")) {
         (true, _) => Screen::Headless,
@@ -292,6 +306,7 @@ fn options(matches: &ArgMatches, rest: Vec<OsString>) -> Result<Options, UsageEr
         dump: flag("dump"),
         no_line_numbers: flag("no-line-numbers"),
         screen,
+        ascii: flag("ascii"),
         stats: flag("stats"),
     })
 }

@@ -11,6 +11,7 @@ use crate::python::published::PublishedError;
 use crate::sampler::{FindError, StartError};
 use crate::target::launch::LaunchError;
 use crate::target::{AttachError, Denied};
+use crate::tui;
 
 /// Everything that ends the program with status 1.
 #[derive(Debug)]
@@ -23,6 +24,8 @@ pub enum Error {
     Start(StartError),
     /// The result could not be written.
     Write(io::Error),
+    /// The terminal failed us while it was the screen.
+    Screen(tui::Error),
     /// A command ended without ever having run a Python; or the target became no Python.
     NoPython(String),
     /// A thread of ours panicked; its message has been printed.
@@ -66,6 +69,10 @@ impl fmt::Display for Error {
             Self::Write(error) => {
                 writeln!(f, "The result could not be written: {error}.")?;
                 write!(f, "Make room or name another file with -o; what was sampled is lost.")
+            }
+            Self::Screen(error) => {
+                writeln!(f, "The live view ended: {error}.")?;
+                write!(f, "The target runs on. Without a screen: pyflame-tui --headless -o FILE PID")
             }
             Self::NoPython(cause) => {
                 writeln!(f, "Failed to locate libpython in the command.")?;

@@ -13,11 +13,11 @@ pub mod target; // the other process
 pub mod tui; // the screen
 
 use std::ffi::OsString;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use cli::{Options, Parsed};
+use cli::{Options, Parsed, Screen};
 use error::Error;
 use export::Format;
 use headless::{Recording, Stops};
@@ -57,6 +57,49 @@ fn print(text: &str) -> Result<u8, Error> {
 }
 
 fn watch(options: &Options) -> Result<u8, Error> {
+    if is_live(options) { view(options) } else { record(options) }
+}
+
+/// Is there somebody to look at a screen, and nothing that says otherwise? A command's own output would be written
+/// over the screen, so that is recorded without one.
+fn is_live(options: &Options) -> bool {
+    match options.screen {
+        Screen::Live => true,
+        Screen::Headless => false,
+        Screen::Auto => {
+            let asked_for_text =
+                options.output.is_some() || options.dump || options.seconds == Some(Duration::ZERO);
+            let is_smart = std::env::var_os("TERM").is_some_and(|term| term != "dumb");
+            let launched = matches!(options.watch, Watch::Command(_));
+            !asked_for_text
+                && !launched
+                && is_smart
+                && io::stdout().is_terminal()
+                && io::stdin().is_terminal()
+        }
+    }
+}
+
+/// The live view.
+fn view(options: &Options) -> Result<u8, Error> {
+    let length = options.seconds.map_or(Length::ToTheEnd, Length::For);
+    let sampler = Sampler::start(Plan { scope: Scope::All, length, ..plan(options) })?;
+    let screen = tui::Options {
+        output: options.output.clone(),
+        exclude_idle: options.exclude_idle,
+        timestamps: options.timestamps,
+        threads: options.threads,
+        no_line_numbers: options.no_line_numbers,
+        ascii: options.ascii,
+        ..tui::Options::from_environment()
+    };
+    let seen = tui::run(Vec::new(), &sampler.events, &sampler.commands, screen);
+    sampler.join();
+    print(&seen.map_err(Error::Screen)?.to_string())
+}
+
+/// Without a screen.
+fn record(options: &Options) -> Result<u8, Error> {
     let output = Output::open(options.output.as_deref())?;
     let launched = matches!(options.watch, Watch::Command(_));
     let stops = Stops::note(launched).map_err(Error::Write)?;

@@ -28,13 +28,14 @@ impl From<ReadError> for TextError {
 
 impl TextLayout {
     /// The string object at `object` as UTF-8. Lone surrogates (undecodable bytes in file names) become
-    /// `\udcXX` as Python's `backslashreplace` writes them; a long one is cut and ends in `…`.
+    /// `\udcXX` as Python's `backslashreplace` writes them, and bytes of 2.7 that are not UTF-8 `\xXX`; a long
+    /// one is cut and ends in `…`.
     pub fn name(&self, memory: &impl Memory, object: Address) -> Result<String, TextError> {
         match self.names {
             NameFormat::Bytes => {
                 let length = length(self.bytes_length.of(memory, object)?, object)?;
                 let (bytes, cut) = data(memory, self.bytes_data.within(object), length, 1)?;
-                Ok(mark_cut(String::from_utf8_lossy(&bytes).into_owned(), cut))
+                Ok(mark_cut(decode_bytes(&bytes, cut), cut))
             }
             NameFormat::Unicode { length: count, state, kind_shift, ascii_data, wide_data } => {
                 let count = length(count.of(memory, object)?, object)?;
@@ -87,6 +88,23 @@ fn data(
 fn mark_cut(mut text: String, cut: bool) -> String {
     if cut {
         text.push('…');
+    }
+    text
+}
+
+/// UTF-8 by custom, anything in fact: a byte that is not is written as `\xff`, so that different names stay different.
+fn decode_bytes(bytes: &[u8], cut: bool) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    let mut chunks = bytes.utf8_chunks().peekable();
+    while let Some(chunk) = chunks.next() {
+        text.push_str(chunk.valid());
+        // A character that was cut through is no character of another encoding.
+        if !(cut && chunks.peek().is_none()) {
+            for byte in chunk.invalid() {
+                // Writing to a string does not fail.
+                let _ = write!(text, "\\x{byte:02x}");
+            }
+        }
     }
     text
 }

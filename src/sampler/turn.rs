@@ -202,7 +202,9 @@ impl Turns {
         if self.length == Length::Once {
             return Ok(Next::Look);
         }
-        let due = self.clock.next(Instant::now());
+        // What lies beyond the end was not asked for and cannot be late.
+        let now = Instant::now();
+        let due = self.clock.next(self.end.map_or(now, |end| now.min(end)));
         self.totals.late += due.missed;
         if let Some(end) = self.end
             && due.at >= end

@@ -189,10 +189,9 @@ fn turn(state: &State) -> Duration {
 
 /// Waits for keys and the mouse, and takes in all that there are: a held key must not queue pictures.
 fn look_at_input(state: &mut State, mouse: &mut Mouse, wait: Duration) -> io::Result<bool> {
-    let mut wait = wait;
+    terminal::wait(wait)?;
     let mut any = false;
-    while event::poll(wait)? {
-        wait = Duration::ZERO;
+    while event::poll(Duration::ZERO)? {
         any = true;
         let actions = match event::read()? {
             Input::Key(key) if key.kind != KeyEventKind::Release => {

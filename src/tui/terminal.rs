@@ -1,10 +1,13 @@
 //! The terminal, borrowed: raw mode, the other screen and the mouse are taken here and given back
 //! here, whatever happens. Nothing here knows what is drawn.
 
-use std::io::{self, BufWriter, Stdout, Write};
+use std::fs::File;
+use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
+use std::os::fd::AsFd;
 use std::panic;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use crossbeam_channel::{Receiver, unbounded};
 use crossterm::event::{DisableMouseCapture, EnableMouseCapture};
@@ -13,6 +16,8 @@ use crossterm::terminal::{
     LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
 use crossterm::{clipboard::CopyToClipboard, cursor, execute, queue, style};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use ratatui::Terminal as Drawn;
 use ratatui::backend::CrosstermBackend;
 use ratatui::layout::Rect;
@@ -103,6 +108,27 @@ fn blank((width, height): (u16, u16)) -> io::Result<Screen> {
 impl Drop for Terminal {
     fn drop(&mut self) {
         give_back();
+    }
+}
+
+/// Waits for input, but no longer than this; an error if the terminal is gone. crossterm 0.29 must not be asked then: it
+/// goes round and round in its own reading of a terminal that has hung up, and never comes back.
+pub(super) fn wait(longest: Duration) -> io::Result<()> {
+    let stdin = io::stdin();
+    // crossterm reads from here, too, when standard input is no terminal.
+    let tty = if stdin.is_terminal() { None } else { Some(File::open("/dev/tty")?) };
+    let input = tty.as_ref().map_or_else(|| stdin.as_fd(), AsFd::as_fd);
+    let mut asked = [PollFd::new(input, PollFlags::POLLIN)];
+    let timeout = PollTimeout::try_from(longest).unwrap_or(PollTimeout::MAX);
+    match poll(&mut asked, timeout) {
+        // A signal: a new size, or an end.
+        Ok(_) | Err(Errno::EINTR) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let gone = PollFlags::POLLHUP | PollFlags::POLLERR | PollFlags::POLLNVAL;
+    match asked.first().and_then(PollFd::revents) {
+        Some(seen) if seen.intersects(gone) => Err(io::ErrorKind::NotConnected.into()),
+        _ => Ok(()),
     }
 }
 

@@ -260,7 +260,7 @@ def main():
     for thread in threads:
         thread.daemon = True
         thread.start()  # -> library
-    tracee.ready()
+    tracee.ready()  # -> library
     if options.busy:
         busy(entrance, until, passes, 0)  # -> busy
     else:

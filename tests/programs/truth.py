@@ -633,7 +633,7 @@ def raw_thread():
 
 def text(name):
     """JSON wants text. What no text can say is written as the profiler must write it: a byte
-    that is not UTF-8 as \\xff, a lone surrogate as \\u{dcff}."""
+    that is not UTF-8 as \\xff, a lone surrogate as \\udcff, as Python itself shows them."""
     if isinstance(name, bytes):
         out = u""
         while name:
@@ -644,7 +644,7 @@ def text(name):
                 name = name[error.start + 1:]
         return out
     if PY3:
-        return "".join("\\u{%x}" % ord(c) if 0xD800 <= ord(c) < 0xE000 else c for c in name)
+        return "".join("\\u%04x" % ord(c) if 0xD800 <= ord(c) < 0xE000 else c for c in name)
     return name
 
 

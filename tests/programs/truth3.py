@@ -252,9 +252,11 @@ def sub_interpreters(start, gate, expected):
         silent, _never_written = os.pipe()
         source = IN_SUB_INTERPRETER % {
             "number": number, "report": report, "silent": silent, "depth": 10 * number}
-        interpreter = create()
 
+        # Created by the thread that runs it. Up to 3.12 an interpreter's first thread state is for
+        # ever its creator's, whichever thread runs it, and nothing there tells which does.
         def in_sub_interpreter():
+            interpreter = create()
             gate() and run_string(interpreter, source)
 
         name = "sub " + kind

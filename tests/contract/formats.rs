@@ -1,0 +1,112 @@
+//! What reads our output: pyflame's own checks, its flame chart converter, and flamegraph.pl.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::folded::{folded, frame};
+use crate::profiler::profile;
+use crate::subject;
+
+/// pyflame's own pattern of a folded line: `^((?:[^:]+:[^:]+:\d+)(?:;[^:]+:[^:]+:\d+)*) (\d+)$`
+fn is_pyflames(stack: &[&str]) -> bool {
+    stack.iter().all(|text| {
+        let parts: Vec<_> = text.split(':').collect();
+        matches!(parts[..], [file, function, line]
+            if !file.is_empty() && !function.is_empty() && line.parse::<u32>().is_ok())
+    })
+}
+
+#[test]
+fn folded_stacks_are_pyflames_and_flamegraphs() {
+    let subject = subject("threads.py", &["2", "2"]);
+    for words in [&[][..], &["--threads"], &["-x"], &["--threads", "-x"]] {
+        let pid = subject.pid().to_string();
+        let ran = profile(&[words, &["-s", "0.4", "-r", "0.005", &pid]].concat()).well();
+        let stacks = folded(ran.text());
+        assert!(!stacks.is_empty());
+        for (stack, count) in &stacks {
+            assert!(*count > 0);
+            assert!(matches!(stack[..], ["(idle)" | "(failed)"]) || is_pyflames(stack), "{stack:?}");
+        }
+        for line in ran.text().lines() {
+            // flamegraph.pl: /^(.*)\s+?(\d+(?:\.\d*)?)$/, and frames without a tab or a semicolon of their own
+            let (stack, count) = line.rsplit_once(char::is_whitespace).unwrap();
+            assert!(count.bytes().all(|byte| byte.is_ascii_digit()) && !stack.is_empty(), "{line}");
+        }
+        let mut unique: Vec<_> = stacks.iter().map(|(stack, _)| stack).collect();
+        unique.sort();
+        unique.dedup();
+        assert_eq!(unique.len(), stacks.len(), "each stack once");
+    }
+}
+
+/// A sample as pyflame's converter reads it: a line that is a number, then a line to be cut at its semicolons, in which
+/// an empty last piece is passed over.
+fn chart(text: &str) -> Vec<(u64, Vec<&str>)> {
+    assert!(text.is_empty() || text.ends_with('\n'));
+    let lines: Vec<_> = text.lines().collect();
+    assert!(lines.len().is_multiple_of(2), "pairs of lines");
+    let pair = |pair: &[_]| {
+        let [at, stack]: [&str; 2] = pair.try_into().unwrap();
+        assert!(at.bytes().all(|byte| byte.is_ascii_digit()), "{at:?}");
+        let mut frames: Vec<_> = stack.split(';').collect();
+        let last = frames.pop().unwrap();
+        match stack {
+            "(idle)" | "(failed)" => frames.push(last),
+            _ => assert!(last.is_empty(), "it ends in a semicolon: {stack:?}"),
+        }
+        assert!(!frames.is_empty());
+        (at.parse().unwrap(), frames)
+    };
+    lines.chunks_exact(2).map(pair).collect()
+}
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros().try_into().unwrap()
+}
+
+#[test]
+fn timestamps_are_pyflames() {
+    let subject = subject("shares.py", &[]);
+    let pid = subject.pid().to_string();
+    for word in ["-T", "--timestamp", "--flamechart"] {
+        let began = now();
+        let ran = profile(&[word, "-s", "0.4", "-r", "0.004", &pid]).well();
+        let samples = chart(ran.text());
+        assert!(!samples.is_empty() && samples.len() <= 100);
+        assert!(samples.is_sorted_by_key(|(at, _)| *at));
+        assert!(samples[0].0 >= began && samples.last().unwrap().0 <= now());
+        for (_, frames) in &samples {
+            assert!(matches!(frames[..], ["(idle)" | "(failed)"]) || is_pyflames(frames), "{frames:?}");
+        }
+        // Root first.
+        let (_, stack) = samples.iter().find(|(_, frames)| frames.len() > 1).expect("a stack");
+        assert_eq!(frame(stack[0]).unwrap().1, "<module>");
+    }
+    let ran = profile(&["-T", "-n", "-s", "0.2", "-r", "0.01", &pid]).well();
+    assert!(
+        chart(ran.text()).iter().all(|(_, frames)| frames.iter().all(|frame| frame.split(':').count() < 3))
+    );
+}
+
+#[test]
+fn timestamps_of_who_waits_and_of_all_threads() {
+    let idle = subject("idle.py", &[]);
+    let pid = idle.pid().to_string();
+    let ran = profile(&["-T", "-s", "0.2", "-r", "0.01", &pid]).well();
+    let samples = chart(ran.text());
+    assert!(
+        !samples.is_empty() && samples.iter().all(|(_, frames)| frames[..] == ["(idle)"]),
+        "{}",
+        ran.text()
+    );
+    assert!(profile(&["-T", "-x", "-s", "0.2", "-r", "0.01", &pid]).well().out.is_empty());
+
+    let threads = subject("threads.py", &["1", "2"]);
+    let ran = profile(&["-T", "--threads", "-s", "0.2", "-r", "0.01", &threads.pid().to_string()]).well();
+    let samples = chart(ran.text());
+    // Main, one busy, two that wait: each look is four pairs of the same moment.
+    assert!(samples.len().is_multiple_of(4) && !samples.is_empty(), "{}", ran.text());
+    for look in samples.chunks_exact(4) {
+        assert!(look.iter().all(|(at, _)| *at == look[0].0));
+    }
+}

@@ -1,0 +1,146 @@
+//! Files that appear whole or not at all, pipes that are written straight, and signals that end us early.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+
+use crate::folded::{folded, share};
+use crate::profiler::{profile, profiler, program, start};
+use crate::{assert_untouched, eventually, folder, subject};
+
+const LONGEST: Duration = Duration::from_secs(30);
+
+/// The names in a folder.
+fn names(folder: &Path) -> Vec<String> {
+    let mut names: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_file_that_is_there_is_replaced_at_the_end() {
+    let subject = subject("shares.py", &[]);
+    let folder = folder();
+    let file = folder.path().join("profile");
+    fs::write(&file, "old").unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
+    let pid = subject.pid().to_string();
+    let mut running = start(&mut profiler(&["-s", "1", "-r", "0.01", "-o", file.to_str().unwrap(), &pid]));
+    let mut before = 0;
+    while running.child.try_wait().unwrap().is_none() {
+        let text = fs::read_to_string(&file).unwrap();
+        assert!(text == "old" || share(&text, "seventy").0 > 0, "{text}");
+        before += u32::from(text == "old");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    assert!(before > 10, "{before}");
+    let ran = running.end(LONGEST).well();
+    assert!(ran.out.is_empty());
+    assert!(share(&fs::read_to_string(&file).unwrap(), "seventy").0 > 0);
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o640);
+    assert_eq!(names(folder.path()), ["profile"]);
+}
+
+#[test]
+fn killed_in_the_middle_there_is_no_file() {
+    let mut subject = subject("shares.py", &[]);
+    let folder = folder();
+    let (new, old) = (folder.path().join("new"), folder.path().join("old"));
+    fs::write(&old, "old").unwrap();
+    let pid = subject.pid().to_string();
+    for file in [&new, &old] {
+        let running = start(&mut profiler(&["-s", "30", "-r", "0.001", "-o", file.to_str().unwrap(), &pid]));
+        std::thread::sleep(Duration::from_millis(700));
+        running.signal(Signal::SIGKILL);
+        assert_eq!(running.end(LONGEST).code(), 137);
+    }
+    assert!(!new.exists());
+    assert_eq!(fs::read_to_string(&old).unwrap(), "old");
+    eventually("it runs on", || subject.state() == 'R');
+    assert_untouched(&mut subject);
+}
+
+#[test]
+fn a_pipe_and_a_device_are_written_straight() {
+    let subject = subject("shares.py", &[]);
+    let pid = subject.pid().to_string();
+    let folder = folder();
+    let pipe = folder.path().join("pipe");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let running = start(&mut profiler(&["-s", "0.3", "-r", "0.01", "-o", pipe.to_str().unwrap(), &pid]));
+    let mut text = String::new();
+    fs::File::open(&pipe).unwrap().read_to_string(&mut text).unwrap();
+    running.end(LONGEST).well();
+    assert!(share(&text, "seventy").0 > 0, "{text}");
+    assert_eq!(names(folder.path()), ["pipe"], "and it is a pipe still");
+
+    let ran = profile(&["-s", "0.3", "-r", "0.01", "-o", "/dev/stdout", &pid]).well();
+    assert!(share(ran.text(), "seventy").0 > 0, "{}", ran.text());
+    profile(&["-s", "0.1", "-o", "/dev/null", &pid]).well();
+    let full = profile(&["-s", "0.1", "-o", "/dev/full", &pid]);
+    assert_eq!(full.code(), 1);
+    assert!(full.err.starts_with("The result could not be written"), "{}", full.err);
+}
+
+#[test]
+fn whoever_stops_us_gets_what_there_is() {
+    let mut subject = subject("shares.py", &[]);
+    let pid = subject.pid().to_string();
+    let folder = folder();
+    let file = folder.path().join("profile");
+    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+        let began = Instant::now();
+        let running = start(&mut profiler(&["-s", "60", "-r", "0.001", &pid]));
+        std::thread::sleep(Duration::from_millis(800));
+        running.signal(signal);
+        let ran = running.end(LONGEST).well();
+        assert!(share(ran.text(), "seventy").0 > 0, "{signal}: {}", ran.text());
+        assert!(began.elapsed() < LONGEST);
+
+        let running = start(&mut profiler(&["-s", "60", "-o", file.to_str().unwrap(), &pid]));
+        std::thread::sleep(Duration::from_millis(800));
+        running.signal(signal);
+        running.end(LONGEST).well();
+        assert!(share(&fs::read_to_string(&file).unwrap(), "seventy").0 > 0, "{signal}");
+        fs::remove_file(&file).unwrap();
+    }
+    assert_untouched(&mut subject);
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_ends_us_in_silence() {
+    let subject = subject("deep.py", &["3000", "--busy"]);
+    let mut command = Command::new(program());
+    // More than a pipe holds, so that we must find out.
+    command.args(["-T", "-s", "0.5", "-r", "0.001", &subject.pid().to_string()]);
+    let mut child =
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert!(line.trim_end().parse::<u64>().is_ok(), "{line}");
+    let ended = child.wait_with_output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&ended.stderr), "");
+    assert_eq!(ended.status.code(), Some(0));
+}
+
+#[test]
+fn the_folded_stacks_are_in_a_fixed_order() {
+    let subject = subject("threads.py", &["2", "1"]);
+    let ran = profile(&["--threads", "-s", "0.5", "-r", "0.005", &subject.pid().to_string()]).well();
+    let stacks: Vec<_> = folded(ran.text()).into_iter().map(|(stack, _)| stack).collect();
+    let rest: Vec<_> =
+        stacks.iter().filter(|stack| !matches!(stack[..], ["(idle)" | "(failed)"])).cloned().collect();
+    let mut sorted = rest.clone();
+    sorted.sort();
+    sorted.dedup();
+    assert_eq!(rest, sorted);
+    assert!(stacks.ends_with(&rest), "(idle) and (failed) come first");
+}

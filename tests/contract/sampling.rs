@@ -1,0 +1,163 @@
+//! How many samples, of which threads, of what.
+
+use crate::assert_untouched;
+use crate::folded::{Figures, dump, folded, frame, share};
+use crate::interpreters::python3;
+use crate::profiler::profile;
+use crate::subject;
+use crate::subject::Subject;
+
+/// All samples of a profile: stacks, idle and failed.
+fn total(text: &str) -> u64 {
+    folded(text).iter().map(|(_, count)| count).sum()
+}
+
+/// As many as were asked for, but for those that were late: the machine may be busy.
+#[track_caller]
+fn assert_as_many(words: &[&str], asked: u64) {
+    let subject = subject("shares.py", &[]);
+    let pid = subject.pid().to_string();
+    let ran = profile(&[words, &["--stats", &pid]].concat());
+    assert_eq!(ran.code(), 0, "{}", ran.err);
+    let figures = Figures::parse(&ran.err);
+    assert_eq!(figures.samples + figures.late, asked, "{}", ran.err);
+    assert_eq!(total(ran.text()), figures.samples - figures.dropped);
+}
+
+#[test]
+fn a_second_at_a_thousand_when_nothing_is_said() {
+    assert_as_many(&[], 1000);
+}
+
+#[test]
+fn as_long_and_as_often_as_is_said() {
+    assert_as_many(&["-s", "0.5", "-r", "0.01"], 50);
+    assert_as_many(&["--seconds=0.3", "--rate=.0005"], 600);
+}
+
+#[test]
+fn zero_seconds_are_one_sample() {
+    let mut subject = subject("shares.py", &[]);
+    let ran = profile(&["-s", "0", "-p", &subject.pid().to_string()]).well();
+    assert_eq!(total(ran.text()), 1, "{}", ran.text());
+    assert_eq!(ran.text().lines().count(), 1);
+    assert_untouched(&mut subject);
+}
+
+#[test]
+fn shares_of_time_are_shares_of_samples() {
+    let subject = subject("shares.py", &[]);
+    let ran = profile(&["-s", "2", "-r", "0.001", &subject.pid().to_string()]).well();
+    for (function, percent) in [("seventy", 70), ("twenty", 20), ("ten", 10)] {
+        let (some, all) = share(ran.text(), function);
+        let seen = 100 * some / all;
+        // Four standard deviations of 1,000 samples; the exact figure is the business of tests/matrix.
+        assert!(seen.abs_diff(percent) <= 6, "{function}: {seen} %, not {percent} %");
+    }
+}
+
+#[test]
+fn who_waits_is_idle_and_may_be_left_out() {
+    let subject = subject("idle.py", &[]);
+    let pid = subject.pid().to_string();
+    let ran = profile(&["-s", "0.3", "-r", "0.01", &pid]).well();
+    let stacks = folded(ran.text());
+    assert!(matches!(&stacks[..], [(stack, 1..=30)] if stack[..] == ["(idle)"]), "{}", ran.text());
+    assert!(profile(&["-x", "-s", "0.3", "-r", "0.01", &pid]).well().out.is_empty());
+    // All threads: where it waits, unless what waits is left out.
+    let ran = profile(&["--threads", "-s", "0.3", "-r", "0.01", &pid]).well();
+    assert!(folded(ran.text())[0].0.last().unwrap().contains(":sleeper:"), "{}", ran.text());
+    assert!(profile(&["--threads", "-x", "-s", "0.3", "-r", "0.01", &pid]).well().out.is_empty());
+}
+
+#[test]
+fn one_thread_at_a_time_or_all() {
+    let subject = subject("threads.py", &["2", "2"]);
+    let pid = subject.pid().to_string();
+    let one = profile(&["-s", "1", "-r", "0.002", &pid]).well();
+    assert!(total(one.text()) <= 500);
+    assert_eq!(share(one.text(), "wait").0, 0, "who waits holds no GIL");
+    let all = profile(&["-s", "1", "-r", "0.002", "--threads", &pid]).well();
+    for function in ["busy_0", "busy_1", "main"] {
+        let seen = share(all.text(), function).0;
+        assert!(seen > 0 && seen <= 500, "{function}: {seen}");
+    }
+    let (first, second) = (share(all.text(), "busy_0").0, share(all.text(), "busy_1").0);
+    assert_eq!(first, second, "each sample has all threads");
+    assert_eq!(share(all.text(), "wait").0, 2 * first);
+    let running = profile(&["-s", "1", "-r", "0.002", "--threads", "-x", &pid]).well();
+    assert_eq!(share(running.text(), "wait").0, 0, "{}", running.text());
+    assert!(share(running.text(), "busy_0").0 > 0 && share(running.text(), "busy_1").0 > 0);
+}
+
+#[test]
+fn functions_without_lines() {
+    let subject = subject("shares.py", &[]);
+    let pid = subject.pid().to_string();
+    let ran = profile(&["-n", "-s", "0.3", "-r", "0.01", &pid]).well();
+    let stacks = folded(ran.text());
+    let mut seen: Vec<_> = stacks.iter().map(|(stack, _)| stack.clone()).collect();
+    seen.dedup();
+    assert_eq!(seen.len(), stacks.len(), "each stack once");
+    for frame in stacks.iter().flat_map(|(stack, _)| stack) {
+        assert_eq!(frame.split(':').count(), 2, "{frame}");
+    }
+}
+
+#[test]
+fn a_dump_has_all_threads_and_a_star() {
+    let mut subject = subject("threads.py", &["1", "3"]);
+    let ran = profile(&["-d", &subject.pid().to_string()]).well();
+    let blocks = dump(ran.text()).unwrap();
+    assert_eq!(blocks.len(), 5, "{}", ran.text());
+    let leaf = |name: &str| {
+        let block =
+            blocks.iter().find(|block| block.name == name).unwrap_or_else(|| panic!("{}", ran.text()));
+        block.frames[0].1.clone()
+    };
+    for name in ["idle-0", "idle-1", "idle-2"] {
+        assert_eq!(leaf(name), "wait");
+    }
+    assert!(["busy_0", "work_0"].contains(&leaf("busy-0").as_str()));
+    let main = blocks.iter().find(|block| block.tid == u64::from(subject.pid())).unwrap();
+    assert_eq!((main.name.as_str(), main.frames[0].1.as_str()), ("MainThread", "main"));
+    let stars: Vec<_> =
+        blocks.iter().filter(|block| block.holds_gil).map(|block| block.name.as_str()).collect();
+    assert!(stars.is_empty() || stars == ["busy-0"], "{stars:?}");
+    assert_untouched(&mut subject);
+}
+
+#[test]
+fn names_of_all_kinds() {
+    let subject = subject("unicode.py", &[]);
+    let ran = profile(&["-s", "0.5", "-r", "0.002", &subject.pid().to_string()]).well();
+    for name in ["файл.py:début", "größe", "функция", "関数", "𐐷𠀀"] {
+        assert!(
+            ran.text().contains(&format!("{name}:")) || ran.text().contains(&format!(":{name}")),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn a_stack_stays_one_line() {
+    let source = "import tracee\n\
+        file = 'semi;colon:4\\nline\\t\\x1b[31m\\x7f\\\\.py'\n\
+        exec(compile('def busy():\\n  while True: sum(range(9))\\ntracee.ready()\\nbusy()', file, 'exec'))";
+    let subject = Subject::lines(python3(), source).ready();
+    let ran = profile(&["-s", "0.3", "-r", "0.01", &subject.pid().to_string()]).well();
+    assert!(!ran.text().contains(|c: char| c.is_control() && c != '\n'), "{}", ran.text());
+    let stacks = folded(ran.text());
+    let (stack, _) = stacks.iter().find(|(stack, _)| stack.len() == 3).expect("three frames");
+    let (file, function, _) = frame(stack[2]).unwrap();
+    assert_eq!((file.as_str(), function.as_str()), ("semi;colon:4\nline\t\x1b[31m\x7f\\.py", "busy"));
+}
+
+#[test]
+fn a_target_that_ends_early_is_no_mistake() {
+    let subject = subject("short.py", &["0.5"]);
+    let began = std::time::Instant::now();
+    let ran = profile(&["-s", "30", "-r", "0.005", &subject.pid().to_string()]).well();
+    assert!(began.elapsed().as_secs() < 15);
+    assert!(share(ran.text(), "work").0 > 0, "{}", ran.text());
+}

@@ -1,0 +1,171 @@
+//! `-t`: a command of ours finds everything as without us, and is followed from its first Python to its end.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::folded::{folded, share};
+use crate::interpreters::python3;
+use crate::profiler::{Ran, profiler, start};
+use crate::{eventually, folder};
+
+const LONGEST: Duration = Duration::from_secs(60);
+
+fn python() -> &'static str {
+    python3().command.to_str().unwrap()
+}
+
+fn program(name: &str) -> String {
+    format!("{}/tests/programs/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Follows a command; its profile and how it ended.
+fn follow(words: &[&str]) -> (String, Ran) {
+    let folder = folder();
+    let file = folder.path().join("profile");
+    let mut command = profiler(&["-o", file.to_str().unwrap()]);
+    let ran = start(command.args(words).env("PYTHONDONTWRITEBYTECODE", "1")).end(LONGEST);
+    (fs::read_to_string(file).unwrap_or_default(), ran)
+}
+
+#[test]
+fn every_word_is_the_commands() {
+    let say = "import sys; print(sys.argv[1:])";
+    let (_, ran) = follow(&["-t", python(), "-c", say, "-s", "-t", "--live", "--", "-h"]);
+    assert_eq!((ran.code(), ran.err.as_str()), (0, ""));
+    assert_eq!(ran.text(), "['-s', '-t', '--live', '--', '-h']\n");
+}
+
+#[test]
+fn its_status_is_ours() {
+    assert_eq!(follow(&["-t", python(), &program("short.py"), "0.1"]).1.code(), 3);
+    for (signal, status) in [("SIGTERM", 143), ("SIGKILL", 137), ("SIGSEGV", 139)] {
+        let end = format!("import os, signal; os.kill(os.getpid(), signal.{signal})");
+        let (_, ran) = follow(&["-t", python(), "-c", &end]);
+        assert_eq!(ran.code(), status, "{signal}: {}", ran.err);
+    }
+}
+
+#[test]
+fn it_inherits_everything() {
+    let folder = folder();
+    let file = folder.path().join("profile");
+    let say = "import os, signal, sys; print(sys.stdin.read() + os.getcwd() + os.environ['OF_OURS'] + \
+        str(signal.getsignal(signal.SIGUSR2) == signal.SIG_DFL)); sys.stderr.write('and here')";
+    let mut command = profiler(&["-o", file.to_str().unwrap(), "-t", python(), "-c", say]);
+    command.stdin(Stdio::piped()).current_dir(folder.path()).env("OF_OURS", "!");
+    let mut running = start(&mut command);
+    running.child.stdin.take().unwrap().write_all(b"spoken to it ").unwrap();
+    let ran = running.end(LONGEST);
+    let here = fs::canonicalize(folder.path()).unwrap();
+    assert_eq!(ran.text(), format!("spoken to it {}!True\n", here.display()));
+    assert_eq!(ran.err, "and here");
+}
+
+#[test]
+fn it_is_seen_from_the_start() {
+    let (profile, ran) = follow(&["-r", "0.001", "-t", python(), &program("short.py"), "0.4"]);
+    assert_eq!(ran.text(), "ready\n");
+    assert!(ran.err.is_empty(), "{}", ran.err);
+    let (work, all) = share(&profile, "work");
+    assert!(work > 0 && all >= work, "{profile}");
+    // While Python itself begins it imports: that is seen, too.
+    assert!(
+        folded(&profile)
+            .iter()
+            .any(|(stack, _)| stack[0].contains("frozen") || stack[0].contains("<module>"))
+    );
+}
+
+#[test]
+fn a_script_that_becomes_a_python() {
+    let script = format!("sleep 0.3; exec '{}' '{}' 0.4", python(), program("short.py"));
+    let (profile, ran) = follow(&["-t", "sh", "-c", &script]);
+    assert_eq!(ran.code(), 3, "{}", ran.err);
+    assert!(share(&profile, "work").0 > 0, "{profile}");
+}
+
+#[test]
+fn one_that_never_is_a_python() {
+    for words in [&["-t", "sleep", "0.3"][..], &["-t", "true"]] {
+        let (profile, ran) = follow(words);
+        assert_eq!(ran.code(), 1, "{words:?}");
+        assert!(ran.err.starts_with("Failed to locate libpython"), "{}", ran.err);
+        assert!(profile.is_empty());
+    }
+}
+
+#[test]
+fn all_its_threads() {
+    let (profile, ran) = follow(&[
+        "--threads",
+        "-t",
+        python(),
+        "-c",
+        "import threading, time\n\
+        def first(): time.sleep(.5)\ndef second(): time.sleep(.5)\n\
+        threads = [threading.Thread(target=target) for target in (first, second)]\n\
+        [thread.start() for thread in threads]\n[thread.join() for thread in threads]",
+    ]);
+    assert_eq!(ran.code(), 0, "{}", ran.err);
+    assert!(share(&profile, "first").0 > 0 && share(&profile, "second").0 > 0, "{profile}");
+}
+
+#[test]
+fn the_right_abi_can_be_told() {
+    let (major, minor) = python3().version;
+    let abi = format!("--abi={major}{minor}");
+    let (profile, ran) = follow(&[&abi, "-t", python(), &program("short.py")]);
+    assert_eq!(ran.code(), 3, "{}", ran.err);
+    assert!(share(&profile, "work").0 > 0, "{profile}");
+}
+
+/// The only child of a process, when it has one.
+fn child_of(pid: u32) -> Pid {
+    let mut child = None;
+    eventually("it has a child", || {
+        let tasks = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+        let children =
+            tasks.map(|task| fs::read_to_string(task.unwrap().path().join("children")).unwrap_or_default());
+        child = children.collect::<String>().split_whitespace().next().map(|pid| pid.parse().unwrap());
+        child.is_some()
+    });
+    Pid::from_raw(child.unwrap())
+}
+
+#[test]
+fn we_may_be_sent_away_and_it_runs_on() {
+    let folder = folder();
+    let file = folder.path().join("profile");
+    let words = ["-o", file.to_str().unwrap(), "-t", python(), &program("shares.py")];
+    let mut running = start(profiler(&words).stdin(Stdio::null()));
+    let child = child_of(running.child.id());
+    // Long enough for Python to start on a busy machine; what counts is that there is a file.
+    std::thread::sleep(Duration::from_millis(1500));
+    running.signal(Signal::SIGTERM);
+    eventually("we have ended", || running.child.try_wait().unwrap().is_some());
+    let status = running.child.try_wait().unwrap().unwrap();
+    assert_eq!(status.code(), Some(143));
+    assert!(file.exists());
+    kill(child, None).expect("the command runs on");
+    let status = fs::read_to_string(format!("/proc/{child}/status")).unwrap();
+    assert!(status.contains("TracerPid:\t0\n"), "{status}");
+    kill(child, Signal::SIGKILL).unwrap();
+    drop(running);
+}
+
+#[test]
+fn the_profile_follows_what_the_command_said() {
+    let mut command = Command::new(crate::profiler::program());
+    command.args(["-t", python(), &program("short.py"), "0.3"]).env("PYTHONDONTWRITEBYTECODE", "1");
+    let mut running = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut text = String::new();
+    running.stdout.take().unwrap().read_to_string(&mut text).unwrap();
+    assert_eq!(running.wait().unwrap().code(), Some(3));
+    let profile = text.strip_prefix("ready\n").expect("the command comes first");
+    assert!(share(profile, "work").0 > 0, "{profile}");
+}

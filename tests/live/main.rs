@@ -1,0 +1,86 @@
+//! The program against every Python that this machine has: dumps that must be what the target says of itself, the
+//! layouts against the target's own words, and a short walk through the maze. The long walks are in `tests/matrix`.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod folded;
+mod interpreters;
+mod layout;
+mod maze;
+mod profiler;
+mod subject;
+mod table;
+mod truth;
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use interpreters::{Build, Interpreter, pythons};
+use maze::{Look, Maze};
+use table::{Row, Table};
+
+/// Looks at every Python, two at a time, and ends with the table of what was looked at and what could not be.
+#[test]
+fn every_python_of_this_machine_is_read_truly() {
+    let pythons = &pythons().there;
+    let next = AtomicUsize::new(0);
+    let rows = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for worker in 0..2 {
+            let name = format!("worker {worker}");
+            let work = || {
+                while let Some(python) = pythons.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let row = look_at(python);
+                    rows.lock().unwrap().push(row);
+                }
+            };
+            std::thread::Builder::new().name(name).spawn_scoped(scope, work).unwrap();
+        }
+    });
+    let mut table = Table::new(&["threads", "frames", "members", "maze", "impossible", "failed", "idle"]);
+    for row in rows.into_inner().unwrap() {
+        table.add(row);
+    }
+    table.finish();
+}
+
+/// Two seconds in the maze, with one thread or, on every other Python, with four.
+fn short_walk(python: &Interpreter) -> Result<[u64; 4], String> {
+    let busy = if python.version.1.is_multiple_of(2) { 4 } else { 1 };
+    let look = Look { seconds: 2.0, interval: 0.001, all_threads: busy == 4 };
+    let (verdict, figures) = Maze::enter(python, busy)?.look(look)?;
+    Ok([verdict.samples, verdict.impossible, figures.failed(), verdict.idle])
+}
+
+fn look_at(python: &Interpreter) -> Row {
+    let mut row = Row::of(python);
+    if !python.is_cpython() {
+        row.note(refused(python));
+        return row;
+    }
+    match truth::compare(python) {
+        Ok(compared) => row.figures([compared.threads, compared.frames]),
+        Err(wrong) => row.wrong("truth", &wrong),
+    }
+    match layout::compare(python) {
+        Ok(members) => row.figures([members]),
+        Err(wrong) => row.wrong("layout", &wrong),
+    }
+    match short_walk(python) {
+        Ok(figures) => row.figures(figures),
+        Err(wrong) => row.wrong("maze", &wrong),
+    }
+    row
+}
+
+/// PyPy is recognised, and said to be what it is.
+fn refused(python: &Interpreter) -> Result<String, String> {
+    let subject = subject::Subject::program(python, "idle.py", &[]).ready();
+    let ran = profiler::profile(&[&subject.pid().to_string()]);
+    let says_so = ran.err.starts_with("Failed to locate libpython") && ran.err.contains("is a PyPy");
+    if python.build == Build::PyPy && ran.code() == 1 && says_so {
+        Ok("refused, as it must be".into())
+    } else {
+        Err(format!("status {}: {}", ran.code(), ran.err))
+    }
+}

@@ -1,0 +1,67 @@
+//! The maze: a program in which a stack that never was shows itself.
+
+#![allow(dead_code, reason = "each test program that has this file uses a part of it")]
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::folded::{Figures, Verdict, judge};
+use crate::interpreters::Interpreter;
+use crate::profiler::{profiler, start};
+use crate::subject::Subject;
+
+/// How to look at it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Look {
+    pub(crate) seconds: f64,
+    /// Between two samples.
+    pub(crate) interval: f64,
+    /// Each sample takes all threads.
+    pub(crate) all_threads: bool,
+}
+
+/// A maze with people in it.
+pub(crate) struct Maze {
+    subject: Subject,
+    rules: PathBuf,
+}
+
+impl Maze {
+    /// Starts one; so many threads walk in it until it is dropped.
+    pub(crate) fn enter(python: &Interpreter, busy: u32) -> Result<Self, String> {
+        let busy = busy.to_string();
+        let words = ["--busy", &busy, "--rules", "{room}/rules.json"];
+        let mut subject = Subject::program(python, "maze.py", &words);
+        subject.await_line("ready", Duration::from_secs(120))?;
+        let rules = subject.room().here.join("rules.json");
+        Ok(Self { subject, rules })
+    }
+
+    /// Samples it once. An impossible stack is an error.
+    pub(crate) fn look(&mut self, look: Look) -> Result<(Verdict, Figures), String> {
+        let profile = self.subject.room().here.join("profile.folded");
+        let (seconds, interval) = (look.seconds.to_string(), look.interval.to_string());
+        let mut command = profiler(&["--stats", "-s", &seconds, "-r", &interval, "-o"]);
+        command.arg(&profile).arg(self.subject.pid().to_string());
+        if look.all_threads {
+            command.arg("--threads");
+        }
+        let ran = start(&mut command).end(Duration::from_secs_f64(look.seconds * 2.0 + 60.0));
+        if ran.code() != 0 {
+            return Err(ran.err);
+        }
+        if !self.subject.is_alive() {
+            return Err("the maze has ended".into());
+        }
+        let verdict = judge(&self.rules, &profile)?;
+        let figures = Figures::parse(&ran.err);
+        if verdict.impossible > 0 {
+            let Verdict { impossible, samples, examples, .. } = verdict;
+            return Err(format!("{impossible} of {samples} impossible: {examples}\n{}", ran.err));
+        }
+        if verdict.samples + verdict.idle == 0 {
+            return Err(format!("nothing was seen: {}", ran.err));
+        }
+        Ok((verdict, figures))
+    }
+}

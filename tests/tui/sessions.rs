@@ -3,7 +3,7 @@
 use crossterm::event::{KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use pyflame_tui::sample::{Ending, Event};
 use pyflame_tui::tui::action::{Action, Effect};
-use pyflame_tui::tui::keys::{Pane, TABLE};
+use pyflame_tui::tui::keys::{Pane, TABLE, markdown};
 use pyflame_tui::tui::{Options, Summary, update};
 
 use crate::session::Session;
@@ -201,6 +201,19 @@ fn every_key_stands_in_the_whole_help() {
         session.expect(binding.help);
         session.expect(&binding.label(false));
     }
+}
+
+#[test]
+fn the_readme_has_the_keys_of_the_table() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
+    let readme = std::fs::read_to_string(path).unwrap();
+    let begin = readme.find("## Keys\n\n").expect("a section of keys") + "## Keys\n\n".len();
+    let end = begin + readme[begin..].find("## ").unwrap();
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(path, format!("{}{}{}", &readme[..begin], markdown(), &readme[end..])).unwrap();
+        return;
+    }
+    assert_eq!(&readme[begin..end], markdown(), "BLESS=1 takes the table over");
 }
 
 #[test]

@@ -183,10 +183,10 @@ fn every_key_of_the_table_does_something_or_says_why() {
     for pane in Pane::ALL {
         for binding in TABLE.iter().filter(|binding| binding.holds_in(pane)) {
             let mut session = Session::new(Program::Web, (160, 48));
-            session.run(2.0);
+            session.run(0.4);
             session.act(Action::Focus(pane));
             session.act(binding.action.clone());
-            session.run(0.3);
+            session.run(0.1);
             let _ = session.buffer();
         }
     }

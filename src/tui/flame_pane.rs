@@ -153,8 +153,11 @@ fn label(state: &State, cell: &Cell, width: usize) -> String {
         let code = code(state, *call, *line);
         let short = format!("{line}  {share}");
         let room = width.saturating_sub(text::width(&short) + 2);
-        let words =
-            if room < 6 { short } else { format!("{line}: {}  {share}", text::cut(&code, room, signs)) };
+        let words = if room < 6 || code.is_empty() {
+            short
+        } else {
+            format!("{line}: {}  {share}", text::cut(&code, room, signs))
+        };
         return text::cut(&words, width, signs);
     }
     let names: Vec<String> = calls.iter().map(|call| name(state, *call)).collect();

@@ -220,7 +220,8 @@ impl Looker {
             }
         };
         let copied = self.copy(target, lock, holder, identity, scope);
-        self.cost.stop(stopped.release());
+        let waited = stopped.waited();
+        self.cost.stop(stopped.release(), waited);
         copied
     }
 

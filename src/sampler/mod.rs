@@ -5,6 +5,7 @@ pub mod clock;
 pub mod cost;
 pub mod find;
 mod free;
+mod govern;
 mod holders;
 pub mod look;
 mod miss;
@@ -60,6 +61,8 @@ pub struct Plan {
     pub abi: Option<Version>,
     /// Mean time between two looks.
     pub interval: Duration,
+    /// Look less often where that would stop the target for too great a share of the time.
+    pub governed: bool,
     /// Which threads.
     pub scope: Scope,
     /// How long.

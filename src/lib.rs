@@ -83,7 +83,12 @@ fn is_live(options: &Options) -> bool {
 /// The live view.
 fn view(options: &Options) -> Result<u8, Error> {
     let length = options.seconds.map_or(Length::ToTheEnd, Length::For);
-    let sampler = Sampler::start(Plan { scope: Scope::All, length, ..plan(options) })?;
+    let sampler = Sampler::start(Plan {
+        scope: Scope::All,
+        length,
+        governed: options.interval.is_none(),
+        ..plan(options)
+    })?;
     let screen = tui::Options {
         output: options.output.clone(),
         exclude_idle: options.exclude_idle,
@@ -130,6 +135,7 @@ fn plan(options: &Options) -> Plan {
         watch: options.watch.clone(),
         abi: options.abi,
         interval: options.interval.unwrap_or(INTERVAL),
+        governed: false,
         scope: if options.threads || options.dump { Scope::All } else { Scope::Running },
         length,
     }

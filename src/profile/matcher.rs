@@ -1,5 +1,5 @@
 //! Which stacks a selection takes, when many are asked about: [`Selection::takes`], and whether they pass
-//! through its root. What was found of a node is kept for those above it.
+//! through its root and its functions. What was found of a node is kept for those above it.
 
 use hashbrown::HashMap;
 
@@ -20,18 +20,20 @@ pub struct Matcher<'a> {
     selection: &'a Selection,
     /// How many steps of the root a stack has matched; [`LEFT`] if it left the path.
     matched: HashMap<NodeId, u32>,
+    /// Has a stack one of the functions that it must have?
+    passes: HashMap<NodeId, bool>,
     chain: Vec<NodeId>,
 }
 
 impl<'a> Matcher<'a> {
     /// Of this profile, for this selection.
     pub fn new(profile: &'a Profile, selection: &'a Selection) -> Self {
-        Self { profile, selection, matched: HashMap::new(), chain: Vec::new() }
+        Self { profile, selection, matched: HashMap::new(), passes: HashMap::new(), chain: Vec::new() }
     }
 
     /// Does this stack of this thread count?
     pub fn takes(&mut self, thread: ThreadNo, node: NodeId, flags: Flags) -> bool {
-        self.selection.takes(self.profile, thread, node, flags) && self.is_rooted(node)
+        self.selection.takes(self.profile, thread, node, flags) && self.is_rooted(node) && self.passes(node)
     }
 
     /// Does this stack pass through the root?
@@ -44,6 +46,28 @@ impl<'a> Matcher<'a> {
             Direction::Callees => self.matched_down(node) as usize == length,
             Direction::Callers => self.matches_up(node),
         }
+    }
+
+    /// Does this stack have one of the functions, if some are asked for?
+    fn passes(&mut self, node: NodeId) -> bool {
+        let Some(wanted) = &self.selection.through else { return true };
+        let mut chain = std::mem::take(&mut self.chain);
+        chain.clear();
+        let mut passes = false;
+        for node in self.profile.path(node) {
+            if let Some(known) = self.passes.get(&node) {
+                passes = *known;
+                break;
+            }
+            chain.push(node);
+        }
+        for node in chain.iter().rev() {
+            let frame = self.profile.frame(*node);
+            passes |= frame.is_some_and(|(function, _)| wanted.contains(&function));
+            self.passes.insert(*node, passes);
+        }
+        self.chain = chain;
+        passes
     }
 
     fn matches_up(&self, node: NodeId) -> bool {

@@ -28,6 +28,8 @@ pub struct Selection {
     /// Only stacks that pass through this path of a [`CallTree`](super::CallTree) built with the same
     /// rules; empty for all. They stay whole: what leads to the path is kept.
     pub root: Vec<Step>,
+    /// Only stacks that have one of these functions anywhere. They stay whole.
+    pub through: Option<BTreeSet<FunctionId>>,
     /// Views only: from callers to callees, or the other way round.
     pub direction: Direction,
 }

@@ -320,6 +320,11 @@ impl Profile {
         self.stacks.is_plumbing(id)
     }
 
+    /// All functions that were seen, oldest first.
+    pub fn function_ids(&self) -> impl DoubleEndedIterator<Item = FunctionId> + use<> {
+        (0..u32::try_from(self.function_count()).unwrap_or(u32::MAX)).map(FunctionId)
+    }
+
     /// How many functions were seen; their ids count up from 0.
     pub fn function_count(&self) -> usize {
         self.stacks.function_count()

@@ -54,6 +54,8 @@ pub struct CallTree {
     /// The children of call `i` are `order[first[i]..first[i + 1]]`.
     first: Vec<u32>,
     order: Vec<CallId>,
+    /// Where a call's own weight lies, by call and line.
+    lines: Vec<(CallId, u32, u64)>,
     looks: u64,
     idle: u64,
     failed: u64,
@@ -116,6 +118,21 @@ impl CallTree {
     /// What a call called: heaviest first, equals in the order in which the functions were first seen.
     pub fn children(&self, id: CallId) -> &[CallId] {
         &self.order[self.first[id.index()] as usize..self.first[id.index() + 1] as usize]
+    }
+
+    /// The lines that a call's own weight lies in, heaviest first; in a tree of callers, none.
+    pub fn own_lines(&self, id: CallId) -> Vec<(u32, u64)> {
+        let from = self.lines.partition_point(|(call, ..)| *call < id);
+        let here = self.lines[from..].iter().take_while(|(call, ..)| *call == id);
+        let mut lines: Vec<(u32, u64)> = Vec::new();
+        for (_, line, own) in here {
+            match lines.last_mut() {
+                Some((last, sum)) if last == line => *sum += own,
+                _ => lines.push((*line, *own)),
+            }
+        }
+        lines.sort_by_key(|(line, own)| (std::cmp::Reverse(*own), *line));
+        lines
     }
 
     /// The weight of all stacks that the selection takes.
@@ -208,6 +225,7 @@ struct Grown<'a> {
     calls: Vec<Call>,
     known: HashMap<(CallId, Step), CallId>,
     plain: bool,
+    lines: Vec<(CallId, u32, u64)>,
 }
 
 impl<'a> Grown<'a> {
@@ -215,7 +233,7 @@ impl<'a> Grown<'a> {
         let all = Call { step: None, parent: CallId::ROOT, depth: 0, total: 0, own: 0, repeats: 1, key: 0 };
         let folds = selection.hide_plumbing || selection.fold_recursion || selection.lines == Lines::Merged;
         let plain = !folds && selection.direction == Direction::Callees;
-        Self { selection, calls: vec![all], known: HashMap::new(), plain }
+        Self { selection, calls: vec![all], known: HashMap::new(), plain, lines: Vec::new() }
     }
 
     /// Where a frame goes that was called from `from`, which is the `run`-th of equal frames in a row.
@@ -248,7 +266,17 @@ impl<'a> Grown<'a> {
         for (place, node) in weights.nodes.iter().enumerate() {
             let from = places[weights.parents[place] as usize];
             places[place] = self.go(profile, from, *node);
-            self.calls[places[place].0.index()].own += weights.own[place];
+            let (call, own) = (places[place].0, weights.own[place]);
+            let call_itself = &mut self.calls[call.index()];
+            call_itself.own += own;
+            // What plumbing does itself counts for its caller, but not in the caller's lines.
+            let step = call_itself.step.filter(|_| own > 0 && self.selection.lines == Lines::Merged);
+            let frame = profile.frame(*node);
+            if let Some((_, line)) =
+                frame.filter(|(function, _)| step.is_some_and(|step| step.function == *function))
+            {
+                self.lines.push((call, line, own));
+            }
         }
     }
 
@@ -276,7 +304,8 @@ impl<'a> Grown<'a> {
         for place in 0..count {
             first[place + 1] += first[place];
         }
-        let calls = self.calls;
+        self.lines.sort_unstable();
+        let (calls, lines) = (self.calls, self.lines);
         let mut order = vec![CallId::ROOT; count - 1];
         let mut next = first.clone();
         for (id, call) in (0..).map(CallId).zip(&calls).skip(1) {
@@ -290,7 +319,7 @@ impl<'a> Grown<'a> {
                 (std::cmp::Reverse(call.total), call.step)
             });
         }
-        CallTree { calls, first, order, looks, idle, failed }
+        CallTree { calls, first, order, lines, looks, idle, failed }
     }
 }
 

@@ -165,6 +165,8 @@ pub enum FirstFrame {
         previous: Field<Address>,
         /// How an entry frame is told.
         boundary: Boundary,
+        /// Where the living frames are.
+        stack: DataStack,
     },
     /// 3.13 and later: in the thread state.
     Current {
@@ -173,6 +175,18 @@ pub enum FirstFrame {
         /// 3.15 and later: the frame in the thread state with which every chain ends.
         base: Option<Field<Address>>,
     },
+}
+
+/// The newest chunk of the data stack, on which frames lie that belong to no generator: fields of
+/// `PyThreadState`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DataStack {
+    /// `datastack_chunk`: where the chunk begins.
+    pub chunk: Field<Address>,
+    /// `datastack_top`: living frames are below.
+    pub top: Field<Address>,
+    /// `datastack_limit`: where the chunk ends.
+    pub limit: Field<Address>,
 }
 
 /// What marks the outermost frame of an evaluation loop.
@@ -189,6 +203,8 @@ pub enum Boundary {
 pub struct Owner;
 
 impl Owner {
+    /// On the thread's data stack.
+    pub const THREAD: u8 = 0;
     /// Embedded in a generator, coroutine or asynchronous generator.
     pub const GENERATOR: u8 = 1;
     /// From here on it is no Python frame: 3 is the shim on the C stack (3.12, 3.13) or the interpreter

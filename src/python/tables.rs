@@ -5,7 +5,7 @@
 //! we read: 3.7.4, whose garbage collector's header grew.
 
 use crate::python::layout::{
-    Boundary, Bytecode, CodeLayout, Collecting, Field, FirstFrame, FrameObjects, Frames, Gil,
+    Boundary, Bytecode, CodeLayout, Collecting, DataStack, Field, FirstFrame, FrameObjects, Frames, Gil,
     InterpreterFrames, InterpreterLayout, Layout, LineFormat, NameFormat, TextLayout, ThreadLayout,
 };
 use crate::python::version::{Build, Version};
@@ -133,6 +133,7 @@ fn frames_311() -> InterpreterFrames {
             current: Field::at(8),
             previous: Field::at(16),
             boundary: Boundary::IsEntry(Field::at(68)),
+            stack: DataStack { chunk: Field::at(296), top: Field::at(304), limit: Field::at(312) },
         },
         code: Field::at(32),
         previous: Field::at(48),
@@ -149,6 +150,7 @@ fn frames_312() -> InterpreterFrames {
             current: Field::at(0),
             previous: Field::at(8),
             boundary: Boundary::Shim,
+            stack: DataStack { chunk: Field::at(232), top: Field::at(240), limit: Field::at(248) },
         },
         code: Field::at(0),
         previous: Field::at(8),

@@ -15,6 +15,8 @@ pub struct Cost {
     stops: Histogram<u32>,
     /// All of it.
     pub stopped: Duration,
+    /// How much of that was the way to the stop: on a busy CPU mostly the thread's own wait for its turn.
+    pub waited: Duration,
     /// Attempts repeated because what was copied contradicted itself.
     pub retried: u64,
     /// Reads of the target's memory, per look.
@@ -33,15 +35,17 @@ impl Cost {
             // The bounds are right as they stand; the other constructor takes none and cannot fail either.
             stops: stops.unwrap_or_else(|_| unreachable!("valid bounds")),
             stopped: Duration::ZERO,
+            waited: Duration::ZERO,
             retried: 0,
             reads: Reads::default(),
             codes: CodeCounts::default(),
         }
     }
 
-    /// A thread stood still for this long.
-    pub fn stop(&mut self, duration: Duration) {
+    /// A thread stood still for this long, `waited` of it on the way there.
+    pub fn stop(&mut self, duration: Duration, waited: Duration) {
         self.stopped += duration;
+        self.waited += waited;
         self.stops.saturating_record(u64::try_from(duration.as_nanos()).unwrap_or(LONGEST));
     }
 
@@ -64,12 +68,13 @@ impl fmt::Display for Cost {
         let at = |quantile| micros(self.stops.value_at_quantile(quantile));
         write!(
             f,
-            "stops {} (median {:.1} µs, p99 {:.1} µs, longest {:.1} µs); calls to read memory {}; \
+            "stops {} (median {:.1} µs, p99 {:.1} µs, longest {:.1} µs; {:.3} ms of all on the way to the stop); calls to read memory {}; \
              blocks not predicted {}; code objects read {}, replaced {}; looks retried {}",
             self.stops.len(),
             at(0.5),
             at(0.99),
             micros(self.stops.max()),
+            self.waited.as_secs_f64() * 1e3,
             self.reads.calls,
             self.reads.missed,
             self.codes.new,

@@ -52,7 +52,8 @@ impl Looker {
         let (tid, identity) = self.tids.of(&self.python, target, thread).ok_or(Miss::Fled)?;
         let stopped = target.stop(tid).inspect_err(|_| self.tids.forget(identity))?;
         let copied = self.copy_one(target, interpreter, thread, identity);
-        self.cost.stop(stopped.release());
+        let waited = stopped.waited();
+        self.cost.stop(stopped.release(), waited);
         copied
     }
 

@@ -23,7 +23,7 @@ use crate::sampler::names::Names;
 use crate::sampler::states::States;
 use crate::sampler::tids::Tids;
 use crate::target::memory::{Address, Memory};
-use crate::target::{RunState, StopError, Stopped, Target, Tasks, Tid};
+use crate::target::{RunState, StopError, Target};
 
 /// How often a look starts over when the GIL has changed hands meanwhile. 2.7 lets go of it a thousand times a second
 /// and more, and often takes it again at once.
@@ -54,7 +54,7 @@ pub struct Gone;
 pub struct Looker {
     pub(super) python: Python,
     pub(super) codes: Codes,
-    interpreters: Vec<Interpreter>,
+    pub(super) interpreters: Vec<Interpreter>,
     listed: Option<Instant>,
     /// What was copied last time, by what is read at once: a thread, or all of a GIL.
     pub(super) snapshots: FxHashMap<Address, Snapshot>,
@@ -225,37 +225,9 @@ impl Looker {
             Err(_) => Err(Miss::Fled),
         };
         drop(company);
-        self.cost.stop(stopped.release());
+        let waited = stopped.waited();
+        self.cost.stop(stopped.release(), waited);
         copied
-    }
-
-    /// Stops whoever else may be the one that runs `holder`, where that is not certain to be `tid`: everybody who runs.
-    /// An alternation of two chains of calls in a sub-interpreter of 3.12, made by one thread and run by another, gave
-    /// stacks of both.
-    fn stop_company<'a>(
-        &self,
-        target: &'a Target,
-        holder: Address,
-        tid: Tid,
-    ) -> Result<Vec<Stopped<'a>>, Miss> {
-        let Python { layout, .. } = &self.python;
-        if !layout.lends_threads() || self.interpreters.len() < 2 {
-            return Ok(Vec::new());
-        }
-        let interpreter = layout.thread.interpreter.of(target.memory(), holder)?;
-        if self.interpreters.iter().any(|main| main.id == 0 && main.address == interpreter) {
-            return Ok(Vec::new());
-        }
-        let others = {
-            let mut tasks = target.tasks();
-            let mut others = tasks.list().unwrap_or_default();
-            let runs = |tasks: &mut Tasks, tid| {
-                tasks.moment(tid).is_some_and(|moment| moment.state == RunState::Running)
-            };
-            others.retain(|other| *other != tid && runs(&mut tasks, *other));
-            others
-        };
-        target.stop_all(&others).into_iter().map(|stopped| stopped.map_err(Miss::from)).collect()
     }
 
     /// What happens while the holder stands still.

@@ -2,9 +2,11 @@
 //! for whoever listens: a sample that finds the channel full is dropped and counted.
 
 pub mod clock;
+mod company;
 pub mod cost;
 pub mod find;
 mod free;
+mod govern;
 mod holders;
 pub mod look;
 mod miss;
@@ -60,6 +62,8 @@ pub struct Plan {
     pub abi: Option<Version>,
     /// Mean time between two looks.
     pub interval: Duration,
+    /// Look less often where that would stop the target for too great a share of the time.
+    pub governed: bool,
     /// Which threads.
     pub scope: Scope,
     /// How long.

@@ -11,6 +11,7 @@ use crate::sample::{About, Command, Ending, Event, Failure, Micros, Outcome, Sam
 use crate::sampler::clock::Clock;
 use crate::sampler::cost::Cost;
 use crate::sampler::find;
+use crate::sampler::govern::Governor;
 use crate::sampler::look::{Gone, Looker, Scope};
 use crate::sampler::{Length, Plan, UNHEARD, Watch};
 use crate::target::{Life, Target, process};
@@ -39,11 +40,14 @@ pub(super) struct Turns {
     scope: Scope,
     length: Length,
     clock: Clock,
+    governor: Option<Governor>,
     /// The wall clock when the monotonic one said `zero`.
     epoch: Duration,
     zero: Instant,
     began: Instant,
     told: Instant,
+    /// How long threads stood still since the totals were told.
+    stopped_since: Duration,
     totals: Totals,
     paused: bool,
     cost: Cost,
@@ -71,10 +75,12 @@ impl Turns {
             scope: plan.scope,
             length: plan.length,
             clock: Clock::new(now, plan.interval, fastrand::u64(..)),
+            governor: plan.governed.then(|| Governor::new(plan.interval)),
             epoch,
             zero: now,
             began: now,
             told: now,
+            stopped_since: Duration::ZERO,
             totals: Totals::default(),
             paused: false,
             cost: Cost::new(),
@@ -191,11 +197,22 @@ impl Turns {
             if self.length == Length::Once {
                 return Err(Over(Ending::Detached));
             }
+            let before = self.totals.stopped;
             self.totals.stopped = micros(looker.cost().stopped);
             self.totals.retried = looker.cost().retried;
+            self.stopped_since += Duration::from_micros(self.totals.stopped.0.saturating_sub(before.0));
             if self.told.elapsed() >= TOTALS {
+                self.govern();
                 self.tell_totals();
             }
+        }
+    }
+
+    fn govern(&mut self) {
+        let stopped = std::mem::take(&mut self.stopped_since);
+        let elapsed = self.told.elapsed();
+        if let Some(interval) = self.governor.as_mut().and_then(|governor| governor.judge(stopped, elapsed)) {
+            self.clock = Clock::new(Instant::now(), interval, fastrand::u64(..));
         }
     }
 
@@ -248,6 +265,8 @@ impl Turns {
     fn obey(&mut self, command: Command) -> Result<(), Over> {
         match command {
             Command::Interval(Micros(micros)) => {
+                // Somebody wants just this.
+                self.governor = None;
                 self.clock = Clock::new(Instant::now(), Duration::from_micros(micros), fastrand::u64(..));
             }
             Command::AllThreads(all) => self.scope = if all { Scope::All } else { Scope::Running },

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use super::keys::Pane;
 use super::source::Text;
 use crate::export::Format;
-use crate::sample::{Command, Event, Micros};
+use crate::sample::{Event, Micros};
 
 /// Where to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,8 +139,6 @@ pub enum Effect {
     Quit,
     /// Give the terminal back, stop, and come back when told to go on.
     Suspend,
-    /// Tell the sampler.
-    Tell(Command),
     /// Put this on the person's clipboard.
     Copy(String),
     /// Write what is selected.

@@ -53,7 +53,6 @@ impl World {
             match effect {
                 Effect::Quit => return Ok(false),
                 Effect::Suspend => self.suspend(state)?,
-                Effect::Tell(command) => drop(self.commands.try_send(command)),
                 Effect::Mouse(ours) => self.terminal.mouse(ours)?,
                 Effect::Read(file) => self.read_source(state, file),
                 Effect::Copy(text) => {
@@ -77,7 +76,7 @@ impl World {
         thread::sleep(LET_GO);
         let stopped = self.terminal.lend(|| signal_hook::low_level::raise(SIGSTOP))?;
         let _ = self.commands.try_send(Command::Resume);
-        let (width, height) = self.terminal.size()?;
+        let (width, height) = crossterm::terminal::size()?;
         update::update(state, Action::Resized(width, height));
         stopped
     }
@@ -113,7 +112,7 @@ impl World {
         let mut command = process::Command::new(words.next().unwrap_or("vi"));
         command.args(words).arg(format!("+{line}")).arg(path);
         let ended = self.terminal.lend(|| command.status())?;
-        let (width, height) = self.terminal.size()?;
+        let (width, height) = crossterm::terminal::size()?;
         update::update(state, Action::Resized(width, height));
         if let Err(error) = ended {
             update::update(state, Action::Said(Note::bad(format!("{editor}: {error}"))));

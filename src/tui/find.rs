@@ -33,26 +33,31 @@ pub(super) fn set_pattern(state: &mut State, pattern: String) {
     look(state);
 }
 
-/// Looks at the functions of the picture that were not looked at yet.
+/// Looks at the functions that were not looked at yet. Those whose name has the pattern in it are what
+/// is meant; only if there is none, those that have its letters in this order.
 pub(super) fn look(state: &mut State) {
-    if state.find.pattern.is_empty() {
+    if state.find.pattern.is_empty() || state.find.seen == state.profile.function_count() {
         return;
     }
-    let pattern = Pattern::parse(&state.find.pattern, CaseMatching::Smart, Normalization::Smart);
+    let find = &mut state.find;
+    let pattern = Pattern::parse(&find.pattern, CaseMatching::Smart, Normalization::Smart);
+    let smart = |name: &str| {
+        if find.pattern.chars().any(char::is_uppercase) { name.to_owned() } else { name.to_lowercase() }
+    };
     let mut matcher = Matcher::new(Config::DEFAULT);
     let mut buffer = Vec::new();
-    for step in state.view.tree.calls().filter_map(|(_, call)| call.step) {
-        if !state.find.seen.insert(step.function) {
-            continue;
-        }
-        let function = state.profile.function(step.function);
-        let named = pattern.score(Utf32Str::new(&function.name, &mut buffer), &mut matcher).is_some();
+    for id in state.profile.function_ids().skip(find.seen) {
+        let function = state.profile.function(id);
         // A file by a part of its name only: fuzzily, every file would match something.
         let file = text::base_name(&function.file);
-        if named || (state.find.pattern.contains('.') && file.contains(&state.find.pattern)) {
-            state.find.matches.insert(step.function);
+        if smart(&function.name).contains(&find.pattern) || smart(file).contains(&find.pattern) {
+            find.plain.insert(id);
+        } else if pattern.score(Utf32Str::new(&function.name, &mut buffer), &mut matcher).is_some() {
+            find.fuzzy.insert(id);
         }
     }
+    find.seen = state.profile.function_count();
+    find.matches.clone_from(if find.plain.is_empty() { &find.fuzzy } else { &find.plain });
 }
 
 /// How many calls match, and which share of the whole passes through them.

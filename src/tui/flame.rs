@@ -20,6 +20,8 @@ pub enum What {
     Chain(Vec<CallId>),
     /// Siblings that are too small for boxes of their own.
     Crowd(Vec<CallId>),
+    /// A line of a call at which stacks end, and their weight.
+    Line(CallId, u32, u64),
 }
 
 /// A box.
@@ -40,6 +42,7 @@ impl Cell {
     pub fn calls(&self) -> &[CallId] {
         match &self.what {
             What::Chain(calls) | What::Crowd(calls) => calls,
+            What::Line(..) => &[],
         }
     }
 
@@ -52,6 +55,7 @@ impl Cell {
     pub fn cursor(&self) -> CallId {
         match &self.what {
             What::Chain(_) => self.last(),
+            What::Line(call, ..) => *call,
             What::Crowd(calls) => calls.first().copied().unwrap_or(CallId::ROOT),
         }
     }
@@ -60,6 +64,7 @@ impl Cell {
     pub fn weight(&self, tree: &CallTree) -> u64 {
         match &self.what {
             What::Chain(calls) => calls.first().map_or(0, |call| tree.call(*call).total),
+            What::Line(_, _, weight) => *weight,
             What::Crowd(calls) => calls.iter().map(|call| tree.call(*call).total).sum(),
         }
     }
@@ -125,19 +130,27 @@ impl Flame {
     ) {
         let last = parent.cell.last();
         let calls = tree.children(last);
-        if calls.is_empty() {
+        let lines = tree.own_lines(last);
+        let mut children: Vec<_> =
+            calls.iter().map(|id| (Path(tree.call(*id).key), tree.call(*id).total)).collect();
+        // Keys are well mixed: a line's is its call's, told apart by the line.
+        let key = tree.call(last).key;
+        children.extend(lines.iter().map(|(line, own)| (Path(key ^ (u64::from(*line) + 1) << 20), *own)));
+        if children.is_empty() {
             return;
         }
-        let children: Vec<_> =
-            calls.iter().map(|id| (Path(tree.call(*id).key), tree.call(*id).total)).collect();
         let place = Place { left: parent.cell.left, right: parent.cell.right, before: parent.before };
         let family = still.place(Path(tree.call(last).key), place, &children, moment);
         for placed in family.placed {
             let what = match placed.child {
-                Some(child) => What::Chain(self.chain(tree, calls[child])),
-                None => What::Crowd(family.crowd.iter().map(|child| calls[*child]).collect()),
+                Some(child) if child < calls.len() => What::Chain(self.chain(tree, calls[child])),
+                Some(child) => What::Line(last, lines[child - calls.len()].0, lines[child - calls.len()].1),
+                None => {
+                    What::Crowd(family.crowd.iter().filter_map(|child| calls.get(*child).copied()).collect())
+                }
             };
-            if matches!(&what, What::Chain(_)) || !family.crowd.is_empty() {
+            // A crowd of lines alone is left blank: the source below tells them better.
+            if what != What::Crowd(Vec::new()) {
                 row.push(Laid::new(placed.place, what, placed.second));
             }
         }
@@ -194,11 +207,20 @@ impl Flame {
     pub fn below(&self, tree: &CallTree, at: (usize, usize)) -> Option<(usize, usize)> {
         let parent = self.cell(at)?;
         let row = self.rows.get(at.0 + 1)?;
-        let inside =
-            row.iter().enumerate().filter(|(_, cell)| cell.left >= parent.left && cell.right <= parent.right);
+        let inside = row.iter().enumerate().filter(|(_, cell)| {
+            cell.left >= parent.left && cell.right <= parent.right && !cell.calls().is_empty()
+        });
         inside
             .max_by_key(|(place, cell)| (cell.weight(tree), usize::MAX - place))
             .map(|(place, _)| (at.0 + 1, place))
+    }
+
+    /// The next box in a row that the cursor can stand on, to the left or to the right.
+    pub fn beside(&self, (row, place): (usize, usize), right: bool) -> Option<(usize, usize)> {
+        let cells = self.rows.get(row)?;
+        let stands = |place: &usize| !cells[*place].calls().is_empty();
+        let found = if right { (place + 1..cells.len()).find(stands) } else { (0..place).rev().find(stands) };
+        found.map(|place| (row, place))
     }
 
     /// The box above this one.

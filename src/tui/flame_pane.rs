@@ -44,6 +44,9 @@ pub(super) fn title(state: &State) -> Vec<Span<'static>> {
     if state.lines == Lines::Apart {
         words.push("per line (L)".to_owned());
     }
+    if state.find.keep && state.find.is_on() {
+        words.push("only matches (&)".to_owned());
+    }
     if !state.zoom.is_empty() {
         words.push("zoomed (Esc)".to_owned());
     }
@@ -73,7 +76,11 @@ pub(super) fn paint(state: &State, area: Rect, buffer: &mut Buffer) {
     if hidden > 0 && height > 0 {
         let last = row(area, area.height - 1);
         for cell in rows.get(scroll + whole).into_iter().flatten() {
-            paint_deeper(state, cell, last, buffer);
+            if matches!(cell.what, What::Line(..)) {
+                paint_cell(state, cell, last, buffer);
+            } else {
+                paint_deeper(state, cell, last, buffer);
+            }
         }
     }
 }
@@ -142,6 +149,17 @@ fn label(state: &State, cell: &Cell, width: usize) -> String {
         let sign = if growth > 0.0 { signs.change } else { signs.fall };
         tail = format!("{tail} {sign}{:+.0}", growth * 100.0);
     }
+    if let What::Line(call, line, _) = &cell.what {
+        let code = code(state, *call, *line);
+        let short = format!("{line}  {share}");
+        let room = width.saturating_sub(text::width(&short) + 2);
+        let words = if room < 6 || code.is_empty() {
+            short
+        } else {
+            format!("{line}: {}  {share}", text::cut(&code, room, signs))
+        };
+        return text::cut(&words, width, signs);
+    }
     let names: Vec<String> = calls.iter().map(|call| name(state, *call)).collect();
     // The end of a chain is where the time goes: the beginning is left out first.
     for skipped in 0..names.len() {
@@ -157,6 +175,14 @@ fn label(state: &State, cell: &Cell, width: usize) -> String {
         return format!("{last}{short}");
     }
     text::cut(last, width, signs)
+}
+
+/// What is written on a line, if its file could be read.
+fn code(state: &State, call: CallId, line: u32) -> String {
+    let Some(step) = state.view.tree.call(call).step else { return String::new() };
+    let file = state.files.get(&state.profile.function(step.function).file);
+    let Some(Some(Ok(text))) = file else { return String::new() };
+    text.lines.get(line.saturating_sub(1) as usize).map_or(String::new(), |line| line.trim().to_owned())
 }
 
 fn emphasis(state: &State, cell: &Cell) -> Emphasis {
@@ -183,7 +209,12 @@ fn paint_cell(state: &State, cell: &Cell, line: Rect, buffer: &mut Buffer) {
     let crowd = matches!(cell.what, What::Crowd(_));
     let last = state.view.tree.call(cell.last());
     let colour = if crowd { Kind::Waiting } else { kind(state, last) };
-    let style = if last.step.is_none() && emphasis == Emphasis::Plain {
+    let style = if let What::Line(call, line, _) = &cell.what {
+        let step = state.view.tree.call(*call).step;
+        let waits = step.is_some_and(|step| state.view.line_waits(step.function, *line));
+        let own = step.map_or(Kind::Own, |step| Kind::of(origin(state.profile.function(step.function))));
+        theme.line(if waits { Kind::Waiting } else { own }, emphasis)
+    } else if last.step.is_none() && emphasis == Emphasis::Plain {
         theme.root()
     } else {
         theme.frame(colour, cell.second, emphasis)

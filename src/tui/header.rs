@@ -60,8 +60,10 @@ fn who(state: &State, width: u16) -> Vec<Span<'static>> {
     let taken: usize =
         spans.iter().map(Span::width).sum::<usize>() + facts.iter().map(|f| text::width(f)).sum::<usize>();
     let room = usize::from(width).saturating_sub(taken + 1);
-    let command = text::clean(&about.command, signs);
-    spans.push(Span::raw(text::cut(&command, room, signs)));
+    // Where the interpreter lies is what matters least, and it is long.
+    let (interpreter, rest) = about.command.split_once(' ').unwrap_or((&about.command, ""));
+    let command = text::clean(&format!("{} {rest}", text::base_name(interpreter)), signs);
+    spans.push(Span::raw(text::cut(command.trim_end(), room, signs)));
     spans.extend(facts.into_iter().map(|fact| Span::styled(fact, theme.faint())));
     spans
 }

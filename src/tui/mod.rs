@@ -53,6 +53,7 @@ use crossterm::event::{self, Event as Input, KeyEventKind};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 pub use options::Options;
+pub use source::Text;
 pub use summary::Summary;
 
 use crate::sample::{Command, Event, Micros};
@@ -114,7 +115,7 @@ pub fn run(
     }
     let panics = terminal::watch_panics();
     let terminal = Terminal::take(options.mouse)?;
-    let mut state = State::new(options, terminal.size()?);
+    let mut state = State::new(options, crossterm::terminal::size()?);
     let mut world = World::new(terminal, commands.clone());
     update::update(&mut state, Action::Now(now()));
     for event in first {
@@ -156,6 +157,9 @@ fn watch(
         }
         let due = drawn.is_none_or(|drawn| drawn.elapsed() >= BETWEEN_PICTURES);
         if state.dirty && (asked || due) {
+            if world.terminal.drawn_size() != state.size {
+                world.terminal.resize(state.size)?;
+            }
             world.terminal.draw(|frame| picture::paint(state, frame.buffer_mut()))?;
             state.dirty = false;
             drawn = Some(Instant::now());

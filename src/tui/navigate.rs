@@ -58,8 +58,7 @@ fn in_flame(state: &mut State, action: &Action) {
     if *action == Action::Enter {
         return enter_box(state, at);
     }
-    let (row, place) = at;
-    let length = view.flame.rows[row].len();
+    let length = view.flame.rows[at.0].len();
     let repeat = |times: usize, step: &dyn Fn((usize, usize)) -> Option<(usize, usize)>| {
         let mut at = at;
         for _ in 0..times {
@@ -70,11 +69,11 @@ fn in_flame(state: &mut State, action: &Action) {
     let next = match action {
         Action::Move(Direction::Down) => view.flame.below(&view.tree, at),
         Action::Move(Direction::Up) => view.flame.above(at),
-        Action::Move(Direction::Left) => place.checked_sub(1).map(|place| (row, place)),
-        Action::Move(Direction::Right) => Some((row, place + 1)).filter(|_| place + 1 < length),
+        Action::Move(Direction::Left) => view.flame.beside(at, false),
+        Action::Move(Direction::Right) => view.flame.beside(at, true),
         Action::First => Some((0, 0)),
-        Action::RowStart => Some((row, 0)),
-        Action::RowEnd => Some((row, length - 1)),
+        Action::RowStart => repeat(length, &|at| view.flame.beside(at, false)),
+        Action::RowEnd => repeat(length, &|at| view.flame.beside(at, true)),
         Action::PageUp => repeat(page(state), &|at| view.flame.above(at)),
         Action::PageDown => repeat(page(state), &|at| view.flame.below(&view.tree, at)),
         Action::Last => repeat(view.flame.rows.len(), &|at| view.flame.below(&view.tree, at)),
@@ -125,6 +124,7 @@ fn enter_box(state: &mut State, at: (usize, usize)) {
             let parent = tree.call(calls[0]).parent;
             state.overlay = Overlay::Crowd(tree.path(parent), 0);
         }
+        What::Line(..) => {}
         What::Chain(calls) => {
             let zoom = tree.path(calls[0]);
             zoom_to(state, zoom);

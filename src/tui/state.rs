@@ -1,7 +1,7 @@
 //! Everything the screen is: what was measured, what the person chose, and the picture that follows
 //! from both. Plain data; it changes in `update` only.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 
 use super::action::{Effect, Note};
 use super::keys::Pane;
@@ -67,9 +67,13 @@ pub struct Find {
     /// A function chosen with `*` instead.
     pub exact: Option<FunctionId>,
     /// The functions that match.
-    pub matches: HashSet<FunctionId>,
+    pub matches: BTreeSet<FunctionId>,
+    /// Those that have the pattern in their name.
+    pub plain: BTreeSet<FunctionId>,
+    /// Those that have its letters in this order.
+    pub fuzzy: BTreeSet<FunctionId>,
     /// Functions looked at so far: new ones must be looked at, too.
-    pub seen: HashSet<FunctionId>,
+    pub seen: usize,
     /// Only stacks with a match are shown.
     pub keep: bool,
 }
@@ -301,6 +305,7 @@ impl State {
             hide_plumbing: self.hide_plumbing,
             fold_recursion: true,
             root: Vec::new(),
+            through: (self.find.keep && self.find.is_on()).then(|| self.find.matches.clone()),
             direction: self.direction,
         }
     }

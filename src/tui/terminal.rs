@@ -12,15 +12,18 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, unbounded};
 use crossterm::event::{DisableMouseCapture, EnableMouseCapture};
 use crossterm::terminal::{
-    BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
-    disable_raw_mode, enable_raw_mode,
+    BeginSynchronizedUpdate, Clear, ClearType, EndSynchronizedUpdate, EnterAlternateScreen,
+    LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
 use crossterm::{clipboard::CopyToClipboard, cursor, execute, queue, style};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use ratatui::Frame;
 use ratatui::Terminal as Drawn;
 use ratatui::backend::CrosstermBackend;
+use ratatui::layout::Rect;
+use ratatui::{Frame, TerminalOptions, Viewport};
+
+type Screen = Drawn<CrosstermBackend<BufWriter<Stdout>>>;
 
 /// The terminal is ours. A panic's hook must know without asking the thread that panicked.
 static TAKEN: AtomicBool = AtomicBool::new(false);
@@ -28,7 +31,7 @@ static TAKEN: AtomicBool = AtomicBool::new(false);
 /// The terminal while it is ours; dropping it gives it back.
 #[derive(Debug)]
 pub(super) struct Terminal {
-    drawn: Drawn<CrosstermBackend<BufWriter<Stdout>>>,
+    drawn: Screen,
     mouse: bool,
 }
 
@@ -38,8 +41,7 @@ impl Terminal {
         // The theme obeys NO_COLOR; crossterm 0.29's own way of obeying it writes `ESC[;m`, which
         // also wipes reverse and bold.
         style::force_color_output(true);
-        let buffer = BufWriter::with_capacity(64 << 10, io::stdout());
-        let mut terminal = Self { drawn: Drawn::new(CrosstermBackend::new(buffer))?, mouse };
+        let mut terminal = Self { drawn: blank(crossterm::terminal::size()?)?, mouse };
         terminal.enter()?;
         Ok(terminal)
     }
@@ -49,7 +51,14 @@ impl Terminal {
         TAKEN.store(true, Ordering::SeqCst);
         execute!(io::stdout(), EnterAlternateScreen, cursor::Hide)?;
         self.mouse(self.mouse)?;
-        self.drawn.clear()
+        self.resize(crossterm::terminal::size()?)
+    }
+
+    /// Begins with an empty screen of this size. Ratatui's own way of clearing asks the terminal where
+    /// its cursor is, and waits two seconds for one that does not answer.
+    pub(super) fn resize(&mut self, size: (u16, u16)) -> io::Result<()> {
+        self.drawn = blank(size)?;
+        queue!(self.drawn.backend_mut(), Clear(ClearType::All))
     }
 
     /// Takes the mouse or leaves it to the terminal's own selection.
@@ -78,16 +87,22 @@ impl Terminal {
         io::Write::flush(self.drawn.backend_mut())
     }
 
-    /// Columns and rows.
-    pub(super) fn size(&self) -> io::Result<(u16, u16)> {
-        let size = self.drawn.size()?;
-        Ok((size.width, size.height))
+    /// The size that pictures have.
+    pub(super) fn drawn_size(&mut self) -> (u16, u16) {
+        let area = self.drawn.get_frame().area();
+        (area.width, area.height)
     }
 
     /// Puts `text` on the clipboard of whoever sits at the terminal, over ssh too.
     pub(super) fn copy(text: &str) -> io::Result<()> {
         execute!(io::stdout(), CopyToClipboard::to_clipboard_from(text))
     }
+}
+
+fn blank((width, height): (u16, u16)) -> io::Result<Screen> {
+    let buffer = BufWriter::with_capacity(64 << 10, io::stdout());
+    let viewport = Viewport::Fixed(Rect::new(0, 0, width, height));
+    Drawn::with_options(CrosstermBackend::new(buffer), TerminalOptions { viewport })
 }
 
 impl Drop for Terminal {

@@ -216,12 +216,12 @@ impl Theme {
                 Style::new().bg(colour)
             }
         };
+        let text = if kind == Kind::Waiting { self.white() } else { self.black() };
         match emphasis {
             Emphasis::Selected => style,
             Emphasis::Dimmed => style.fg(self.white()),
-            _ if kind == Kind::Waiting => style.fg(self.white()),
-            Emphasis::Lit => style.fg(self.black()).add_modifier(Modifier::BOLD | Modifier::UNDERLINED),
-            Emphasis::Plain => style.fg(self.black()),
+            Emphasis::Lit => style.fg(text).add_modifier(Modifier::BOLD | Modifier::UNDERLINED),
+            Emphasis::Plain => style.fg(text),
         }
     }
 
@@ -232,6 +232,17 @@ impl Theme {
             Depth::Indexed => Style::new().bg(Color::Indexed(237)).fg(self.white()),
             Depth::Sixteen => Style::new().add_modifier(Modifier::REVERSED),
             Depth::Mono => Style::new().add_modifier(Modifier::BOLD),
+        }
+    }
+
+    /// A line at which stacks end: quieter than a call, in the colour of its code.
+    pub fn line(self, kind: Kind, emphasis: Emphasis) -> Style {
+        match (emphasis, self.depth) {
+            (Emphasis::Dimmed, _) | (_, Depth::Mono) => self.faint(),
+            _ if kind == Kind::Waiting => self.frame(kind, false, emphasis),
+            (_, Depth::True) => self.kind(kind).bg(Color::Rgb(0x2A, 0x2A, 0x30)),
+            (_, Depth::Indexed) => self.kind(kind).bg(Color::Indexed(235)),
+            (_, Depth::Sixteen) => self.kind(kind),
         }
     }
 

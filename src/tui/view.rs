@@ -62,6 +62,8 @@ pub struct View {
     pub callers: Vec<Caller>,
     /// Of each function at the top of stacks: samples in which it ran, and in which it did not.
     leaves: HashMap<FunctionId, (u64, u64)>,
+    /// The same of each line.
+    leaf_lines: HashMap<(FunctionId, u32), (u64, u64)>,
 }
 
 impl Default for View {
@@ -89,6 +91,7 @@ impl Default for View {
             heat: Heat::default(),
             callers: Vec::new(),
             leaves: HashMap::new(),
+            leaf_lines: HashMap::new(),
         }
     }
 }
@@ -106,7 +109,12 @@ impl View {
 
     /// Does a thread that stands at the top in this function mostly wait?
     pub fn waits(&self, function: FunctionId) -> bool {
-        self.leaves.get(&function).is_some_and(|(runs, waits)| waits > runs)
+        self.leaves.get(&function).is_some_and(|(runs, waits)| *waits > 2 * *runs)
+    }
+
+    /// The same of one of its lines.
+    pub fn line_waits(&self, function: FunctionId, line: u32) -> bool {
+        self.leaf_lines.get(&(function, line)).is_some_and(|(runs, waits)| *waits > 2 * *runs)
     }
 
     /// The stack that a thread stood in last.
@@ -131,6 +139,7 @@ pub fn restart(state: &mut State) {
 /// Works the picture out anew.
 pub fn refresh(state: &mut State) {
     let mut view = std::mem::take(&mut state.view);
+    find::look(state);
     if state.frozen.is_none() {
         view.follow(state);
     }
@@ -139,7 +148,6 @@ pub fn refresh(state: &mut State) {
     view.stand(state);
     view.look_closer(state);
     state.view = view;
-    find::look(state);
     ask_for_source(state);
     state.dirty = true;
 }
@@ -206,10 +214,16 @@ impl View {
 
     fn count_leaves(&mut self, profile: &Profile) {
         self.leaves.clear();
+        self.leaf_lines.clear();
         for (_, node, flags, count) in self.window.counts() {
-            if let Some((function, _)) = profile.frame(node) {
-                let (runs, waits) = self.leaves.entry(function).or_default();
-                *(if profile.state(node, flags) == Doing::Running { runs } else { waits }) += count;
+            if let Some((function, line)) = profile.frame(node) {
+                // Who stands before the GIL would run.
+                let busy = matches!(profile.state(node, flags), Doing::Running | Doing::GilWait);
+                let of_function = self.leaves.entry(function).or_default();
+                let of_line = self.leaf_lines.entry((function, line)).or_default();
+                for (runs, waits) in [of_function, of_line] {
+                    *(if busy { runs } else { waits }) += count;
+                }
             }
         }
     }

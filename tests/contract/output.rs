@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
+use pyflame_tui::target::was_ignored;
 
 use crate::folded::{folded, share};
 use crate::profiler::{profile, profiler, program, start};
@@ -96,7 +97,9 @@ fn whoever_stops_us_gets_what_there_is() {
     let pid = subject.pid().to_string();
     let folder = folder();
     let file = folder.path().join("profile");
-    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+    // What our own starter has ignored (nohup: SIGHUP) is not for the profiler to obey.
+    let ours = |signal: &Signal| !was_ignored(*signal as i32);
+    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP].into_iter().filter(ours) {
         let began = Instant::now();
         let running = start(&mut profiler(&["-s", "60", "-r", "0.001", &pid]));
         std::thread::sleep(Duration::from_millis(800));

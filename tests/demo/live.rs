@@ -17,6 +17,7 @@ fn main() -> ExitCode {
         watch: Watch::Process(pid),
         abi: None,
         interval: Duration::from_millis(1),
+        governed: true,
         scope: Scope::All,
         length: Length::ToTheEnd,
     };

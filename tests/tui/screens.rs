@@ -4,9 +4,9 @@
 use std::fmt::Write;
 use std::path::PathBuf;
 
-use pyflame_tui::tui::Options;
 use pyflame_tui::tui::action::Action;
 use pyflame_tui::tui::theme::Depth;
+use pyflame_tui::tui::{Options, Text};
 use ratatui::buffer::Buffer;
 use ratatui::style::Color;
 
@@ -33,8 +33,16 @@ fn same(name: &str, picture: &str) {
 fn web(size: (u16, u16), options: Options) -> Session {
     let mut session = Session::with(Program::Web, size, options);
     session.run(24.0);
-    // There is no such file here, and nobody reads it.
-    session.effects.clear();
+    // What a thread of the program would have read.
+    let line = |number: u32| match number {
+        39 => "def view_report(request):".to_owned(),
+        40 => "    with LOCK:".to_owned(),
+        42 => "        for i in range(40000):".to_owned(),
+        43 => "            x += i * i % 7".to_owned(),
+        number => format!("# line {number}"),
+    };
+    let text = Text { lines: (1..=130).map(line).collect(), newer: false };
+    session.act(Action::Read("/srv/app/websrv.py".into(), Ok(text)));
     session
 }
 

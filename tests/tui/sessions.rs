@@ -3,7 +3,7 @@
 use crossterm::event::{KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use pyflame_tui::sample::{Ending, Event};
 use pyflame_tui::tui::action::{Action, Effect};
-use pyflame_tui::tui::keys::{Pane, TABLE};
+use pyflame_tui::tui::keys::{Pane, TABLE, markdown};
 use pyflame_tui::tui::{Options, Summary, update};
 
 use crate::session::Session;
@@ -94,6 +94,19 @@ fn finding_lights_and_counts() {
 }
 
 #[test]
+fn only_stacks_with_a_match_are_kept() {
+    let mut session = Session::new(Program::Steady, (160, 48));
+    session.run(5.0);
+    session.press(&["/", "e", "x", "e", "c", "Enter", "&"]);
+    session.expect("only matches (&)");
+    session.expect("execute");
+    session.expect_not("view_report  ");
+    assert_eq!(session.state.view.tree.total(), session.state.view.cursor_call().unwrap().total);
+    session.press(&["&"]);
+    session.expect("view_report  ");
+}
+
+#[test]
 fn a_crowd_is_listed() {
     let mut session = Session::new(Program::Wide, (100, 30));
     session.run(5.0);
@@ -170,10 +183,10 @@ fn every_key_of_the_table_does_something_or_says_why() {
     for pane in Pane::ALL {
         for binding in TABLE.iter().filter(|binding| binding.holds_in(pane)) {
             let mut session = Session::new(Program::Web, (160, 48));
-            session.run(2.0);
+            session.run(0.4);
             session.act(Action::Focus(pane));
             session.act(binding.action.clone());
-            session.run(0.3);
+            session.run(0.1);
             let _ = session.buffer();
         }
     }
@@ -188,6 +201,19 @@ fn every_key_stands_in_the_whole_help() {
         session.expect(binding.help);
         session.expect(&binding.label(false));
     }
+}
+
+#[test]
+fn the_readme_has_the_keys_of_the_table() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
+    let readme = std::fs::read_to_string(path).unwrap();
+    let begin = readme.find("## Keys\n\n").expect("a section of keys") + "## Keys\n\n".len();
+    let end = begin + readme[begin..].find("## ").unwrap();
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(path, format!("{}{}{}", &readme[..begin], markdown(), &readme[end..])).unwrap();
+        return;
+    }
+    assert_eq!(&readme[begin..end], markdown(), "BLESS=1 takes the table over");
 }
 
 #[test]

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 
 use pyflame_tui::profile::MarkKind;
+use pyflame_tui::tui::flame::What;
 use pyflame_tui::tui::state::State;
 
 use crate::session::Session;
@@ -13,6 +14,8 @@ use crate::simulation::Program;
 fn edges(state: &State) -> HashMap<u64, (u16, u16)> {
     let view = &state.view;
     let boxes = view.flame.rows.iter().flatten();
+    // Lines have no key of their own; they follow the same rule.
+    let boxes = boxes.filter(|cell| !cell.calls().is_empty());
     boxes.map(|cell| (view.tree.call(cell.calls()[0]).key, (cell.left, cell.right))).collect()
 }
 
@@ -115,7 +118,10 @@ fn check_tiles(state: &State) {
         }
         for cell in &rows[1] {
             assert!(cell.left < cell.right, "{cell:?}");
-            let parent = view.tree.call(cell.calls()[0]).parent;
+            let parent = match &cell.what {
+                What::Line(call, ..) => *call,
+                _ => view.tree.call(cell.calls()[0]).parent,
+            };
             let above = rows[0].iter().find(|above| above.left <= cell.left && cell.right <= above.right);
             assert!(
                 above.is_some_and(|above| above.calls().contains(&parent)),

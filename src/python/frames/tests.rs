@@ -110,7 +110,7 @@ fn a_thread_without_frames() {
     }
     for minor in [11, 12] {
         let layout = eras::layout(3, minor, Build::Ordinary);
-        let memory = Literal::new().at(THREAD, 200).word(56, ROOT).at(ROOT, 24);
+        let memory = Literal::new().at(THREAD, 320).word(56, ROOT).at(ROOT, 24);
         assert_eq!(walked(&layout, &memory), Ok(vec![]), "3.{minor}");
     }
 }
@@ -154,11 +154,12 @@ fn broken_frame_objects() {
 fn frames_3_11() -> (Layout, Literal) {
     #[rustfmt::skip]
     let memory = Literal::new()
-        .at(THREAD, 200).word(56, CFRAME_A)
+        .at(THREAD, 320).word(56, CFRAME_A)
         .at(CFRAME_A, 24).word(8, FRAME_A).word(16, CFRAME_B)
         .at(CFRAME_B, 24).word(8, FRAME_C).word(16, ROOT)
         .at(ROOT, 24).word(8, NULL).word(16, NULL)
         .at(FRAME_A, 72).word(32, CODE_A).word(48, FRAME_B).word(56, CODE_A + 190).u8(68, 0).u8(69, 0)
+        .at(FRAME_B - 8, 8).u8(3, 0)
         .at(FRAME_B, 72).word(32, CODE_B).word(48, FRAME_C).word(56, CODE_B + 200).u8(68, 1).u8(69, 1)
         .at(FRAME_C, 72).word(32, CODE_C).word(48, NULL).word(56, CODE_C + 182).u8(68, 1).u8(69, 0);
     (eras::layout(3, 11, Build::Ordinary), memory)
@@ -191,6 +192,27 @@ fn stale_cframes_of_3_11() {
     assert_eq!(walked(&layout, &memory.clone().again(THREAD).word(56, CFRAME_A + 2)), broken(CFRAME_A + 2));
 }
 
+#[test]
+fn dead_frames_of_3_11() {
+    // Both accounts agree, for the dead frame A still names B, which lives, as its caller. But A lies above the top
+    // of the data stack (datastack_chunk@296 _top@304 _limit@312), at it (it is just being popped), or below C …
+    let (layout, memory) = frames_3_11();
+    let stack = |chunk: u64, top: u64, limit: u64| {
+        memory.clone().again(THREAD).word(296, chunk).word(304, top).word(312, limit)
+    };
+    let (low, high) = (FRAME_A.min(FRAME_C), FRAME_A.max(FRAME_C) + 72);
+    assert!(FRAME_A < FRAME_C, "here C, the caller, lies above A");
+    assert_eq!(walked(&layout, &stack(low, high, high)), broken(FRAME_C));
+    assert_eq!(walked(&layout, &stack(low, FRAME_A, high)), broken(FRAME_A));
+    assert_eq!(walked(&layout, &stack(low, FRAME_A - 8, high)), broken(FRAME_A));
+    assert!(walked(&layout, &stack(FRAME_C, FRAME_C + 72, high)).is_ok(), "A lies in an older chunk");
+    // … or B is a generator that does not run: gi_frame_state, five bytes before its frame, is not 0.
+    for state in [0xFE, 0xFF, 1, 4] {
+        let memory = memory.clone().again(FRAME_B - 8).u8(3, state);
+        assert_eq!(walked(&layout, &memory), broken(FRAME_B));
+    }
+}
+
 // 3.12: current_frame@0 previous@8 in the _PyCFrame; f_code@0 previous@8 prev_instr@56 owner@70.
 // Each evaluation loop ends with a shim on the C stack (owner 3), whose previous is the caller's frame.
 //
@@ -201,10 +223,11 @@ fn stale_cframes_of_3_11() {
 fn frames_3_12() -> (Layout, Literal) {
     #[rustfmt::skip]
     let memory = Literal::new()
-        .at(THREAD, 200).word(56, CFRAME_A)
+        .at(THREAD, 320).word(56, CFRAME_A)
         .at(CFRAME_A, 16).word(0, FRAME_A).word(8, CFRAME_B)
         .at(CFRAME_B, 16).word(0, FRAME_B).word(8, ROOT)
         .at(ROOT, 16).word(0, NULL).word(8, NULL)
+        .at(FRAME_A - 8, 8).u8(3, 0)
         .at(FRAME_A, 72).word(0, CODE_A).word(8, SHIM_A).word(56, CODE_A + 200).u8(70, 1)
         .at(SHIM_A, 72).word(0, CODE_C).word(8, FRAME_B).u8(70, 3)
         .at(FRAME_B, 72).word(0, CODE_B).word(8, SHIM_B).word(56, CODE_B + 210).u8(70, 0)

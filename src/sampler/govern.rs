@@ -1,0 +1,86 @@
+//! The cost governor: when nobody asked for a certain rate, looking must not take more than a small share of the
+//! target's time. Pure: what was measured goes in, the next interval comes out.
+
+use std::time::Duration;
+
+/// The share of time during which threads may stand still for us.
+const MOST: f64 = 0.02;
+/// Below this share the rate rises again: well below, so that it does not swing.
+const LITTLE: f64 = 0.01;
+/// How much the interval may grow at once, and how much it shrinks.
+const STEPS: (f64, f64) = (4.0, 0.8);
+/// Slower than this it is no picture any more.
+const LONGEST: Duration = Duration::from_millis(100);
+
+/// Chooses the interval between two looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Governor {
+    wanted: Duration,
+    interval: Duration,
+}
+
+impl Governor {
+    /// Begins with the interval that is wanted, and never goes below it.
+    pub(super) const fn new(wanted: Duration) -> Self {
+        Self { wanted, interval: wanted }
+    }
+
+    /// After threads stood still for `stopped` of the last `elapsed`: the interval from now on, if it is another.
+    pub(super) fn judge(&mut self, stopped: Duration, elapsed: Duration) -> Option<Duration> {
+        if elapsed.is_zero() {
+            return None;
+        }
+        let share = stopped.as_secs_f64() / elapsed.as_secs_f64();
+        let factor = match share {
+            share if share > MOST => (share / MOST).min(STEPS.0),
+            share if share < LITTLE && self.interval > self.wanted => STEPS.1,
+            _ => return None,
+        };
+        let next = self.interval.mul_f64(factor).clamp(self.wanted, LONGEST.max(self.wanted));
+        let changed = next != self.interval;
+        self.interval = next;
+        changed.then_some(next)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    /// A target whose looks cost `stop` each: the interval after a minute of tenths of a second.
+    fn settled(governor: &mut Governor, stop: Duration) -> Duration {
+        let mut interval = governor.interval;
+        for _ in 0..600 {
+            let looks = (100.0 / (interval.as_secs_f64() * 1e3)).round();
+            interval = governor.judge(stop.mul_f64(looks), MS * 100).unwrap_or(interval);
+        }
+        interval
+    }
+
+    #[test]
+    fn a_cheap_target_is_looked_at_as_often_as_wanted() {
+        let mut governor = Governor::new(MS);
+        assert_eq!(settled(&mut governor, Duration::from_micros(15)), MS);
+    }
+
+    #[test]
+    fn a_dear_one_less_often_until_it_is_cheap_again() {
+        let mut governor = Governor::new(MS);
+        let interval = settled(&mut governor, Duration::from_micros(200));
+        // 200 µs every 10 ms are 2 %, every 20 ms 1 %.
+        assert!((MS * 10..=MS * 21).contains(&interval), "{interval:?}");
+        assert_eq!(settled(&mut governor, Duration::from_micros(5)), MS);
+    }
+
+    #[test]
+    fn there_is_an_end_to_it() {
+        let mut governor = Governor::new(MS);
+        assert_eq!(settled(&mut governor, MS * 50), LONGEST);
+        // Nobody is governed to look more often than was wanted.
+        let mut slow = Governor::new(MS * 500);
+        assert_eq!(settled(&mut slow, MS * 400), MS * 500);
+        assert_eq!(slow.judge(MS, Duration::ZERO), None);
+    }
+}

@@ -11,9 +11,7 @@ use crate::subject::Subject;
 pub(crate) fn watch(python: &Interpreter) -> Result<u64, String> {
     let kinds: &[&str] = match python.version {
         _ if !python.takes_programs() => &[],
-        // From 3.9 to 3.11 the GIL's word names the thread state that took it, not the one that was swapped in since,
-        // and nobody but it gets it again: there we see the stack from which the other interpreter was entered.
-        (3, 8) => &["0"],
+        (3, 8..=11) => &["0"],
         // Without a GIL to share there is one kind.
         (3, 12..) if python.build == Build::FreeThreaded => &["1"],
         (3, 12..) => &["0", "1"],

@@ -37,15 +37,30 @@ pub enum Lock {
     Current(Address),
     /// `last_holder`, with `locked` 8 bytes later.
     Holder(Address),
+    /// 3.7–3.11: the same, and [`TO_CURRENT`] bytes later `tstate_current`. A thread that enters another interpreter
+    /// swaps that and keeps the lock, of which the thread state that took it stays the holder.
+    Runtime(Address),
     /// No GIL: each thread that is attached.
     Attached,
 }
+
+/// From `ceval.gil.last_holder` to `gilstate.tstate_current` in `_PyRuntime`, the same in all of 3.7–3.11 and in all
+/// their builds; two mutexes lie between, whose size is the C library's.
+pub const TO_CURRENT: u64 = if cfg!(target_arch = "aarch64") { 224 } else { 208 };
 
 impl Lock {
     /// The thread state that holds it now, `None` when nobody does; for [`Lock::Attached`] always `None`.
     pub fn holder(self, memory: &impl Memory) -> Result<Option<Address>, ReadError> {
         let holder = match self {
             Self::Current(word) => memory.pointer(word)?,
+            Self::Runtime(word) => match Self::Holder(word).holder(memory)? {
+                None => Address::NULL,
+                // Null for a moment after the lock was taken, and before it is let go.
+                Some(holder) => match memory.pointer(word + TO_CURRENT)? {
+                    Address::NULL => holder,
+                    current => current,
+                },
+            },
             Self::Holder(word) => {
                 let mut bytes = [0; 12];
                 memory.read(word, &mut bytes)?;
@@ -95,7 +110,7 @@ fn lock(
 ) -> Result<Lock, WalkError> {
     Ok(match layout.gil {
         Gil::Current => Lock::Current(roots.current.ok_or(WalkError::Broken(roots.runtime))?),
-        Gil::Runtime { holder } => Lock::Holder(holder.within(roots.runtime)),
+        Gil::Runtime { holder } => Lock::Runtime(holder.within(roots.runtime)),
         Gil::Interpreter { pointer, holder } => match pointer.of(memory, interpreter)? {
             Address::NULL => Lock::Attached,
             gil => Lock::Holder(holder.within(gil)),

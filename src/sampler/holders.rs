@@ -61,7 +61,7 @@ impl Holders {
     /// Does one of those that held it last sleep until it gets it, or until another one has it? (Before 3.7 the GIL is
     /// not in one place, and this is never seen.)
     fn is_wanted(&mut self, target: &Target, lock: Lock) -> bool {
-        let Lock::Holder(holder) = lock else { return false };
+        let (Lock::Holder(holder) | Lock::Runtime(holder)) = lock else { return false };
         let start = Address(holder.0.wrapping_sub(HOLDER_IN_STATE));
         self.recent.retain(|(_, at)| at.elapsed() < RECENT);
         let mut tasks = target.tasks();

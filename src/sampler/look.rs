@@ -240,7 +240,7 @@ impl Looker {
         scope: Scope,
     ) -> Result<(), Miss> {
         let key = match (scope, lock) {
-            (Scope::All, Lock::Holder(word) | Lock::Current(word)) => word,
+            (Scope::All, Lock::Holder(word) | Lock::Runtime(word) | Lock::Current(word)) => word,
             _ => holder,
         };
         let snapshot = self.snapshots.entry(key).or_default();
@@ -268,7 +268,7 @@ impl Looker {
 
     /// Nobody holds the GIL: reads twice, and believes it if nothing has changed and still nobody does.
     fn take_idle(&mut self, target: &Target, lock: Lock) -> Result<(), Miss> {
-        let (Lock::Holder(key) | Lock::Current(key)) = lock else { return Ok(()) };
+        let (Lock::Holder(key) | Lock::Runtime(key) | Lock::Current(key)) = lock else { return Ok(()) };
         let memory = target.memory();
         let snapshot = self.snapshots.entry(key).or_default();
         for capture in [&mut self.again, &mut self.capture] {

@@ -70,10 +70,14 @@ fn python_3_8() {
         .at(SUB, 24).word(0, MAIN).word(16, 3)
         .at(MAIN, 24).word(8, THREAD_A)
         .at(THREAD_A, 200).word(16, MAIN);
-    let lock = Lock::Holder(Address(RUNTIME + 1160));
+    let lock = Lock::Runtime(Address(RUNTIME + 1160));
     assert_eq!(listed(&layout, &memory), Ok(vec![interpreter(SUB, 3, lock), interpreter(MAIN, 0, lock)]));
     assert_eq!(threads_of(&layout, &memory), Ok(vec![THREAD_A]));
     assert_eq!(lock.holder(&memory), Ok(Some(Address(THREAD_A))));
+    // tstate_current@1368: it has entered another interpreter since it took the lock.
+    let swapped = memory.clone().again(RUNTIME).word(1368, THREAD_B);
+    assert_eq!(lock.holder(&swapped), Ok(Some(Address(THREAD_B))));
+    assert_eq!(lock.holder(&swapped.again(RUNTIME).i32(1168, 0)), Ok(None));
     // `last_holder` stays after a release; `locked` is -1 before there are threads.
     for locked in [0, -1, 2] {
         assert_eq!(lock.holder(&memory.clone().again(RUNTIME).i32(1168, locked)), Ok(None), "{locked}");

@@ -64,7 +64,7 @@ pub struct Looker {
     pub(super) tids: Tids,
     states: States,
     /// The last stack of each thread state: an unchanged one is sent as it is.
-    last: FxHashMap<Address, (Vec<RawFrame>, Stack)>,
+    pub(super) last: FxHashMap<Address, (Vec<RawFrame>, Stack)>,
     frames: Vec<Frame>,
     /// Where the thread states of the threads are, and what these are called.
     addresses: FxHashMap<ThreadId, Address>,
@@ -266,24 +266,6 @@ impl Looker {
         Ok(())
     }
 
-    /// Nobody holds the GIL: reads twice, and believes it if nothing has changed and still nobody does.
-    fn take_idle(&mut self, target: &Target, lock: Lock) -> Result<(), Miss> {
-        let (Lock::Holder(key) | Lock::Runtime(key) | Lock::Current(key)) = lock else { return Ok(()) };
-        let memory = target.memory();
-        let snapshot = self.snapshots.entry(key).or_default();
-        for capture in [&mut self.again, &mut self.capture] {
-            snapshot.take(memory)?;
-            capture.clear();
-            let moment = snapshot.of(memory);
-            copy_all(&self.python, &self.interpreters, &moment, lock, None, Scope::All, capture)?;
-            if !self.codes.know(capture) {
-                self.codes.learn(memory, capture)?;
-            }
-        }
-        self.cost.read(snapshot.take_reads());
-        if self.capture != self.again || lock.holder(memory)?.is_some() { Err(Miss::Fled) } else { Ok(()) }
-    }
-
     /// After the target went on: from addresses to names.
     pub(super) fn decode(&mut self, target: &Target, taken: &mut Vec<ThreadSample>) -> Result<(), Miss> {
         if !self.codes.confirm(target.memory(), &self.capture)? {
@@ -321,7 +303,7 @@ impl Looker {
 }
 
 /// The holder and, if asked for, every other thread of the interpreters that share its GIL.
-fn copy_all(
+pub(super) fn copy_all(
     python: &Python,
     interpreters: &[Interpreter],
     memory: &impl Memory,

@@ -8,6 +8,7 @@ pub mod find;
 mod free;
 mod govern;
 mod holders;
+mod idle;
 pub mod look;
 mod miss;
 pub mod names;

@@ -12,6 +12,7 @@ mod stops;
 mod traps;
 
 use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc;
@@ -31,6 +32,9 @@ impl Subject {
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
+            // A group of its own, with us outside of it: SIGTSTP stops nobody in a group that is orphaned, as ours is
+            // when we run without a shell.
+            .process_group(0)
             .spawn()
             .unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let output = child.stdout.take().map(BufReader::new);

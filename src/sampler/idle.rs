@@ -1,0 +1,69 @@
+//! Looking at all threads while nobody holds the GIL. Nothing of Python changes until somebody takes it; but between
+//! two words that we read somebody may take it, change its frames, and let it go again.
+
+use crate::python::threads::Lock;
+use crate::sampler::look::{Looker, Scope, copy_all};
+use crate::sampler::miss::Miss;
+use crate::target::{RunState, Target, Tid};
+
+impl Looker {
+    /// Reads twice, and believes it if nothing has changed, still nobody holds the GIL, and every thread whose stack is
+    /// not the one that was seen last slept meanwhile, or stood still for us: one that runs (in C, without the GIL) is
+    /// stopped. Reading twice alone is not enough: on 2.7 a thread was read in the middle of a return, twice at the
+    /// same one, and gave a stack without its root.
+    pub(super) fn take_idle(&mut self, target: &Target, lock: Lock) -> Result<(), Miss> {
+        self.read_idle(target, lock)?;
+        let running = self.running(target);
+        let stopped = target.stop_all(&running).into_iter().collect::<Result<Vec<_>, _>>()?;
+        if !stopped.is_empty() {
+            self.read_idle(target, lock)?;
+        }
+        std::mem::swap(&mut self.capture, &mut self.again);
+        let read = self.read_idle(target, lock);
+        for one in stopped {
+            let waited = one.waited();
+            self.cost.stop(one.release(), waited);
+        }
+        read?;
+        let same = self.capture == self.again && lock.holder(target.memory())?.is_none();
+        let still = self.running(target).iter().all(|tid| running.contains(tid));
+        if same && still { Ok(()) } else { Err(Miss::Fled) }
+    }
+
+    /// All threads as they are at this moment, into the capture.
+    fn read_idle(&mut self, target: &Target, lock: Lock) -> Result<(), Miss> {
+        let (Lock::Holder(key) | Lock::Runtime(key) | Lock::Current(key)) = lock else { return Ok(()) };
+        let memory = target.memory();
+        let snapshot = self.snapshots.entry(key).or_default();
+        snapshot.take(memory)?;
+        self.capture.clear();
+        let moment = snapshot.of(memory);
+        let copied =
+            copy_all(&self.python, &self.interpreters, &moment, lock, None, Scope::All, &mut self.capture);
+        self.cost.read(snapshot.take_reads());
+        // What contradicts itself is being changed, so somebody has taken the GIL.
+        let changing = |miss| if matches!(miss, Miss::Again(_)) { Miss::Fled } else { miss };
+        copied.map_err(changing)?;
+        if !self.codes.know(&self.capture) {
+            self.codes.learn(memory, &self.capture).map_err(|error| changing(error.into()))?;
+        }
+        Ok(())
+    }
+
+    /// The threads of the capture that run, of those whose stacks are not the ones that were seen last.
+    fn running(&mut self, target: &Target) -> Vec<Tid> {
+        let mut running = Vec::new();
+        for seen in self.capture.threads() {
+            let frames = self.capture.frames(seen);
+            if self.last.get(&seen.thread).is_some_and(|(before, _)| before == frames) {
+                continue;
+            }
+            let Some(tid) = self.tids.of_identity(&self.python, target, seen.identity) else { continue };
+            let moment = target.tasks().moment(tid);
+            if moment.is_some_and(|moment| moment.state == RunState::Running) {
+                running.push(tid);
+            }
+        }
+        running
+    }
+}

@@ -219,7 +219,7 @@ proptest! {
         let roots = Roots { runtime: start, current: Some(start) };
         // A thread belongs to its interpreter where every word is the same.
         let address = layout.thread.interpreter.of(&memory, start).unwrap_or_default();
-        let python = Python { layout, roots, code_type: Address(BASE) };
+        let python = Python { layout, roots, code_type: Address(BASE), evaluation: None };
         let interpreter = Interpreter { address, id: 0, lock: Lock::Attached };
         let mut capture = Capture::default();
         for flags in [Flags::HOLDS_GIL, Flags::default()] {

@@ -28,6 +28,8 @@ use crate::target::{RunState, StopError, Target};
 /// How often a look starts over when the GIL has changed hands meanwhile. 2.7 lets go of it a thousand times a second
 /// and more, and often takes it again at once.
 const CHASES: u32 = 24;
+/// After so many changes of hands everybody who runs is stopped, if all threads are to be read.
+const CONTESTED: u32 = 4;
 /// How often it starts over when what was copied contradicts itself.
 const RETRIES: u32 = 3;
 /// Before it starts over the thread must have run, or it will be found where it was: on our own CPU it does only if we
@@ -43,6 +45,17 @@ pub enum Scope {
     Running,
     /// All.
     All,
+}
+
+/// When code objects that are known already are compared with memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Compare {
+    /// When the target runs again, which costs it nothing.
+    After,
+    /// While it stands still: what it executes has died before we could compare it.
+    Before,
+    /// It has been done.
+    Done,
 }
 
 /// The address space is gone: the process has ended, or become another program.
@@ -73,6 +86,9 @@ pub struct Looker {
     /// The process was found stopped by job control.
     standing: bool,
     holders: Holders,
+    compare: Compare,
+    /// The GIL has changed hands too often to be followed on.
+    contested: bool,
 }
 
 impl Looker {
@@ -94,6 +110,8 @@ impl Looker {
             cost,
             standing: false,
             holders: Holders::default(),
+            compare: Compare::After,
+            contested: false,
             python,
         }
     }
@@ -156,7 +174,12 @@ impl Looker {
         mut attempt: impl FnMut(&mut Self) -> Result<(), Miss>,
     ) -> Result<(), Miss> {
         let (mut chases, mut retries) = (0, 0);
+        self.compare = Compare::After;
         loop {
+            if self.compare == Compare::Done {
+                self.compare = Compare::Before;
+            }
+            self.contested = chases >= CONTESTED;
             match attempt(self) {
                 Err(Miss::Fled) if chases < CHASES => {
                     chases += 1;
@@ -167,6 +190,7 @@ impl Looker {
                 Err(Miss::Again(_)) if retries < RETRIES => {
                     retries += 1;
                     self.cost.retried += 1;
+                    self.compare = Compare::Before;
                     std::thread::sleep(LET_RUN);
                     self.listed = None;
                     self.list_interpreters(target)?;
@@ -195,6 +219,7 @@ impl Looker {
         taken: &mut Vec<ThreadSample>,
     ) -> Result<(), Miss> {
         match self.holders.wait(target, lock)? {
+            _ if self.contested && scope == Scope::All => self.take_contested(target, lock)?,
             Some(holder) => self.take_held(target, lock, holder, scope)?,
             None if scope == Scope::Running => return Ok(()),
             None => self.take_idle(target, lock)?,
@@ -206,9 +231,10 @@ impl Looker {
     fn take_held(&mut self, target: &Target, lock: Lock, holder: Address, scope: Scope) -> Result<(), Miss> {
         let (tid, identity) = self.tids.of(&self.python, target, holder).ok_or(Miss::Fled)?;
         self.holders.note(tid);
-        if self.standing && target.tasks().moment(tid).is_some_and(|moment| moment.state == RunState::Stopped)
-        {
-            return self.copy(target, lock, holder, identity, scope);
+        let stands = || target.tasks().moment(tid).is_some_and(|moment| moment.state == RunState::Stopped);
+        if self.standing && stands() {
+            self.copy(target, lock, holder, identity, scope)?;
+            return if stands() { Ok(()) } else { Err(Miss::Fled) };
         }
         self.standing = false;
         let stopped = match target.stop(tid) {
@@ -219,6 +245,9 @@ impl Looker {
                 return Err(error.into());
             }
         };
+        if self.python.evaluation.is_some() && self.python.is_entering(stopped.instruction()) {
+            return Err(Miss::Again(Failure::Broken));
+        }
         let company = self.stop_company(target, holder, tid);
         let copied = match &company {
             Ok(_) => self.copy(target, lock, holder, identity, scope),
@@ -231,7 +260,7 @@ impl Looker {
     }
 
     /// What happens while the holder stands still.
-    fn copy(
+    pub(super) fn copy(
         &mut self,
         target: &Target,
         lock: Lock,
@@ -260,6 +289,11 @@ impl Looker {
         self.capture.clear();
         copy_all(&self.python, &self.interpreters, &moment, lock, Some(holder), scope, &mut self.capture)?;
         self.cost.read(snapshot.take_reads());
+        if self.compare == Compare::Before {
+            // What differs is forgotten, and learned anew below.
+            self.codes.confirm(target.memory(), &self.capture)?;
+            self.compare = Compare::Done;
+        }
         if !self.codes.know(&self.capture) {
             self.codes.learn(target.memory(), &self.capture)?;
         }
@@ -268,7 +302,7 @@ impl Looker {
 
     /// After the target went on: from addresses to names.
     pub(super) fn decode(&mut self, target: &Target, taken: &mut Vec<ThreadSample>) -> Result<(), Miss> {
-        if !self.codes.confirm(target.memory(), &self.capture)? {
+        if self.compare != Compare::Done && !self.codes.confirm(target.memory(), &self.capture)? {
             return Err(Miss::Again(Failure::Broken));
         }
         let before = taken.len();

@@ -48,6 +48,18 @@ pub(super) fn interrupt(tid: Tid) -> Result<(), Errno> {
     ptrace::interrupt(raw(tid))
 }
 
+/// Where a stopped thread stands in its program.
+#[cfg(target_arch = "x86_64")]
+pub(super) fn instruction(tid: Tid) -> Option<u64> {
+    ptrace::getregs(raw(tid)).ok().map(|registers| registers.rip)
+}
+
+/// Where a stopped thread stands in its program: not known on this machine.
+#[cfg(not(target_arch = "x86_64"))]
+pub(super) fn instruction(_: Tid) -> Option<u64> {
+    None
+}
+
 /// Lets a stopped thread go, untraced, with this signal delivered to it (0: none).
 pub(super) fn detach(tid: Tid, signal: i32) -> Result<(), Errno> {
     // nix's own cannot deliver a real-time signal.

@@ -10,6 +10,7 @@ use nix::errno::Errno;
 use nix::libc;
 
 use super::launch::Child;
+use super::memory::Address;
 use super::process::{self, Pid, RunState, Tid};
 use super::ptrace::{self, Event, Patience};
 use super::watch::Watchdog;
@@ -337,6 +338,11 @@ impl Stopped<'_> {
     /// stop only when it runs.
     pub fn waited(&self) -> Duration {
         self.waited
+    }
+
+    /// Where it stands in its program, if that can be told. Costs half a microsecond.
+    pub fn instruction(&self) -> Option<Address> {
+        ptrace::instruction(self.tid).map(Address)
     }
 
     /// Lets the thread go; how long it stood still, from when it was told to stop until it was told to run

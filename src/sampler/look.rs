@@ -28,6 +28,8 @@ use crate::target::{RunState, StopError, Target};
 /// How often a look starts over when the GIL has changed hands meanwhile. 2.7 lets go of it a thousand times a second
 /// and more, and often takes it again at once.
 const CHASES: u32 = 24;
+/// After so many changes of hands everybody who runs is stopped, if all threads are to be read.
+const CONTESTED: u32 = 4;
 /// How often it starts over when what was copied contradicts itself.
 const RETRIES: u32 = 3;
 /// Before it starts over the thread must have run, or it will be found where it was: on our own CPU it does only if we
@@ -73,6 +75,8 @@ pub struct Looker {
     /// The process was found stopped by job control.
     standing: bool,
     holders: Holders,
+    /// The GIL has changed hands too often to be followed on.
+    contested: bool,
 }
 
 impl Looker {
@@ -94,6 +98,7 @@ impl Looker {
             cost,
             standing: false,
             holders: Holders::default(),
+            contested: false,
             python,
         }
     }
@@ -157,6 +162,7 @@ impl Looker {
     ) -> Result<(), Miss> {
         let (mut chases, mut retries) = (0, 0);
         loop {
+            self.contested = chases >= CONTESTED;
             match attempt(self) {
                 Err(Miss::Fled) if chases < CHASES => {
                     chases += 1;
@@ -195,6 +201,7 @@ impl Looker {
         taken: &mut Vec<ThreadSample>,
     ) -> Result<(), Miss> {
         match self.holders.wait(target, lock)? {
+            _ if self.contested && scope == Scope::All => self.take_contested(target, lock)?,
             Some(holder) => self.take_held(target, lock, holder, scope)?,
             None if scope == Scope::Running => return Ok(()),
             None => self.take_idle(target, lock)?,
@@ -231,7 +238,7 @@ impl Looker {
     }
 
     /// What happens while the holder stands still.
-    fn copy(
+    pub(super) fn copy(
         &mut self,
         target: &Target,
         lock: Lock,

@@ -275,18 +275,9 @@ fn options(matches: &ArgMatches, rest: Vec<OsString>) -> Result<Options, UsageEr
             return Err(UsageError::Incompatible("-t", option));
         }
     }
-    for (one, other) in [("headless", "live"), ("trace", "live"), ("dump", "live")] {
-        if flag(one) && flag(other) {
-            return Err(UsageError::Incompatible(
-                if one == "trace" {
-                    "-t"
-                } else if one == "dump" {
-                    "-d"
-                } else {
-                    "--headless"
-                },
-                "--live",
-            ));
+    for (id, option) in [("headless", "--headless"), ("trace", "-t"), ("dump", "-d")] {
+        if flag("live") && flag(id) {
+            return Err(UsageError::Incompatible(option, "--live"));
         }
     }
     let screen = match (flag("headless"), flag("live")) {

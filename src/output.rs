@@ -1,7 +1,7 @@
 //! Where results go: standard output, a pipe or device as it is, or a file that appears whole or not at all.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufWriter, IsTerminal, Write};
+use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -37,11 +37,6 @@ impl Output {
     pub fn open(path: Option<&Path>) -> Result<Self, OpenError> {
         let Some(path) = path else { return Ok(Self { place: Place::Standard }) };
         place(path).map(|place| Self { place }).map_err(|cause| OpenError { path: path.to_owned(), cause })
-    }
-
-    /// Is standard output what a person reads?
-    pub fn is_terminal(&self) -> bool {
-        matches!(self.place, Place::Standard) && io::stdout().is_terminal()
     }
 
     /// Writes everything that `write` writes and makes it appear.

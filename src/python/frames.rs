@@ -208,6 +208,7 @@ enum Ends {
         cframe: Address,
         current: Field<Address>,
         previous: Field<Address>,
+        root: Address,
         boundary: Boundary,
         /// The newest chunk of the data stack, and what the next frame in it must be below.
         chunk: std::ops::Range<Address>,
@@ -224,12 +225,14 @@ const EXECUTING: u8 = 0;
 impl Entries {
     fn new(first: FirstFrame, memory: &impl Memory, thread: Address) -> Result<Self, WalkError> {
         Ok(match first {
-            FirstFrame::Entry { cframe, current, previous, boundary, stack } => {
+            FirstFrame::Entry { cframe, current, previous, root, boundary, stack } => {
                 let cframe = pointer(cframe.of(memory, thread)?)?;
                 let first = current.of(memory, cframe)?;
                 let chunk = stack.chunk.of(memory, thread)?..stack.limit.of(memory, thread)?;
                 let bound = stack.top.of(memory, thread)?;
-                Self { first, ends: Ends::CFrames { cframe, current, previous, boundary, chunk, bound } }
+                let root = thread + u64::from(root);
+                let ends = Ends::CFrames { cframe, current, previous, root, boundary, chunk, bound };
+                Self { first, ends }
             }
             FirstFrame::Current { current, base } => {
                 let first = current.of(memory, thread)?;
@@ -251,7 +254,7 @@ impl Entries {
         bytes: &[u8],
         caller: Address,
     ) -> Result<(), WalkError> {
-        let Ends::CFrames { cframe, current, previous, boundary, chunk, bound } = &mut self.ends else {
+        let Ends::CFrames { cframe, current, previous, boundary, chunk, bound, .. } = &mut self.ends else {
             return Ok(());
         };
         let lives = match owner {
@@ -278,7 +281,13 @@ impl Entries {
     /// The chain ended after `last`.
     fn end(&self, memory: &impl Memory, last: Address) -> Result<(), WalkError> {
         let ended = match &self.ends {
-            Ends::CFrames { cframe, previous, .. } => previous.of(memory, *cframe)?.is_null(),
+            Ends::CFrames { cframe, previous, root, .. } if cframe == root => {
+                previous.of(memory, *cframe)?.is_null()
+            }
+            // A greenlet (gevent, eventlet) begins on a `_PyCFrame` of its own, which has no frame and leads to the root.
+            Ends::CFrames { cframe, current, previous, root, .. } => {
+                previous.of(memory, *cframe)? == *root && current.of(memory, *cframe)?.is_null()
+            }
             // A thread that has not run yet has no frame at all.
             Ends::Base(base) => base.is_none_or(|base| base == last || last.is_null()),
         };

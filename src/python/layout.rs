@@ -163,6 +163,8 @@ pub enum FirstFrame {
         current: Field<Address>,
         /// `_PyCFrame.previous`.
         previous: Field<Address>,
+        /// Offset of `PyThreadState.root_cframe`: the `_PyCFrame` with which every chain ends.
+        root: u32,
         /// How an entry frame is told.
         boundary: Boundary,
         /// Where the living frames are.

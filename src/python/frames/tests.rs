@@ -7,6 +7,7 @@ use crate::python::version::Build;
 use crate::target::memory::{Address, ReadError};
 
 mod dead;
+mod greenlets;
 
 const THREAD: u64 = 0x1000;
 const FRAME_A: u64 = 0x2000;
@@ -16,7 +17,9 @@ const SHIM_A: u64 = 0x2300;
 const SHIM_B: u64 = 0x2400;
 const CFRAME_A: u64 = 0x3000;
 const CFRAME_B: u64 = 0x3100;
-const ROOT: u64 = 0x3200;
+/// `root_cframe` of a 3.11 and of a 3.12 thread state.
+const ROOT: u64 = THREAD + 336;
+const ROOT_12: u64 = THREAD + 272;
 const CODE_A: u64 = 0x4000;
 const CODE_B: u64 = 0x5000;
 const CODE_C: u64 = 0x6000;
@@ -110,9 +113,9 @@ fn a_thread_without_frames() {
         let memory = Literal::new().at(THREAD, 200).word(first, NULL);
         assert_eq!(walked(&layout, &memory), Ok(vec![]), "{major}.{minor}");
     }
-    for minor in [11, 12] {
+    for (minor, root) in [(11, ROOT), (12, ROOT_12)] {
         let layout = eras::layout(3, minor, Build::Ordinary);
-        let memory = Literal::new().at(THREAD, 320).word(56, ROOT).at(ROOT, 24);
+        let memory = Literal::new().at(THREAD, (root - THREAD) as usize).word(56, root).at(root, 24);
         assert_eq!(walked(&layout, &memory), Ok(vec![]), "3.{minor}");
     }
 }
@@ -204,10 +207,10 @@ fn stale_cframes_of_3_11() {
 fn frames_3_12() -> (Layout, Literal) {
     #[rustfmt::skip]
     let memory = Literal::new()
-        .at(THREAD, 320).word(56, CFRAME_A)
+        .at(THREAD, 272).word(56, CFRAME_A)
         .at(CFRAME_A, 16).word(0, FRAME_A).word(8, CFRAME_B)
-        .at(CFRAME_B, 16).word(0, FRAME_B).word(8, ROOT)
-        .at(ROOT, 16).word(0, NULL).word(8, NULL)
+        .at(CFRAME_B, 16).word(0, FRAME_B).word(8, ROOT_12)
+        .at(ROOT_12, 16).word(0, NULL).word(8, NULL)
         .at(FRAME_A - 8, 8).u8(3, 0)
         .at(FRAME_A, 72).word(0, CODE_A).word(8, SHIM_A).word(56, CODE_A + 200).u8(70, 1)
         .at(SHIM_A, 72).word(0, CODE_C).word(8, FRAME_B).u8(70, 3)
@@ -230,12 +233,12 @@ fn stale_cframes_of_3_12() {
         (CFRAME_A, 0, FRAME_B),
         (CFRAME_A, 0, SHIM_B),
         (CFRAME_A, 0, NULL),
-        (CFRAME_A, 8, ROOT),
+        (CFRAME_A, 8, ROOT_12),
         (CFRAME_A, 8, NULL),
         (CFRAME_A, 8, CFRAME_A),
         (CFRAME_B, 0, FRAME_A),
         (CFRAME_B, 0, NULL),
-        (ROOT, 8, CFRAME_B),
+        (ROOT_12, 8, CFRAME_B),
     ] {
         let memory = memory.clone().again(cframe).word(field, value);
         assert!(

@@ -1,0 +1,18 @@
+"""A view of Flask's that computes."""
+import time
+
+from flask import Flask
+
+app = Flask(__name__)
+
+
+def compute():
+    end, rounds = time.monotonic() + 0.02, 0
+    while time.monotonic() < end:
+        rounds += 1
+    return str(rounds)
+
+
+@app.get("/")
+def view():
+    return compute()

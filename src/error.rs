@@ -3,8 +3,10 @@
 
 use std::fmt;
 use std::io;
+use std::path::{Path, PathBuf};
 
 use crate::cli::UsageError;
+use crate::fault;
 use crate::output::OpenError;
 use crate::python::locate::LocateError;
 use crate::python::published::PublishedError;
@@ -22,10 +24,22 @@ pub enum Error {
     Output(OpenError),
     /// The target.
     Start(StartError),
+    /// Nothing can be said on standard output, or no signals be handled.
+    System(io::Error),
     /// The result could not be written.
-    Write(io::Error),
-    /// The terminal failed us while it was the screen.
-    Screen(tui::Error),
+    Write {
+        /// Why.
+        cause: io::Error,
+        /// Where it is instead.
+        kept: Option<PathBuf>,
+    },
+    /// The screen failed us.
+    Screen {
+        /// Why.
+        cause: tui::Error,
+        /// Where what was seen is.
+        kept: Option<PathBuf>,
+    },
     /// A command ended without ever having run a Python; or the target became no Python.
     NoPython(String),
     /// A thread of ours panicked; its message has been printed.
@@ -66,13 +80,21 @@ impl fmt::Display for Error {
             Self::Start(StartError::Thread(error)) => {
                 write!(f, "The sampler's thread could not be started: {error}.")
             }
-            Self::Write(error) => {
-                writeln!(f, "The result could not be written: {error}.")?;
-                write!(f, "Make room or name another file with -o; what was sampled is lost.")
+            Self::System(error) => write!(f, "The system does not let us: {error}."),
+            Self::Write { cause, kept } => {
+                writeln!(f, "The result could not be written: {cause}.")?;
+                f.write_str(&match kept {
+                    Some(path) => is_kept(path),
+                    None => "What was sampled is lost: no other place took it. Make room first.".to_owned(),
+                })
             }
-            Self::Screen(error) => {
-                writeln!(f, "The live view ended: {error}.")?;
-                write!(f, "The target runs on. Without a screen: pyflame-tui --headless -o FILE PID")
+            Self::Screen { cause, kept } => {
+                writeln!(f, "The live view ended: {cause}.")?;
+                write!(f, "The target runs on. ")?;
+                f.write_str(&match kept {
+                    Some(path) => is_kept(path),
+                    None => "Without a screen: pyflame-tui --headless -o FILE PID".to_owned(),
+                })
             }
             Self::NoPython(cause) => {
                 writeln!(f, "Failed to locate libpython in the command.")?;
@@ -82,10 +104,15 @@ impl fmt::Display for Error {
                 )
             }
             Self::Panicked => {
-                f.write_str("A fault of ours (see above) ended the sampling; the target runs on.")
+                writeln!(f, "A fault of ours ended the sampling; the target runs on.")?;
+                write!(f, "Please report it: {}", fault::noted().unwrap_or("nothing is known of it"))
             }
         }
     }
+}
+
+fn is_kept(path: &Path) -> String {
+    format!("What was sampled is kept in {}", path.display())
 }
 
 fn launch(error: LaunchError, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -3,21 +3,31 @@
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write as _};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::RecvTimeoutError;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use nix::libc::SIGTTOU;
+use nix::sys::signal::Signal;
+use nix::unistd::{getpgrp, tcgetpgrp};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGTSTP, SIGTTIN};
+
+use crate::fault;
 
 use crate::profile::Profile;
 use crate::sample::{Command, Ending, Event, Totals};
 use crate::sampler::Sampler;
 use crate::sampler::cost::Cost;
-use crate::target::was_ignored;
+use crate::target::{inherited, job, was_ignored};
 
 /// How often we look whether a signal has come, and tell of the progress.
 const TICK: Duration = Duration::from_millis(100);
+/// The same while we wait for the sampler to let go.
+const SHORT_TICK: Duration = Duration::from_millis(2);
+/// How many of those it is given: a look lasts a second at most.
+const LET_GO: u32 = 750;
 
 /// What was recorded, and how it ended.
 #[derive(Debug)]
@@ -32,72 +42,123 @@ pub struct Recording {
     pub signal: Option<i32>,
 }
 
-/// Signals that ask us to come to an end, noted as they arrive.
+/// Signals that ask us to come to an end or to stand still, noted as they arrive.
 #[derive(Debug)]
 pub struct Stops {
-    flags: Vec<(i32, Arc<AtomicBool>)>,
+    ends: Vec<(i32, Arc<AtomicBool>)>,
+    stands: Vec<(Signal, Arc<AtomicBool>)>,
     /// ^C that are not for us.
     forgiven: u32,
 }
 
 impl Stops {
-    /// From here on ^C, SIGTERM and SIGHUP are noted instead of ending us, unless our starter had them ignored. With a
-    /// `command` of ours the first ^C is the command's: it gets it too, and is followed to its end.
+    /// From here on ^C, SIGTERM, SIGHUP and ^Z are noted instead of ending or stopping us, unless our starter had them
+    /// ignored. With a `command` of ours the first ^C is the command's: it gets it too, and is followed to its end.
     pub fn note(command: bool) -> io::Result<Self> {
-        let mut flags = Vec::new();
-        for signal in [SIGINT, SIGTERM, SIGHUP] {
+        // Else a word to the terminal from the background could stop us while we hold a thread of the target.
+        inherited::ignore(SIGTTOU);
+        let note = |signal: i32| {
+            let flag = Arc::new(AtomicBool::new(false));
             if !was_ignored(signal) {
-                let flag = Arc::new(AtomicBool::new(false));
                 signal_hook::flag::register(signal, Arc::clone(&flag))?;
-                flags.push((signal, flag));
             }
+            Ok::<_, io::Error>(flag)
+        };
+        let mut stops = Self { ends: Vec::new(), stands: Vec::new(), forgiven: u32::from(command) };
+        for signal in [SIGINT, SIGTERM, SIGHUP] {
+            stops.ends.push((signal, note(signal)?));
         }
-        Ok(Self { flags, forgiven: u32::from(command) })
+        for (signal, name) in [(SIGTSTP, Signal::SIGTSTP), (SIGTTIN, Signal::SIGTTIN)] {
+            stops.stands.push((name, note(signal)?));
+        }
+        Ok(stops)
     }
 
-    /// The signal that has come since this was last asked.
-    fn asked(&mut self) -> Option<i32> {
-        let (signal, _) = self.flags.iter().find(|(_, flag)| flag.swap(false, Ordering::Relaxed))?;
+    /// The signal to end that has come since this was last asked.
+    fn ended(&mut self) -> Option<i32> {
+        let (signal, _) = self.ends.iter().find(|(_, flag)| flag.swap(false, Ordering::Relaxed))?;
         if *signal == SIGINT && self.forgiven > 0 {
             self.forgiven -= 1;
             return None;
         }
         Some(*signal)
     }
+
+    /// The signal to stand still that has come since this was last asked.
+    fn stood(&self) -> Option<Signal> {
+        self.stands.iter().find(|(_, flag)| flag.swap(false, Ordering::Relaxed)).map(|(signal, _)| *signal)
+    }
 }
 
 /// Receives into `profile` until the sampler ends. `total` is how long that will take, if it is known.
-pub fn record(
-    mut profile: Profile,
-    sampler: Sampler,
-    mut stops: Stops,
-    total: Option<Duration>,
-) -> Recording {
-    let mut ending = None;
-    let mut signal = None;
-    let shown = Progress::new(total);
-    loop {
-        match sampler.events.recv_timeout(TICK) {
-            Ok(Event::Ended(how)) => ending = Some(how),
-            Ok(event) => {
-                if let Event::Totals(totals) = &event {
-                    shown.show(totals);
+pub fn record(profile: Profile, sampler: Sampler, stops: Stops, total: Option<Duration>) -> Recording {
+    let mut listener = Listener { profile, stops, ending: None, signal: None, standing: None };
+    // A panic of ours must not take with it what was sampled.
+    if catch_unwind(AssertUnwindSafe(|| listener.listen(&sampler, total))).is_err() {
+        listener.ending = None;
+    }
+    let Listener { profile, ending, signal, .. } = listener;
+    Recording { profile, ending, cost: sampler.join(), signal }
+}
+
+/// What is gathered while the sampler speaks.
+struct Listener {
+    profile: Profile,
+    stops: Stops,
+    ending: Option<Ending>,
+    signal: Option<i32>,
+    /// We have been told to stand still by this, and wait so many times more for the sampler to let go.
+    standing: Option<(Signal, u32)>,
+}
+
+impl Listener {
+    fn listen(&mut self, sampler: &Sampler, total: Option<Duration>) {
+        let shown = Progress::new(total);
+        loop {
+            let tick = if self.standing.is_some() { SHORT_TICK } else { TICK };
+            match sampler.events.recv_timeout(tick) {
+                Ok(Event::Ended(how)) => self.ending = Some(how),
+                Ok(event) => {
+                    if let Event::Totals(totals) = &event {
+                        shown.show(totals);
+                    }
+                    fault::point("headless");
+                    self.profile.record(&event);
                 }
-                profile.record(&event);
+                Err(RecvTimeoutError::Timeout) => {
+                    self.standing = self.standing.map(|(signal, left)| (signal, left.saturating_sub(1)));
+                }
+                Err(RecvTimeoutError::Disconnected) => break,
             }
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => break,
+            self.obey_signals(sampler);
         }
-        if signal.is_none() {
-            signal = stops.asked();
-            if signal.is_some() {
+        shown.clear();
+    }
+
+    fn obey_signals(&mut self, sampler: &Sampler) {
+        if self.signal.is_none() {
+            self.signal = self.stops.ended();
+            if self.signal.is_some() {
                 // If it is not heard the sampler has ended already.
                 let _ = sampler.commands.send(Command::Stop);
             }
         }
+        match self.standing {
+            None => {
+                if let Some(signal) = self.stops.stood() {
+                    let _ = sampler.commands.send(Command::Pause);
+                    self.standing = Some((signal, LET_GO));
+                }
+            }
+            // The sampler takes commands only while it holds nothing.
+            Some((signal, left)) if left == 0 || sampler.commands.is_empty() => {
+                self.standing = None;
+                job::obey(signal);
+                let _ = sampler.commands.send(Command::Resume);
+            }
+            Some(_) => {}
+        }
     }
-    shown.clear();
-    Recording { profile, ending, cost: sampler.join(), signal }
 }
 
 /// The line on a terminal's standard error that tells how far we are.
@@ -112,7 +173,7 @@ impl Progress {
     }
 
     fn show(&self, totals: &Totals) {
-        if !self.on {
+        if !self.on || !is_in_foreground() {
             return;
         }
         let elapsed = Duration::from_micros(totals.elapsed.0).as_secs_f64();
@@ -137,8 +198,13 @@ impl Progress {
     }
 
     fn clear(&self) {
-        if self.on {
+        if self.on && is_in_foreground() {
             let _ = io::stderr().write_all(b"\r\x1b[K");
         }
     }
+}
+
+/// Does the terminal belong to our job? A job in the background would write over the shell's own line.
+fn is_in_foreground() -> bool {
+    tcgetpgrp(io::stderr()).map_or(true, |group| group == getpgrp())
 }

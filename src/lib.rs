@@ -3,6 +3,7 @@
 pub mod cli; // the command line; the only room that knows clap
 pub mod error; // from errors to sentences
 pub mod export; // from a profile to text
+pub mod fault; // panics of ours
 pub mod headless; // receiving without a screen
 pub mod output; // files that appear whole or not at all
 pub mod profile; // what was measured
@@ -14,6 +15,8 @@ pub mod tui; // the screen
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -34,15 +37,21 @@ const LENGTH: Duration = Duration::from_secs(1);
 
 /// Runs the program: its arguments in, its exit status out.
 pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
-    let done = match cli::parse(arguments) {
+    fault::note_panics();
+    let done = catch_unwind(AssertUnwindSafe(|| match cli::parse(arguments) {
         Ok(Parsed::Print(text)) => print(&text),
         Ok(Parsed::Run(options)) => watch(&options),
         Err(error) => Err(error.into()),
-    };
+    }));
+    let done = done.unwrap_or(Err(Error::Panicked));
     match done {
         Ok(status) => ExitCode::from(status),
         // Whoever read our output has seen enough.
-        Err(Error::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(Error::Write { cause: error, .. } | Error::System(error))
+            if error.kind() == io::ErrorKind::BrokenPipe =>
+        {
+            ExitCode::SUCCESS
+        }
         Err(error) => {
             // If not even this can be said, the status says it.
             let _ = writeln!(io::stderr(), "{error}");
@@ -52,7 +61,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
 }
 
 fn print(text: &str) -> Result<u8, Error> {
-    io::stdout().write_all(text.as_bytes()).map_err(Error::Write)?;
+    io::stdout().write_all(text.as_bytes()).map_err(Error::System)?;
     Ok(0)
 }
 
@@ -100,14 +109,20 @@ fn view(options: &Options) -> Result<u8, Error> {
     };
     let seen = tui::run(Vec::new(), &sampler.events, &sampler.commands, screen);
     sampler.join();
-    print(&seen.map_err(Error::Screen)?.to_string())
+    match seen {
+        Ok(summary) => print(&summary.to_string()),
+        Err(tui::Failed { error, profile }) => {
+            let kept = keep(options, &profile);
+            Err(Error::Screen { cause: error, kept })
+        }
+    }
 }
 
 /// Without a screen.
 fn record(options: &Options) -> Result<u8, Error> {
     let output = Output::open(options.output.as_deref())?;
     let launched = matches!(options.watch, Watch::Command(_));
-    let stops = Stops::note(launched).map_err(Error::Write)?;
+    let stops = Stops::note(launched).map_err(Error::System)?;
     let plan = plan(options);
     let total = match plan.length {
         Length::For(length) => Some(length),
@@ -142,22 +157,37 @@ fn plan(options: &Options) -> Plan {
 }
 
 fn write(options: &Options, output: Output, recording: &Recording) -> Result<(), Error> {
+    let profile = &recording.profile;
+    output.finish(&|out| write_profile(options, profile, out)).map_err(|cause| {
+        // Whoever has closed our pipe wants no more of it.
+        let wanted = cause.kind() != io::ErrorKind::BrokenPipe;
+        Error::Write { kept: wanted.then(|| keep(options, profile)).flatten(), cause }
+    })
+}
+
+/// Keeps what has no place to go to.
+fn keep(options: &Options, profile: &Profile) -> Option<PathBuf> {
+    let pid = profile.about()?.pid;
+    let ending = if options.dump { "txt" } else { format(options).extension() };
+    output::rescue(&format!("pyflame-{pid}.{ending}"), &|out| write_profile(options, profile, out))
+}
+
+fn format(options: &Options) -> Format {
+    if options.timestamps { Format::Timestamps } else { Format::Folded }
+}
+
+fn write_profile(options: &Options, profile: &Profile, mut out: &mut dyn Write) -> io::Result<()> {
     let selection = Selection {
         who: if options.threads || options.dump { Who::AllThreads } else { Who::GilHolder },
         idle: if options.exclude_idle { Idle::Excluded } else { Idle::Shown },
         lines: if options.no_line_numbers { Lines::Merged } else { Lines::Apart },
         ..Selection::default()
     };
-    let profile = &recording.profile;
-    let format = if options.timestamps { Format::Timestamps } else { Format::Folded };
-    let written = output.finish(|mut out| {
-        if options.dump {
-            export::write_dump(profile, &selection, &mut out)
-        } else {
-            export::write(format, profile, &selection, &mut out)
-        }
-    });
-    written.map_err(Error::Write)
+    if options.dump {
+        export::write_dump(profile, &selection, &mut out)
+    } else {
+        export::write(format(options), profile, &selection, &mut out)
+    }
 }
 
 fn tell_cost(recording: &Recording) {

@@ -2,10 +2,23 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::libc;
+use nix::unistd::geteuid;
 use tempfile::NamedTempFile;
+
+use crate::target::output_was_closed;
+
+/// How long a FIFO's reader is waited for.
+const READER: Duration = Duration::from_secs(10);
+/// How often we look whether it has come.
+const BETWEEN: Duration = Duration::from_millis(10);
+/// Links that lead to one another, as many as the kernel follows.
+const MOST_LINKS: u32 = 40;
 
 /// A place to write to, opened before the target is touched so that a wrong path is found out in time.
 #[derive(Debug)]
@@ -32,15 +45,23 @@ pub struct OpenError {
     pub cause: io::Error,
 }
 
+/// Writes a result to a place that is given.
+type Writer<'a> = &'a dyn Fn(&mut dyn Write) -> io::Result<()>;
+
 impl Output {
     /// Opens `path`, or standard output where there is none.
     pub fn open(path: Option<&Path>) -> Result<Self, OpenError> {
-        let Some(path) = path else { return Ok(Self { place: Place::Standard }) };
-        place(path).map(|place| Self { place }).map_err(|cause| OpenError { path: path.to_owned(), cause })
+        let opened = match path {
+            Some(path) => place(path),
+            None if output_was_closed() => Err(io::Error::other("it is closed")),
+            None => Ok(Place::Standard),
+        };
+        let path = path.unwrap_or(Path::new("/dev/stdout"));
+        opened.map(|place| Self { place }).map_err(|cause| OpenError { path: path.to_owned(), cause })
     }
 
     /// Writes everything that `write` writes and makes it appear.
-    pub fn finish(self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    pub fn finish(self, write: Writer<'_>) -> io::Result<()> {
         match self.place {
             Place::Standard => into(io::stdout().lock(), write).map(drop),
             Place::Straight(file) => into(file, write).map(drop),
@@ -53,7 +74,25 @@ impl Output {
     }
 }
 
-fn into<W: Write>(place: W, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<W> {
+/// Keeps a result that could not go where it was meant to: in our directory, the one for temporary files, or memory, under
+/// a name that was free there. Where it is now; `None` if no place took it.
+pub fn rescue(name: &str, write: Writer<'_>) -> Option<PathBuf> {
+    let here = std::env::current_dir().ok();
+    let folders = here.into_iter().chain([std::env::temp_dir(), PathBuf::from("/dev/shm")]);
+    folders.into_iter().find_map(|folder| keep(&folder, name, write).ok())
+}
+
+fn keep(folder: &Path, name: &str, write: Writer<'_>) -> io::Result<PathBuf> {
+    let (stem, ending) = name.rsplit_once('.').unwrap_or((name, "txt"));
+    let (prefix, suffix) = (format!("{stem}-"), format!(".{ending}"));
+    // A new file under a name that nobody can foresee, for the owner's eyes: whatever folder this is.
+    let file = tempfile::Builder::new().prefix(&prefix).suffix(&suffix).tempfile_in(folder)?;
+    let file = into(file, write)?;
+    file.as_file().sync_data()?;
+    file.keep().map(|(_, path)| path).map_err(|error| error.error)
+}
+
+fn into<W: Write>(place: W, write: Writer<'_>) -> io::Result<W> {
     let mut buffer = BufWriter::with_capacity(1 << 16, place);
     write(&mut buffer)?;
     buffer.flush()?;
@@ -61,23 +100,77 @@ fn into<W: Write>(place: W, write: impl FnOnce(&mut dyn Write) -> io::Result<()>
 }
 
 fn place(path: &Path) -> io::Result<Place> {
+    refuse_planted(path, MOST_LINKS)?;
     match fs::metadata(path) {
         Ok(facts) if facts.is_dir() => Err(io::Error::from(io::ErrorKind::IsADirectory)),
-        // A FIFO waits here for its reader, as it does for any program: the target is not touched yet.
+        Ok(facts) if facts.file_type().is_fifo() => pipe(path).map(Place::Straight),
         Ok(facts) if !facts.is_file() => {
-            OpenOptions::new().write(true).custom_flags(nix::libc::O_NOCTTY).open(path).map(Place::Straight)
+            OpenOptions::new().write(true).custom_flags(libc::O_NOCTTY).open(path).map(Place::Straight)
         }
         Ok(facts) => {
             // What may not be written to is not to be replaced either.
             OpenOptions::new().write(true).open(path)?;
-            // A link is followed, so that what it names is replaced and not the link.
-            whole(&fs::canonicalize(path)?, facts.permissions())
+            // A link is followed, so that what it names is replaced and not the link. No more than read and write is
+            // taken over: it may be another's file.
+            let mode = facts.permissions().mode() & 0o777;
+            whole(&fs::canonicalize(path)?, fs::Permissions::from_mode(mode))
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             whole(path, fs::Permissions::from_mode(0o666 & !umask()?))
         }
         Err(error) => Err(error),
     }
+}
+
+/// A FIFO's reader may come a little later than we do. The target is not touched yet.
+fn pipe(path: &Path) -> io::Result<File> {
+    for _ in 0..READER.as_millis() / BETWEEN.as_millis() {
+        let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
+        match OpenOptions::new().write(true).custom_flags(flags).open(path) {
+            Ok(file) => {
+                // From now on it may wait for a slow reader, as writing to a pipe does.
+                fcntl(&file, FcntlArg::F_SETFL(OFlag::empty()))?;
+                return Ok(file);
+            }
+            Err(error) if error.raw_os_error() != Some(libc::ENXIO) => return Err(error),
+            Err(_) => std::thread::sleep(BETWEEN),
+        }
+    }
+    let what = format!("it is a pipe that nobody has opened to read within {} s", READER.as_secs());
+    Err(io::Error::new(io::ErrorKind::TimedOut, what))
+}
+
+/// Where everybody may make files, as in `/tmp`, a link, a pipe or a device that another user has made may be there to
+/// lead us astray. The kernel refuses such with `fs.protected_symlinks` and `fs.protected_fifos`, but not everywhere, and
+/// not for directories on the way.
+fn refuse_planted(path: &Path, links: u32) -> io::Result<()> {
+    let mut steps: Vec<&Path> = path.ancestors().filter(|step| step.parent().is_some()).collect();
+    steps.reverse();
+    for step in steps {
+        let Ok(facts) = fs::symlink_metadata(step) else { return Ok(()) };
+        if facts.is_file() || facts.is_dir() {
+            continue;
+        }
+        let folder = step.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
+        let around = fs::metadata(folder)?;
+        if !is_trusted(facts.uid(), geteuid().as_raw(), around.uid(), around.mode()) {
+            let what =
+                format!("{} is user {}'s, in a directory where all may write", step.display(), facts.uid());
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, what));
+        }
+        if facts.is_symlink() {
+            let links = links.checked_sub(1).ok_or(io::Error::from_raw_os_error(libc::ELOOP))?;
+            refuse_planted(&folder.join(fs::read_link(step)?), links)?;
+        }
+    }
+    Ok(())
+}
+
+/// The kernel's own rule: in a sticky directory that others may write to, what is neither ours nor the directory's
+/// owner's is not to be trusted.
+const fn is_trusted(owner: u32, us: u32, folders_owner: u32, folders_mode: u32) -> bool {
+    const OPEN_TO_ALL: u32 = 0o1002;
+    folders_mode & OPEN_TO_ALL != OPEN_TO_ALL || owner == us || owner == folders_owner
 }
 
 fn whole(path: &Path, permissions: fs::Permissions) -> io::Result<Place> {
@@ -96,4 +189,30 @@ fn umask() -> io::Result<u32> {
     let status = fs::read_to_string("/proc/self/status")?;
     let digits = status.lines().find_map(|line| line.strip_prefix("Umask:")).map(str::trim);
     Ok(digits.and_then(|digits| u32::from_str_radix(digits, 8).ok()).unwrap_or(0o022))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_others_have_made_where_all_may_write_is_not_trusted() {
+        const TMP: u32 = 0o41_777;
+        assert!(is_trusted(1000, 1000, 0, TMP), "ours");
+        assert!(is_trusted(0, 1000, 0, TMP), "the directory's owner's");
+        assert!(!is_trusted(1001, 1000, 0, TMP));
+        assert!(!is_trusted(1001, 0, 0, TMP), "root follows no more than others do");
+        assert!(is_trusted(1001, 0, 0, 0o40_755), "nobody else could have put it there");
+        assert!(is_trusted(1001, 1000, 1001, TMP), "a directory of their own");
+    }
+
+    #[test]
+    fn what_cannot_be_written_where_it_should_is_kept_where_it_can() {
+        let path = rescue("pyflame-1.folded", &|out| out.write_all(b"a 1\n")).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"a 1\n");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert!(path.is_absolute() && path.to_str().unwrap().ends_with(".folded"), "{}", path.display());
+        fs::remove_file(path).unwrap();
+        assert_eq!(rescue("pyflame-1.folded", &|_| Err(io::ErrorKind::StorageFull.into())), None);
+    }
 }

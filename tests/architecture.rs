@@ -10,13 +10,14 @@ use std::path::{Path, PathBuf};
 const ROOMS: &[(&str, &[&str])] = &[
     ("main", &["lib"]),
     ("cli", &["target", "sampler", "export", "sample", "python"]),
+    ("fault", &[]),
     ("sample", &[]),
     ("target", &[]),
     ("python", &["target", "sample"]),
-    ("sampler", &["python", "target", "sample"]),
+    ("sampler", &["python", "target", "sample", "fault"]),
     ("profile", &["sample"]),
     ("export", &["profile", "sample"]),
-    ("tui", &["export", "profile", "sample"]),
+    ("tui", &["export", "profile", "sample", "fault"]),
 ];
 
 const PARTS_OF_LIB: &[&str] = &["lib", "error", "headless", "output"];

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustc_hash::FxHashMap;
 
+use crate::fault;
 use crate::python::capture::{Capture, Seen, identity_of};
 use crate::python::code::Codes;
 use crate::python::frames::RawFrame;
@@ -248,6 +249,7 @@ impl Looker {
         if self.python.evaluation.is_some() && self.python.is_entering(stopped.instruction()) {
             return Err(Miss::Again(Failure::Broken));
         }
+        fault::point("held");
         let company = self.stop_company(target, holder, tid);
         let copied = match &company {
             Ok(_) => self.copy(target, lock, holder, identity, scope),

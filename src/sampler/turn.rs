@@ -5,6 +5,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
 
+use crate::fault;
 use crate::python::locate::{LocateError, Python};
 use crate::python::version::{Build, Version};
 use crate::sample::{About, Command, Ending, Event, Failure, Micros, Outcome, Sample, Totals};
@@ -189,6 +190,7 @@ impl Turns {
         loop {
             if let Next::Look = self.wait_for_turn(target)? {
                 let at = self.now();
+                fault::point("sampler");
                 match looker.look(target, self.scope) {
                     Ok(outcome) => self.say(target, looker, at, outcome)?,
                     Err(Gone) => return Ok(Gone),

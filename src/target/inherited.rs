@@ -1,14 +1,15 @@
-//! What our starter gave us in the way of signals: which of them were ignored, and which blocked. By the time
+//! What our starter gave us: which signals were ignored, which blocked, and whether there is a standard output. By the time
 //! that `main` runs, Rust has already ignored SIGPIPE, and we are going to handle others; a command that we
 //! launch is to find all as we found it (`nohup`, a shell's background job: SIGINT ignored).
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use nix::libc;
 
 /// A bit per signal, the lowest is signal 1.
 static IGNORED: AtomicU64 = AtomicU64::new(0);
 static BLOCKED: AtomicU64 = AtomicU64::new(0);
+static OUTPUT_IS_CLOSED: AtomicBool = AtomicBool::new(false);
 
 /// Run by the loader before anything of Rust's.
 #[expect(unsafe_code, reason = "later is too late: Rust's own start changes what we want to know")]
@@ -22,6 +23,21 @@ extern "C" fn remember() {
     let ignored = SIGNALS.filter(|&signal| disposition(signal) == Some(libc::SIG_IGN)).map(bit).sum();
     IGNORED.store(ignored, Ordering::Relaxed);
     BLOCKED.store(blocked_now(), Ordering::Relaxed);
+    OUTPUT_IS_CLOSED.store(is_closed(libc::STDOUT_FILENO), Ordering::Relaxed);
+}
+
+fn is_closed(file: i32) -> bool {
+    #[expect(unsafe_code, reason = "nix wants a file that is open")]
+    // SAFETY: asks for flags, by number.
+    unsafe {
+        libc::fcntl(file, libc::F_GETFD) == -1
+    }
+}
+
+/// Was standard output closed when we were started? Rust's own start opens `/dev/null` in its place, where a result would
+/// be lost without a word.
+pub fn output_was_closed() -> bool {
+    OUTPUT_IS_CLOSED.load(Ordering::Relaxed)
 }
 
 const SIGNALS: std::ops::RangeInclusive<i32> = 1..=64;
@@ -33,6 +49,11 @@ const fn bit(signal: i32) -> u64 {
 /// Was this signal ignored when we were started? Then it should stay so: whoever started us wanted it.
 pub fn was_ignored(signal: i32) -> bool {
     SIGNALS.contains(&signal) && IGNORED.load(Ordering::Relaxed) & bit(signal) != 0
+}
+
+/// Ignores a signal from now on; commands that we launch do not.
+pub fn ignore(signal: i32) {
+    set_disposition(signal, libc::SIG_IGN);
 }
 
 /// Puts the signals' dispositions and the mask back, in a child between fork and exec. (Exec itself turns

@@ -17,11 +17,12 @@ use super::state::State;
 use super::terminal::Terminal;
 use super::{save, update};
 use crate::export::Format;
+use crate::fault;
 use crate::sample::{Command, Micros};
 
-/// How long the sampler has to let go of the target before we are stopped. Were we stopped while it
-/// held a thread, that thread would stand still until we go on.
-const LET_GO: Duration = Duration::from_millis(60);
+/// How long the sampler has at most, in milliseconds, to let go of the target before we are stopped. Were we
+/// stopped while it held a thread, that thread would stand still until we go on.
+const LET_GO: u32 = 1500;
 
 type FileRead = (Box<str>, Result<Text, String>);
 
@@ -73,7 +74,13 @@ impl World {
 
     fn suspend(&mut self, state: &mut State) -> io::Result<()> {
         let _ = self.commands.try_send(Command::Pause);
-        thread::sleep(LET_GO);
+        // It takes commands only while it holds nothing.
+        for _ in 0..LET_GO {
+            if self.commands.is_empty() {
+                break;
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
         let stopped = self.terminal.lend(|| signal_hook::low_level::raise(SIGSTOP))?;
         let _ = self.commands.try_send(Command::Resume);
         let (width, height) = crossterm::terminal::size()?;
@@ -89,6 +96,7 @@ impl World {
         let of = Of { pid: about.pid, started, signs: state.theme.signs };
         let sender = self.read.0.clone();
         let work = move || {
+            fault::point("source");
             let text = source::read(of, &file);
             // Nobody listens any more if the viewer is gone.
             let _ = sender.send((file, text));

@@ -44,18 +44,21 @@ pub mod view;
 
 use std::fmt::{self, Display};
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
 use crossterm::event::{self, Event as Input, KeyEventKind};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGTSTP};
 
 pub use options::Options;
 pub use source::Text;
 pub use summary::Summary;
 
+use crate::fault;
+use crate::profile::Profile;
 use crate::sample::{Command, Event, Micros};
 use action::Action;
 use effects::World;
@@ -100,6 +103,51 @@ impl From<io::Error> for Error {
     }
 }
 
+/// The viewer ended otherwise than by `q`; what was seen until then is not lost with it.
+#[derive(Debug)]
+pub struct Failed {
+    /// Why.
+    pub error: Error,
+    /// What was seen.
+    pub profile: Box<Profile>,
+}
+
+impl<E: Into<Error>> From<E> for Failed {
+    fn from(error: E) -> Self {
+        Self { error: error.into(), profile: Box::default() }
+    }
+}
+
+impl Display for Failed {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(out)
+    }
+}
+
+/// Signals, noted as they arrive.
+#[derive(Debug, Default)]
+struct Signals {
+    /// To end.
+    stop: Arc<AtomicBool>,
+    /// To stand still.
+    suspend: Arc<AtomicBool>,
+}
+
+impl Signals {
+    fn note() -> io::Result<Self> {
+        let signals = Self::default();
+        for signal in [SIGTERM, SIGHUP, SIGINT] {
+            signal_hook::flag::register(signal, Arc::clone(&signals.stop))?;
+        }
+        signal_hook::flag::register(SIGTSTP, Arc::clone(&signals.suspend))?;
+        Ok(signals)
+    }
+
+    fn stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+}
+
 /// Shows what the sampler says. `first` is what it said already (so that errors of attaching can be
 /// told before the screen is taken); `q` sends it [`Command::Stop`]. The summary is for the caller to
 /// print: it is what stays on the normal screen.
@@ -108,11 +156,8 @@ pub fn run(
     events: &Receiver<Event>,
     commands: &Sender<Command>,
     options: Options,
-) -> Result<Summary, Error> {
-    let stop = Arc::new(AtomicBool::new(false));
-    for signal in [SIGTERM, SIGHUP, SIGINT] {
-        signal_hook::flag::register(signal, Arc::clone(&stop))?;
-    }
+) -> Result<Summary, Failed> {
+    let signals = Signals::note()?;
     let panics = terminal::watch_panics();
     let terminal = Terminal::take(options.mouse)?;
     let mut state = State::new(options, crossterm::terminal::size()?);
@@ -121,14 +166,18 @@ pub fn run(
     for event in first {
         update::update(&mut state, Action::Sampled(event));
     }
-    let left = watch(&mut state, &mut world, events, &|| stop.load(Ordering::Relaxed), &panics);
+    // A panic of ours must not take with it what was seen.
+    let watched = catch_unwind(AssertUnwindSafe(|| watch(&mut state, &mut world, events, &signals, &panics)));
+    let left =
+        watched.unwrap_or_else(|_| Err(Error::Panicked(fault::noted().unwrap_or_default().to_owned())));
     // A sampler that is gone already has nothing to stop.
     let _ = commands.try_send(Command::Stop);
     drop(world);
     match left {
         // A terminal that went away with SIGHUP cannot be read or drawn on: that is no error then.
-        Err(Error::Terminal(_)) if stop.load(Ordering::Relaxed) => {}
-        left => left?,
+        Err(Error::Terminal(_)) if signals.stopped() => {}
+        Err(error) => return Err(Failed { error, profile: Box::new(state.profile) }),
+        Ok(()) => {}
     }
     Ok(Summary::of(&state))
 }
@@ -138,7 +187,7 @@ fn watch(
     state: &mut State,
     world: &mut World,
     events: &Receiver<Event>,
-    stopped: &dyn Fn() -> bool,
+    signals: &Signals,
     panics: &Receiver<String>,
 ) -> Result<(), Error> {
     let mut mouse = Mouse::default();
@@ -149,7 +198,11 @@ fn watch(
         let wait = turn(state);
         let asked = look_at_input(state, &mut mouse, wait)?;
         world.report(state);
-        if !world.perform(state)? || stopped() {
+        if signals.suspend.swap(false, Ordering::Relaxed) {
+            update::update(state, Action::Suspend);
+        }
+        fault::point("screen");
+        if !world.perform(state)? || signals.stopped() {
             return Ok(());
         }
         if let Ok(panic) = panics.try_recv() {

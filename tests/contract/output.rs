@@ -86,9 +86,6 @@ fn a_pipe_and_a_device_are_written_straight() {
     let ran = profile(&["-s", "0.3", "-r", "0.01", "-o", "/dev/stdout", &pid]).well();
     assert!(share(ran.text(), "seventy").0 > 0, "{}", ran.text());
     profile(&["-s", "0.1", "-o", "/dev/null", &pid]).well();
-    let full = profile(&["-s", "0.1", "-o", "/dev/full", &pid]);
-    assert_eq!(full.code(), 1);
-    assert!(full.err.starts_with("The result could not be written"), "{}", full.err);
 }
 
 #[test]

@@ -120,7 +120,9 @@ fn a_dump_has_all_threads_and_a_star() {
     }
     assert!(["busy_0", "work_0"].contains(&leaf("busy-0").as_str()));
     let main = blocks.iter().find(|block| block.tid == u64::from(subject.pid())).unwrap();
-    assert_eq!((main.name.as_str(), main.frames[0].1.as_str()), ("MainThread", "main"));
+    assert_eq!(main.name, "MainThread");
+    // It may be on its way back from saying that it is ready.
+    assert!(["main", "ready"].contains(&main.frames[0].1.as_str()), "{}", ran.text());
     let stars: Vec<_> =
         blocks.iter().filter(|block| block.holds_gil).map(|block| block.name.as_str()).collect();
     assert!(stars.is_empty() || stars == ["busy-0"], "{stars:?}");

@@ -1,0 +1,122 @@
+//! We are killed at any moment, and the target does not notice.
+
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+
+use crate::heart::{Beat, Heart};
+use crate::is_long;
+use crate::profiler::{Running, profiler, start};
+use crate::screen::{Screen, live};
+
+/// Tries in each case; 500 by hand.
+fn tries() -> u32 {
+    let wish = std::env::var("PYFLAME_TEST_TRIES").ok().and_then(|word| word.parse().ok());
+    wish.unwrap_or(if is_long() { 500 } else { 5 })
+}
+
+/// Something of ours that can be killed.
+trait Mortal {
+    fn kill(self);
+}
+
+impl Mortal for Running {
+    fn kill(self) {
+        self.signal(Signal::SIGKILL);
+        assert_eq!(self.end(Duration::from_secs(30)).code(), 137);
+    }
+}
+
+impl Mortal for Screen {
+    fn kill(mut self) {
+        self.signal(Signal::SIGKILL);
+        assert_eq!(self.end(), 137);
+    }
+}
+
+/// From the moment of our start to well into the sampling. Each try its own moment.
+fn moment(number: u32) -> Duration {
+    let (whole, part) = (200_000, 1_000_003);
+    Duration::from_micros(u64::from(number) * part % whole)
+}
+
+/// Starts us again and again and kills us, while it beats.
+fn die(what: &str, busy: u32, idle: u32, us: impl Fn(&str) -> Box<dyn FnOnce()>) {
+    let mut heart = Heart::new();
+    let mut subject = crate::subject::Subject::of(&mut heart.command(busy, idle)).ready();
+    heart.beats();
+    heart.measure_anew();
+    let (mut gap, mut held) = (Duration::ZERO, Duration::ZERO);
+    for number in 0..tries() {
+        let kill = us(&heart.pid().to_string());
+        std::thread::sleep(moment(number));
+        kill();
+        let beat = heart.goes_on(&format!("{what}, killed after {:?}", moment(number)));
+        (gap, held) = (beat.gap.max(gap), beat.held.max(held));
+    }
+    assert!(subject.is_alive());
+    println!("{what}: {} deaths; held for {held:?} at most, {gap:?} with what the scheduler does", tries());
+}
+
+fn headless(words: &'static [&'static str]) -> impl Fn(&str) -> Box<dyn FnOnce()> {
+    move |pid| {
+        let words = [words, &["-s", "60", "-r", "0.0005", pid]].concat();
+        let running = start(&mut profiler(&words));
+        Box::new(|| running.kill())
+    }
+}
+
+fn viewed(pid: &str) -> Box<dyn FnOnce()> {
+    let screen = live(&[pid]);
+    Box::new(|| screen.kill())
+}
+
+#[test]
+fn killed_headless_with_one_thread() {
+    die("headless, one thread", 1, 0, headless(&[]));
+}
+
+#[test]
+fn killed_headless_with_many_threads() {
+    die("headless, 24 threads", 4, 20, headless(&["--threads"]));
+}
+
+#[test]
+fn killed_live_with_one_thread() {
+    die("live, one thread", 1, 0, viewed);
+}
+
+#[test]
+fn killed_live_with_many_threads() {
+    die("live, 24 threads", 4, 20, viewed);
+}
+
+/// A command of ours outlives us.
+fn die_and_leave(busy: u32, idle: u32, words: &[&str]) {
+    let mut worst: Option<Beat> = None;
+    for number in 0..tries().min(100) {
+        let mut heart = Heart::new();
+        let command = heart.words(busy, idle);
+        let mut us: Command = profiler(&[words, &["-r", "0.0005", "-o", "/dev/null", "-t"]].concat());
+        us.args(command).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut us = us.spawn().unwrap();
+        heart.beats();
+        std::thread::sleep(moment(number));
+        us.kill().unwrap();
+        us.wait().unwrap();
+        let beat = heart.goes_on(&format!("our command, killed after {:?}", moment(number)));
+        worst = worst.filter(|worst| worst.held > beat.held).or(Some(beat));
+    }
+    println!("a command of {busy} + {idle} threads: {} deaths; at worst {worst:?}", tries().min(100));
+}
+
+#[test]
+fn killed_with_a_command_of_ours() {
+    die_and_leave(1, 0, &[]);
+}
+
+#[test]
+fn killed_with_a_command_of_ours_of_many_threads() {
+    die_and_leave(4, 20, &["--threads"]);
+}

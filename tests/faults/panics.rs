@@ -1,0 +1,128 @@
+//! A fault of ours in any of our threads: the target is let go, the terminal given back, one message said, and what was
+//! sampled kept. Only a debug build can be asked for a panic.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use crate::folded::share;
+use crate::folder;
+use crate::heart::Heart;
+use crate::profiler::{profiler, program, start};
+use crate::screen::on_screen;
+use crate::subject::Subject;
+
+fn can_be_asked() -> bool {
+    if !cfg!(debug_assertions) {
+        eprintln!("not tried: a release build cannot be asked for a panic");
+    }
+    cfg!(debug_assertions)
+}
+
+fn beating() -> (Heart, Subject) {
+    let mut heart = Heart::new();
+    let subject = Subject::of(&mut heart.command(1, 2)).ready();
+    heart.beats();
+    heart.measure_anew();
+    (heart, subject)
+}
+
+#[test]
+fn headless_each_thread_may_panic_and_what_was_sampled_is_written() {
+    if !can_be_asked() {
+        return;
+    }
+    let (heart, _subject) = beating();
+    let pid = heart.pid().to_string();
+    for (place, thread) in [("sampler:100", "sampler:"), ("held:100", "sampler:"), ("headless:100", "main:")]
+    {
+        for words in [&[][..], &["--threads"]] {
+            let mut command = profiler(&[words, &["-s", "60", &pid]].concat());
+            let ran = start(command.env("PYFLAME_TUI_FAULT", place).env_remove("RUST_BACKTRACE"))
+                .end(Duration::from_secs(60));
+            assert_eq!(ran.code(), 1, "{place}: {}", ran.err);
+            let (first, rest) = ran.err.split_once('\n').unwrap();
+            assert_eq!(first, "A fault of ours ended the sampling; the target runs on.", "{place}");
+            assert!(rest.contains(thread) && rest.contains("a test has asked for it"), "{place}: {rest}");
+            assert_eq!(ran.err.lines().count(), 2, "one message: {}", ran.err);
+            assert!(share(ran.text(), "toil").0 > 20, "{place}: {}", ran.text());
+            heart.goes_on(place);
+        }
+    }
+}
+
+#[test]
+fn a_command_is_not_ended_by_a_fault_of_ours() {
+    if !can_be_asked() {
+        return;
+    }
+    for place in ["sampler:50", "held:50", "headless:50"] {
+        let mut heart = Heart::new();
+        let folder = folder();
+        let file = folder.path().join("profile");
+        let mut command = profiler(&["-o", file.to_str().unwrap(), "-t"]);
+        command.args(heart.words(1, 0)).env("PYFLAME_TUI_FAULT", place).env_remove("RUST_BACKTRACE");
+        // Its errors go to a file: the command keeps the pipe open that it has inherited.
+        let errors = std::fs::File::create(folder.path().join("errors")).unwrap();
+        let mut us = command.stdout(std::process::Stdio::null()).stderr(errors).spawn().unwrap();
+        crate::eventually("we end", || us.try_wait().unwrap().is_some());
+        let said = std::fs::read_to_string(folder.path().join("errors")).unwrap();
+        assert_eq!(us.wait().unwrap().code(), Some(1), "{place}: {said}");
+        assert!(said.contains("A fault of ours"), "{place}: {said}");
+        assert!(!std::fs::read(&file).unwrap().is_empty(), "{place}");
+        heart.beats();
+        heart.goes_on(place);
+    }
+}
+
+/// Where the last words say that what was seen is kept.
+fn kept(words: &str) -> &Path {
+    let line = words.lines().find(|line| line.contains("kept in ")).unwrap_or_else(|| panic!("{words}"));
+    Path::new(line.rsplit_once("kept in ").unwrap().1.trim())
+}
+
+#[test]
+fn live_each_thread_may_panic_and_the_terminal_is_given_back() {
+    if !can_be_asked() {
+        return;
+    }
+    let (heart, _subject) = beating();
+    let pid = heart.pid().to_string();
+    for place in ["sampler:40", "held:40", "screen:30"] {
+        let folder = folder();
+        let mut command = Command::new("setsid");
+        command.arg("--ctty").arg(program()).arg(&pid).current_dir(folder.path());
+        let mut screen = on_screen(command.env("PYFLAME_TUI_FAULT", place).env_remove("RUST_BACKTRACE"));
+        assert_eq!(screen.end(), 1, "{place}: {}", screen.text());
+        screen.is_given_back();
+        screen.shows("kept in ");
+        let words = screen.last_words();
+        assert!(words.starts_with("The live view ended: "), "{place}: {words}");
+        assert!(words.contains("a test has asked for it"), "{place}: {words}");
+        assert!(words.trim().lines().count() <= 3, "one message: {words}");
+        let file = kept(&words);
+        assert_eq!(file.parent(), Some(&*std::fs::canonicalize(folder.path()).unwrap()), "{words}");
+        let profile = std::fs::read_to_string(file).unwrap();
+        assert!(share(&profile, "toil").0 > 0, "{profile}");
+        heart.goes_on(place);
+    }
+}
+
+#[test]
+fn reading_a_source_may_panic_and_the_view_ends_in_order() {
+    if !can_be_asked() {
+        return;
+    }
+    let (heart, _subject) = beating();
+    let folder = folder();
+    let mut command = Command::new("setsid");
+    command.arg("--ctty").arg(program()).arg(heart.pid().to_string()).current_dir(folder.path());
+    let mut screen = on_screen(command.env("PYFLAME_TUI_FAULT", "source:1").env_remove("RUST_BACKTRACE"));
+    screen.is_live();
+    // Into the flame, to a function that has a source.
+    screen.press("jjj");
+    assert_eq!(screen.end(), 1, "{}", screen.text());
+    screen.is_given_back();
+    assert!(screen.last_words().contains("source: "), "{}", screen.last_words());
+    heart.goes_on("a panic while a source is read");
+}

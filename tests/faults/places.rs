@@ -1,0 +1,122 @@
+//! Nowhere to write to: a clear error, in time where it can be known in time, and the samples kept elsewhere.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use crate::folded::share;
+use crate::folder;
+use crate::heart::Heart;
+use crate::profiler::{Ran, profiler, program, start};
+use crate::subject::Subject;
+
+const LONGEST: Duration = Duration::from_secs(60);
+
+fn beating() -> (Heart, Subject) {
+    let mut heart = Heart::new();
+    let subject = Subject::of(&mut heart.command(1, 0)).ready();
+    heart.beats();
+    (heart, subject)
+}
+
+/// It failed, said so in two lines, and kept what it had; where.
+#[track_caller]
+fn kept(ran: &Ran) -> PathBuf {
+    assert_eq!(ran.code(), 1, "{}", ran.err);
+    let (first, rest) = ran.err.trim_end().split_once('\n').expect("two lines");
+    assert!(first.starts_with("The result could not be written: "), "{}", ran.err);
+    let path = rest.strip_prefix("What was sampled is kept in ").unwrap_or_else(|| panic!("{}", ran.err));
+    let profile = fs::read_to_string(path).unwrap();
+    assert!(share(&profile, "toil").0 > 0, "{profile}");
+    PathBuf::from(path)
+}
+
+#[test]
+fn a_full_disk() {
+    let (heart, _subject) = beating();
+    let pid = heart.pid().to_string();
+    let folder = folder();
+    for to in ["-o", ">"] {
+        // A device that is always full; as a file and as standard output.
+        let mut command = profiler(&["-s", "0.5", &pid]);
+        command.current_dir(folder.path());
+        let ran = if to == "-o" {
+            start(command.args(["-o", "/dev/full"])).end(LONGEST)
+        } else {
+            let mut command = Command::new("sh");
+            let line = "exec \"$0\" --headless -s 0.5 \"$1\" >/dev/full";
+            start(command.args(["-c", line]).arg(program()).arg(&pid).current_dir(folder.path())).end(LONGEST)
+        };
+        assert!(ran.err.contains("No space left"), "{}", ran.err);
+        let path = kept(&ran);
+        assert_eq!(path.parent(), Some(&*fs::canonicalize(folder.path()).unwrap()), "in our directory");
+    }
+    heart.goes_on("a full disk");
+}
+
+#[test]
+fn a_file_system_that_is_full() {
+    if !nix::unistd::geteuid().is_root() {
+        eprintln!("not tried: it takes root to mount one");
+        return;
+    }
+    let (heart, _subject) = beating();
+    let folder = folder();
+    // Four KiB, filled, in a mount namespace of its own; our directory is in it too, so that another must do.
+    let line = "mount -t tmpfs -o size=8k none \"$1\" && cd \"$1\" && head -c 4096 /dev/zero >full && \
+        exec \"$0\" -T -s 1 -o profile \"$2\"";
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-c", line]).arg(program()).arg(folder.path());
+    let ran = start(command.arg(heart.pid().to_string())).end(LONGEST);
+    if ran.err.contains("unshare") {
+        eprintln!("not tried: {}", ran.err);
+        return;
+    }
+    assert!(ran.err.contains("No space left"), "{}", ran.err);
+    let line = ran.err.lines().nth(1).unwrap();
+    let path = Path::new(line.strip_prefix("What was sampled is kept in ").unwrap());
+    assert_eq!(path.parent(), Some(&*std::env::temp_dir()), "where temporary files go");
+    assert!(fs::read_to_string(path).unwrap().contains("toil"));
+    fs::remove_file(path).unwrap();
+    heart.goes_on("a full file system");
+}
+
+#[test]
+fn a_directory_that_goes_away_meanwhile() {
+    let (heart, _subject) = beating();
+    let (folder, other) = (folder(), folder());
+    let gone = other.path().join("gone");
+    fs::create_dir(&gone).unwrap();
+    let (pid, file) = (heart.pid().to_string(), gone.join("profile"));
+    let mut command = profiler(&["-s", "1.5", "-o", file.to_str().unwrap(), &pid]);
+    let running = start(command.current_dir(folder.path()));
+    std::thread::sleep(Duration::from_millis(700));
+    fs::remove_dir_all(&gone).unwrap();
+    let ran = running.end(LONGEST);
+    assert!(ran.err.contains("No such file"), "{}", ran.err);
+    assert_eq!(kept(&ran).parent(), Some(&*fs::canonicalize(folder.path()).unwrap()));
+    heart.goes_on("its directory is gone");
+}
+
+#[test]
+fn nowhere_to_write_to_is_found_out_before_the_target_is_touched() {
+    let folder = folder();
+    let pipe = folder.path().join("pipe");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    // The number is nobody's, and that is not what is complained about.
+    let fails = |place: &str| {
+        let ran = start(&mut profiler(&["-o", place, "-p", "4194304"])).end(LONGEST);
+        assert_eq!(ran.code(), 1, "{}", ran.err);
+        assert!(ran.err.starts_with(&format!("cannot open file \"{place}\" as output\n")), "{}", ran.err);
+        ran.err
+    };
+    assert!(fails(folder.path().to_str().unwrap()).contains("is a directory"));
+    let said = fails(pipe.to_str().unwrap());
+    assert!(said.contains("nobody has opened to read"), "{said}");
+    let mut closed = Command::new("sh");
+    closed.args(["-c", "exec \"$0\" --headless 4194304 >&-"]).arg(program());
+    let ran = start(&mut closed).end(LONGEST);
+    assert_eq!(ran.code(), 1);
+    assert!(ran.err.starts_with("cannot open file \"/dev/stdout\" as output\nit is closed"), "{}", ran.err);
+}

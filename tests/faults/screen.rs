@@ -1,0 +1,126 @@
+//! A terminal for the program: a pty of its own, whose other end we read.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use nix::pty::{Winsize, openpty};
+use nix::sys::signal::{Signal, kill};
+use nix::sys::termios::{LocalFlags, tcgetattr};
+use nix::unistd::Pid;
+
+use crate::eventually;
+use crate::profiler::program;
+
+/// A run on a terminal; killed when dropped.
+pub(crate) struct Screen {
+    pub(crate) child: Child,
+    pub(crate) master: File,
+    slave: OwnedFd,
+    said: Arc<Mutex<Vec<u8>>>,
+}
+
+/// The program with these words, on a terminal of 120 by 40.
+pub(crate) fn live(words: &[&str]) -> Screen {
+    let mut command = Command::new("setsid");
+    // It execs the program: the number stays. The terminal is that of a session of its own, as a shell's is.
+    command.arg("--ctty").arg(program()).args(words);
+    on_screen(&mut command)
+}
+
+/// Any command on such a terminal.
+pub(crate) fn on_screen(command: &mut Command) -> Screen {
+    let size = Winsize { ws_row: 40, ws_col: 120, ws_xpixel: 0, ws_ypixel: 0 };
+    let pty = openpty(&size, None).unwrap();
+    let end = || Stdio::from(pty.slave.try_clone().unwrap());
+    command.env("TERM", "xterm-256color").env_remove("NO_COLOR").env_remove("COLORTERM");
+    let child = command.stdin(end()).stdout(end()).stderr(end()).spawn().unwrap();
+    let master = File::from(pty.master);
+    let said = Arc::new(Mutex::new(Vec::new()));
+    let (mut from, to) = (master.try_clone().unwrap(), Arc::clone(&said));
+    let read = move || {
+        let mut bytes = vec![0; 1 << 16];
+        // Ends with the last end that is open: ours, too.
+        while let Ok(count @ 1..) = from.read(&mut bytes) {
+            to.lock().unwrap().extend_from_slice(&bytes[..count]);
+        }
+    };
+    std::thread::Builder::new().name("terminal".into()).spawn(read).unwrap();
+    Screen { child, master, slave: pty.slave, said }
+}
+
+impl Screen {
+    /// All that was written to the terminal so far.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        self.said.lock().unwrap().clone()
+    }
+
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.bytes()).into_owned()
+    }
+
+    /// Waits until these words have been written to the terminal.
+    #[track_caller]
+    pub(crate) fn shows(&self, words: &str) {
+        eventually(&format!("the screen shows {words:?}"), || self.text().contains(words));
+    }
+
+    /// It is the live view, with stacks in it.
+    #[track_caller]
+    pub(crate) fn is_live(&self) {
+        self.shows("Timeline");
+        self.shows("toil");
+    }
+
+    pub(crate) fn press(&mut self, keys: &str) {
+        self.master.write_all(keys.as_bytes()).unwrap();
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.child.id().cast_signed()), signal).unwrap();
+    }
+
+    /// Waits for the end; its status, as a shell says it.
+    #[track_caller]
+    pub(crate) fn end(&mut self) -> i32 {
+        use std::os::unix::process::ExitStatusExt;
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
+            }
+            assert!(Instant::now() < deadline, "it did not end: {}", self.text());
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// The terminal is as it was before: no raw mode, the normal screen, the cursor, no mouse.
+    #[track_caller]
+    pub(crate) fn is_given_back(&self) {
+        let mode = tcgetattr(&self.slave).unwrap().local_flags;
+        assert!(mode.contains(LocalFlags::ICANON | LocalFlags::ECHO), "{mode:?}");
+        // What was written last may still be on its way to us.
+        eventually("all that was turned on is off again", || {
+            let text = self.text();
+            [("\x1b[?1049h", "\x1b[?1049l"), ("\x1b[?25l", "\x1b[?25h"), ("\x1b[?1000h", "\x1b[?1000l")]
+                .iter()
+                .all(|(on, off)| text.rfind(on) <= text.rfind(off))
+        });
+    }
+
+    /// What was written after the screen was given back.
+    pub(crate) fn last_words(&self) -> String {
+        let text = self.text();
+        text.rsplit_once("\x1b[?25h").map_or(text.clone(), |(_, last)| last.replace('\r', ""))
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

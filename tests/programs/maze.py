@@ -11,7 +11,8 @@ coroutines, recursion, callbacks from C, properties, __getitem__, __del__, and c
 unmarshalled, executed and dropped each time, so that code objects change places in memory.
 
 Prints "ready" when all threads are on their way and, after --seconds, one line of JSON with
-the passes made through the maze, by which a slowdown can be measured.
+the passes made through the maze, by which a slowdown can be measured; with --progress FILE
+they can be read there at any time, by the program's own clock.
 
 Runs unchanged on CPython 2.7 and 3.6 to 3.15.
 """
@@ -223,12 +224,13 @@ def rules(sources):
 
 # ---- the program ----
 
-def busy(entrance, until, passes, index):
+def busy(entrance, until, passes, index, board):
     """Walks the maze until it is time to stop."""
-    clock = time.time
+    clock, noted = time.time, tracee.noted
     while clock() < until:
         entrance()  # -> f0
         passes[index] += 1
+        board[:] = noted(clock(), sum(passes))
 
 
 def idle(gate):
@@ -241,6 +243,7 @@ def main():
     options.add_argument("--idle", type=int, default=0, help="threads that wait")
     options.add_argument("--seconds", type=float, default=0, help="0: for ever")
     options.add_argument("--rules", help="write the rules for the judge to this file")
+    options.add_argument("--progress", help="note the passes in this file")
     options = options.parse_args()
     sources, entrance = build(plan())
     if options.rules:
@@ -251,9 +254,10 @@ def main():
     begin = time.time()
     until = begin + options.seconds if options.seconds else float("inf")
     passes = [0] * options.busy
+    board = tracee.board(options.progress)
     threads = []
     for index in range(1, options.busy):
-        arguments = (entrance, until, passes, index)
+        arguments = (entrance, until, passes, index, board)
         threads.append(threading.Thread(target=busy, args=arguments, name="busy-%d" % index))
     for index in range(options.idle):
         threads.append(threading.Thread(target=idle, args=(gate,), name="idle-%d" % index))
@@ -262,7 +266,7 @@ def main():
         thread.start()  # -> library
     tracee.ready()  # -> library
     if options.busy:
-        busy(entrance, until, passes, 0)  # -> busy
+        busy(entrance, until, passes, 0, board)  # -> busy
     else:
         time.sleep(options.seconds or 1000000)
     for thread in threads[:max(options.busy - 1, 0)]:

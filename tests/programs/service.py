@@ -2,8 +2,9 @@
 
 Four workers take requests from a queue, parse headers with re, bodies with json, keep a
 cache behind a lock and answer through a queue; two clients ask, wait for the answer, check
-it and think for a moment. Prints "ready", and after --seconds, if given as the first
-argument, one line of JSON with the requests served.
+it and think for a moment. Prints "ready", and after so many seconds as the first argument
+says, if any, one line of JSON with the requests served. The second argument, if any, names
+a file in which they can be read at any time.
 """
 from __future__ import print_function
 
@@ -56,8 +57,9 @@ class Cache(object):
 
 
 class Service(object):
-    def __init__(self):
+    def __init__(self, board):
         self.requests, self.cache, self.served = queue.Queue(64), Cache(100), 0
+        self.board = board
         self.routes = {"/primes": self.primes, "/words": self.words, "/echo": self.echo}
 
     def work(self):
@@ -65,6 +67,7 @@ class Service(object):
             raw, answers = self.requests.get()
             answers.put(self.answer(Request(raw)))
             self.served += 1
+            self.board[:] = tracee.noted(time.time(), self.served)
 
     def answer(self, request):
         handler = self.routes.get(request.path)
@@ -121,7 +124,7 @@ def start(name, function, *arguments):
 
 
 def main():
-    service = Service()
+    service = Service(tracee.board(*sys.argv[2:]))
     for number in range(4):
         start("worker-%d" % number, service.work)
     for number in range(2):

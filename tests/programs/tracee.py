@@ -4,7 +4,9 @@ Runs unchanged on CPython 2.7 and 3.6 to 3.15. Importing it is enough to be trac
 """
 from __future__ import print_function
 
+import mmap
 import os
+import struct
 import sys
 import threading
 
@@ -33,6 +35,22 @@ def _gettid_by_syscall():
 
 
 native_id = getattr(threading, "get_native_id", _gettid_by_syscall)
+
+
+# `board[:] = noted(clock's time, count of work done)` says how far a program is. It is C from
+# end to end, so that a profiler never meets a frame of it; and it is one copy of 16 bytes:
+# pack_into() writes zeros first, which a reader sees when the program is stopped just then.
+noted = struct.Struct("<dd").pack
+
+
+def board(path=None):
+    """Where to note the progress: a file that others map as well, or nowhere."""
+    if path is None:
+        return bytearray(16)
+    with open(path, "w+b") as opened:
+        opened.write(b"\0" * 16)
+        opened.flush()
+        return mmap.mmap(opened.fileno(), 16)
 
 
 def ready(word="ready"):

@@ -111,11 +111,16 @@ pub(super) fn kind(state: &State, call: &Call) -> Kind {
 
 /// A call's name as its box has it.
 pub(super) fn name(state: &State, id: CallId) -> String {
+    named(state, id, text::local_name)
+}
+
+/// The same, with `shorten` to make a function's name shorter.
+fn named(state: &State, id: CallId, shorten: fn(&str) -> &str) -> String {
     let call = state.view.tree.call(id);
     let signs = state.theme.signs;
     let Some(step) = call.step else { return "all".to_owned() };
     let function = state.profile.function(step.function);
-    let mut name = text::clean(&function.name, signs);
+    let mut name = text::clean(shorten(&function.name), signs);
     if name == "<module>" {
         name = format!("<module> {}", text::clean(text::base_name(&function.file), signs));
     }
@@ -135,8 +140,8 @@ fn label(state: &State, cell: &Cell, width: usize) -> String {
     let weight = cell.weight(tree);
     let share = text::percent(weight as f64 / tree.total().max(1) as f64);
     if let What::Crowd(calls) = &cell.what {
-        let count = calls.len();
-        return text::cut(&format!("+{count} {share}"), width, signs);
+        let count = format!("+{}", calls.len());
+        return fitting([format!("{count} {share}"), count], width);
     }
     let calls = cell.calls();
     let mut tail = if calls.contains(&CallId::ROOT) {
@@ -153,28 +158,44 @@ fn label(state: &State, cell: &Cell, width: usize) -> String {
         let code = code(state, *call, *line);
         let short = format!("{line}  {share}");
         let room = width.saturating_sub(text::width(&short) + 2);
-        let words = if room < 6 || code.is_empty() {
-            short
-        } else {
-            format!("{line}: {}  {share}", text::cut(&code, room, signs))
-        };
-        return text::cut(&words, width, signs);
+        if room >= 6 && !code.is_empty() {
+            return format!("{line}: {}  {share}", text::cut(&code, room, signs));
+        }
+        return fitting([short, line.to_string()], width);
     }
-    let names: Vec<String> = calls.iter().map(|call| name(state, *call)).collect();
-    // The end of a chain is where the time goes: the beginning is left out first.
-    for skipped in 0..names.len() {
+    chain_label(state, calls, &[tail, format!("  {share}"), String::new()], width)
+}
+
+/// The first that there is room for. Nothing is cut: a part of a number would be another number.
+fn fitting(tries: [String; 2], width: usize) -> String {
+    tries.into_iter().find(|words| text::width(words) <= width).unwrap_or_default()
+}
+
+/// The names of a chain, with the first of these `tails` that leaves room for them. The end of a chain is where the
+/// time goes: classes are left out first, then the beginning.
+fn chain_label(state: &State, calls: &[CallId], tails: &[String], width: usize) -> String {
+    let signs = state.theme.signs;
+    let names = |shorten: fn(&str) -> &str| -> Vec<String> {
+        calls.iter().map(|call| named(state, *call, shorten)).collect()
+    };
+    let (whole, short) = (names(text::local_name), names(text::last_name));
+    let last = short.len().saturating_sub(1);
+    let beginnings = (0..=last).map(|skipped| {
         let lead = if skipped > 0 { format!("{}{}", signs.ellipsis, signs.chain) } else { String::new() };
-        let words = format!("{lead}{}", names[skipped..].join(signs.chain));
-        if text::width(&words) + text::width(&tail) <= width {
-            return words + &tail;
+        format!("{lead}{}", short[skipped..].join(signs.chain))
+    });
+    let tries: Vec<String> = std::iter::once(whole.join(signs.chain)).chain(beginnings).collect();
+    let ends = [&whole[last..], &short[last..]].concat();
+    for (words, tail) in tries
+        .iter()
+        .map(|words| (words, &tails[0]))
+        .chain(tails.iter().flat_map(|tail| ends.iter().map(move |end| (end, tail))))
+    {
+        if text::width(words) + text::width(tail) <= width {
+            return format!("{words}{tail}");
         }
     }
-    let last = names.last().map_or("", String::as_str);
-    let short = format!("  {share}");
-    if text::width(last) + text::width(&short) <= width {
-        return format!("{last}{short}");
-    }
-    text::cut(last, width, signs)
+    text::cut(short.last().map_or("", String::as_str), width, signs)
 }
 
 /// What is written on a line, if its file could be read.
@@ -250,7 +271,9 @@ fn boxed(state: &State, cell: &Cell, width: usize, selected: bool) -> String {
         (false, _) => " ",
     };
     let inside = width - text::width(lead);
-    let words = if width < 3 { String::new() } else { label(state, cell, inside) };
+    // Numbers of neighbours must not run together.
+    let room = if matches!(cell.what, What::Line(..)) { inside - 1 } else { inside };
+    let words = if width < 3 { String::new() } else { label(state, cell, room) };
     format!("{lead}{}", fill(words, inside))
 }
 

@@ -137,8 +137,9 @@ fn weight(state: &State) -> Vec<Span<'static>> {
     let whole = tree.total();
     let sure = 2.0 * share_error(total, whole) * 100.0;
     let signs = state.theme.signs;
+    let sure = if sure < 0.95 { format!("{sure:.1}") } else { format!("{sure:.0}") };
     let words = format!(
-        "sel {} threads {} {}{sure:.0} % ",
+        "sel {} threads {} {}{sure} % ",
         text::threads(tree.in_threads(total)),
         text::percent(total as f64 / whole.max(1) as f64),
         signs.plus_minus

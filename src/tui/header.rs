@@ -4,10 +4,11 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::Span;
 
+use super::layout;
 use super::picture::{put, put_right};
 use super::state::{Reach, State};
 use super::text;
-use crate::profile::Span as Time;
+use crate::profile::{Span as Time, State as Doing};
 use crate::sample::{Ending, Micros};
 
 /// Paints the header.
@@ -15,7 +16,8 @@ pub(super) fn paint(state: &State, area: Rect, buffer: &mut Buffer) {
     if area.is_empty() {
         return;
     }
-    let mut right = cost(state);
+    let small = layout::is_small(state.size);
+    let mut right = if small { Vec::new() } else { cost(state) };
     // What matters least goes first: costs from the back, then the badge's window.
     let fixed = badge(state);
     let room = usize::from(area.width) * if area.width < 120 { 11 } else { 13 } / 20;
@@ -28,7 +30,32 @@ pub(super) fn paint(state: &State, area: Rect, buffer: &mut Buffer) {
     spans.push(Span::raw(" "));
     let taken = put_right(spans, area, buffer);
     let left = Rect { width: area.width - taken, ..area };
-    put(who(state, left.width), left, buffer);
+    let spans = if small { who_does_what(state, left.width) } else { who(state, left.width) };
+    put(spans, left, buffer);
+}
+
+/// On a screen without a WHERE line: the process, and what its threads do.
+fn who_does_what(state: &State, width: u16) -> Vec<Span<'static>> {
+    let theme = state.theme;
+    let Some(about) = state.profile.about().filter(|_| state.view.looks() > 0) else {
+        return who(state, width);
+    };
+    let mut spans = vec![Span::raw(" "), Span::styled(format!("{} ", about.pid), theme.strong())];
+    let mut taken: usize = spans.iter().map(Span::width).sum();
+    for (doing, word) in [(Doing::Running, "CPU"), (Doing::GilWait, "GIL"), (Doing::Waiting, "wait")] {
+        let mean = state.view.states[doing.index()];
+        let words = format!("{word} {} ", text::threads(mean));
+        taken += words.len();
+        if (doing == Doing::GilWait && mean < 0.05) || taken > usize::from(width) {
+            continue;
+        }
+        spans.push(Span::styled(words, theme.state(doing)));
+    }
+    let of = format!("of {}", state.view.threads.len());
+    if taken + of.len() <= usize::from(width) {
+        spans.push(Span::styled(of, theme.faint()));
+    }
+    spans
 }
 
 /// Who is watched: everything in front of the command fits on the smallest screen.
@@ -92,9 +119,16 @@ fn badge(state: &State) -> Vec<Span<'static>> {
             format!(" FROZEN {} {}, +{} samples", signs.frozen, text::seconds(since), text::grouped(missed));
         spans.push(Span::styled(words, theme.alert()));
     } else {
-        spans.push(Span::styled(format!(" LIVE {}", signs.live), theme.key()));
+        let word = if layout::is_small(state.size) { "" } else { "LIVE " };
+        spans.push(Span::styled(format!(" {word}{}", signs.live), theme.key()));
     }
-    spans.push(Span::raw(format!(" {}", window(state))));
+    let words = window(state);
+    let words = if layout::is_small(state.size) {
+        words.trim_start_matches("last ").replace(" (auto)", "")
+    } else {
+        words
+    };
+    spans.push(Span::raw(format!(" {words}")));
     spans
 }
 

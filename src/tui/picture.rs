@@ -50,16 +50,17 @@ fn frames(state: &State, areas: &Areas, buffer: &mut Buffer) {
         (areas.strip, Pane::Source),
     ];
     panes.sort_by_key(|(_, pane)| *pane == state.pane);
-    for (area, pane) in panes {
-        if area.is_empty() {
-            continue;
-        }
-        let focused = pane == state.pane;
+    let there = || panes.into_iter().filter(|(area, _)| !area.is_empty());
+    for (area, pane) in there() {
         Block::bordered()
             .border_set(state.theme.signs.border)
-            .border_style(state.theme.border(focused))
+            .border_style(state.theme.border(pane == state.pane))
             .merge_borders(MergeStrategy::Exact)
             .render(area, buffer);
+    }
+    // Titles come after all lines: the line of a pane above would take their colour away.
+    for (area, pane) in there() {
+        let focused = pane == state.pane;
         let title = match pane {
             Pane::Timeline => timeline::title(state),
             Pane::Flame => flame_pane::title(state),

@@ -11,10 +11,10 @@ use super::picture::{put, row, say};
 use super::state::State;
 use super::text;
 use super::theme::Kind;
-use crate::profile::{LineHeat, origin};
+use crate::profile::{FunctionId, LineHeat, origin};
 
-/// Room for the bar behind the code.
-const BAR: usize = 12;
+/// The longest bar, with a blank before it.
+const BAR: usize = 11;
 
 /// The words in the line above: the function, whose it is, what it weighs, and who calls it.
 pub(super) fn title(state: &State, width: u16) -> Vec<Span<'static>> {
@@ -78,7 +78,7 @@ pub(super) fn paint(state: &State, area: Rect, buffer: &mut Buffer) {
     };
     let function = state.profile.function(id);
     match state.files.get(&function.file) {
-        Some(Some(Ok(file))) => lines(state, &file.lines, function.first_line, area, buffer),
+        Some(Some(Ok(file))) => lines(state, &file.lines, id, area, buffer),
         Some(Some(Err(why))) => {
             let why = text::clean(why, theme.signs);
             put(
@@ -87,13 +87,15 @@ pub(super) fn paint(state: &State, area: Rect, buffer: &mut Buffer) {
                 buffer,
             );
             let below = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
-            lines(state, &[], function.first_line, below, buffer);
+            lines(state, &[], id, below, buffer);
         }
         _ => say("reading", theme.faint(), area, buffer),
     }
 }
 
-fn lines(state: &State, source: &[String], first_line: u32, area: Rect, buffer: &mut Buffer) {
+fn lines(state: &State, source: &[String], id: FunctionId, area: Rect, buffer: &mut Buffer) {
+    let function = state.profile.function(id);
+    let first_line = function.first_line;
     let heat: HashMap<u32, LineHeat> = state.view.heat.lines.iter().map(|line| (line.line, *line)).collect();
     let hottest = state.view.heat.lines.iter().map(|line| line.total).max().unwrap_or(1).max(1);
     let numbers = chosen(state, source, first_line, usize::from(area.height));
@@ -103,7 +105,8 @@ fn lines(state: &State, source: &[String], first_line: u32, area: Rect, buffer: 
         let gap = before.is_some_and(|before| number > before + 1);
         before = Some(number);
         let code = source.get(number.saturating_sub(1) as usize).map_or("", String::as_str);
-        let line = Line { number, code, heat: heat.get(&number).copied(), hottest, gap };
+        let kind = if state.view.line_waits(id, number) { Kind::Waiting } else { Kind::of(origin(function)) };
+        let line = Line { number, code, heat: heat.get(&number).copied(), hottest, kind, gap };
         paint_line(state, &line, running.is_some_and(|line| line.line == number), row(area, at), buffer);
     }
 }
@@ -152,6 +155,7 @@ struct Line<'a> {
     code: &'a str,
     heat: Option<LineHeat>,
     hottest: u64,
+    kind: Kind,
     gap: bool,
 }
 
@@ -163,22 +167,25 @@ fn paint_line(state: &State, line: &Line<'_>, running: bool, area: Rect, buffer:
     let hot = line.heat.is_some();
     let pointer = if running { signs.pointer } else { " " };
     let number = format!("{}{:>5} {pointer} ", if line.gap { signs.ellipsis } else { " " }, line.number);
-    let mut spans = vec![
-        Span::styled(text::pad_start(&share, 7, signs), if hot { theme.strong() } else { theme.text() }),
-        Span::styled(number, theme.faint()),
-    ];
+    let mut spans = vec![Span::styled(
+        text::pad_start(&share, 7, signs),
+        if hot { theme.strong() } else { theme.text() },
+    )];
     let width = usize::from(area.width);
-    let bar = if width >= 60 { BAR } else { 0 };
+    // Beside its number, not at the far end of the line: the eye must not lose the line on its way.
+    if width >= 60 {
+        let cells = line.heat.map_or(0, |heat| {
+            let cells = heat.total as f64 / line.hottest as f64 * (BAR - 1) as f64;
+            (cells.round() as usize).clamp(1, BAR - 1)
+        });
+        let bar = format!(" {}{}", signs.full.repeat(cells), " ".repeat(BAR - 1 - cells));
+        spans.push(Span::styled(bar, theme.kind(line.kind)));
+    }
+    spans.push(Span::styled(number, theme.faint()));
     let taken: usize = spans.iter().map(Span::width).sum();
-    let room = width.saturating_sub(taken + bar);
     spans.push(Span::styled(
-        text::pad(line.code, room, signs),
+        text::pad(line.code, width.saturating_sub(taken), signs),
         if hot { theme.text() } else { theme.faint() },
     ));
-    if let (Some(heat), true) = (line.heat, bar > 0) {
-        let cells = (heat.total as f64 / line.hottest as f64 * (BAR - 2) as f64).round() as usize;
-        spans.push(Span::raw(" "));
-        spans.push(Span::styled(signs.full.repeat(cells.max(1)), theme.kind(Kind::Own)));
-    }
     put(spans, area, buffer);
 }

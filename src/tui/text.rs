@@ -123,7 +123,21 @@ pub(super) fn percent(share: f64) -> String {
 
 /// A mean number of threads.
 pub(super) fn threads(mean: f64) -> String {
-    if mean >= 9.95 { format!("{mean:.0}") } else { format!("{mean:.1}") }
+    match mean {
+        9.95.. => format!("{mean:.0}"),
+        0.005..0.095 => format!("{mean:.2}"),
+        _ => format!("{mean:.1}"),
+    }
+}
+
+/// A qualified name without the function that it was made in: `<listcomp>` of `report.<locals>.<listcomp>`.
+pub(super) fn local_name(name: &str) -> &str {
+    name.rsplit(".<locals>.").next().unwrap_or(name)
+}
+
+/// Without its class as well: `readinto` of `SocketIO.readinto`.
+pub(super) fn last_name(name: &str) -> &str {
+    name.rsplit('.').next().unwrap_or(name)
 }
 
 /// `1,234,567`.

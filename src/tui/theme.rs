@@ -307,9 +307,9 @@ impl Theme {
         if focused { self.key() } else { self.faint() }
     }
 
-    /// The row of a list on which the cursor stands.
+    /// The row of a list on which the cursor stands: one bar, whatever colours its words had.
     pub const fn cursor(self) -> Style {
-        Style::new().add_modifier(Modifier::REVERSED)
+        Style::reset().add_modifier(Modifier::REVERSED)
     }
 
     /// A box needs brackets where its colour does not set it off from its neighbour.

@@ -9,7 +9,7 @@ use super::picture::{put, row, say};
 use super::state::State;
 use super::text;
 use super::theme::state_label;
-use crate::profile::{State as Doing, ThreadNo, ThreadRow};
+use crate::profile::{NodeId, Origin, State as Doing, Thread, ThreadNo, ThreadRow, origin};
 
 /// Steps of the strip that a sparkline shows.
 const SPARK: usize = 40;
@@ -23,14 +23,24 @@ pub(super) fn title(state: &State) -> Vec<Span<'static>> {
 /// A thread's name, or its number where it has none.
 pub(super) fn name(state: &State, thread: ThreadNo) -> String {
     let thread = state.profile.thread(thread);
-    if thread.name.is_empty() {
+    if is_unnamed_main(state, thread) {
+        "MainThread".to_owned()
+    } else if thread.name.is_empty() {
         format!("thread {}", thread.id.tid)
     } else {
         text::clean(&thread.name, state.theme.signs)
     }
 }
 
-/// Paints the list: two lines a thread where there is room, else one.
+/// A program that does not know `threading` has named no thread: the kernel calls its first one by the executable.
+fn is_unnamed_main(state: &State, thread: &Thread) -> bool {
+    state.profile.about().is_some_and(|about| {
+        let executable = about.command.split(' ').next().map_or("", text::base_name);
+        thread.id.tid == about.pid && executable.starts_with(&*thread.name)
+    })
+}
+
+/// Paints the list: a line a thread.
 pub(super) fn paint(state: &State, area: Rect, buffer: &mut Buffer) {
     if area.is_empty() {
         return;
@@ -65,7 +75,9 @@ fn paint_row(state: &State, thread: &ThreadRow, selected: bool, line: Rect, buff
     let chosen = state.threads.as_ref().is_some_and(|set| set.contains(&thread.thread));
     let doing = mostly(thread);
     let lead = if chosen { signs.live } else { " " };
-    let name_width = if width >= 100 { 28 } else { (width / 3).clamp(8, 20).min(width) };
+    let longest = state.view.threads.iter().map(|row| text::width(&name(state, row.thread))).max();
+    let name_width =
+        longest.unwrap_or(0).min(if width >= 100 { 28 } else { (width / 3).clamp(8, 20).min(width) });
     let mut spans = vec![
         Span::styled(
             format!("{lead}{}", text::pad(&name(state, thread.thread), name_width, signs)),
@@ -81,7 +93,7 @@ fn paint_row(state: &State, thread: &ThreadRow, selected: bool, line: Rect, buff
     let spark = if width >= 100 { SPARK } else { 0 };
     let taken: usize = spans.iter().map(Span::width).sum();
     let rest = width.saturating_sub(taken + spark + 1);
-    let place = place(state, thread);
+    let place = place(state, thread, rest.saturating_sub(text::width(&standing) + 1));
     let words = if standing.is_empty() {
         text::pad(&place, rest, signs)
     } else {
@@ -105,13 +117,26 @@ fn mostly(thread: &ThreadRow) -> Doing {
     heaviest.or(thread.now).unwrap_or(Doing::Idle)
 }
 
-/// Where it stands: the function and the line of its newest stack, in code of its own if it has any.
-fn place(state: &State, thread: &ThreadRow) -> String {
-    let node = state.view.stood(thread.thread);
-    let Some((function, line)) = node.and_then(|node| state.profile.frame(node)) else {
-        return "no Python frame".to_owned();
+/// Where it stands in the program's own code, and what that has called, as far as there is room.
+fn place(state: &State, thread: &ThreadRow, width: usize) -> String {
+    let profile = &state.profile;
+    let signs = state.theme.signs;
+    let leaf = state.view.stood(thread.thread).filter(|node| profile.frame(*node).is_some());
+    let Some(leaf) = leaf else { return "no Python frame".to_owned() };
+    let is_own = |node: &NodeId| {
+        profile.frame(*node).is_some_and(|(function, _)| origin(profile.function(function)) == Origin::Own)
     };
-    format!("{}:{line}", text::clean(&state.profile.function(function).name, state.theme.signs))
+    let own = profile.path(leaf).find(is_own).unwrap_or(leaf);
+    let words = |node: NodeId, shorten: fn(&str) -> &str| {
+        profile.frame(node).map_or(String::new(), |(function, line)| {
+            format!("{}:{line}", text::clean(shorten(&profile.function(function).name), signs))
+        })
+    };
+    let whole = words(own, text::local_name);
+    let both = format!("{whole}{}{}", signs.chain, words(leaf, text::local_name));
+    let tries = if own == leaf { vec![whole] } else { vec![both, whole] };
+    let found = tries.into_iter().find(|words| text::width(words) <= width);
+    found.unwrap_or_else(|| words(own, text::last_name))
 }
 
 /// How much it ran, a sign a step of the strip, oldest first.

@@ -116,9 +116,11 @@ pub(super) fn paint(state: &State, area: Rect, buffer: &mut Buffer) {
             let height = height(bucket);
             let level = (height / top * 8.0).round() as usize;
             let level = if height > 0.02 { level.max(1) } else { level };
-            let doing = match (*runs && running > 0.0, gil > waiting) {
-                (true, _) => Doing::Running,
-                (_, true) => Doing::GilWait,
+            // Where one row tells everything, its colour is that of most threads.
+            let doing = match (runs, waits) {
+                (true, false) => Doing::Running,
+                (true, true) if running >= gil.max(waiting) => Doing::Running,
+                _ if gil > waiting => Doing::GilWait,
                 _ => Doing::Waiting,
             };
             let sign = if bucket.looks == 0 { theme.signs.dot } else { theme.signs.levels[level.min(8)] };

@@ -74,8 +74,12 @@ fn paint_row(state: &State, entry: &TopRow, selected: bool, line: Rect, buffer: 
     let place = format!("{}:{line_number}", text::clean(text::base_name(&function.file), signs));
     let taken: usize = spans.iter().map(Span::width).sum();
     let rest = usize::from(line.width).saturating_sub(taken);
-    let name = text::clean(&function.name, signs);
-    let place_width = text::width(&place).min(rest / 2);
+    let mut name = text::clean(text::local_name(&function.name), signs);
+    if text::width(&name) + 1 + rest / 3 > rest {
+        text::last_name(&name).to_owned().clone_into(&mut name);
+    }
+    // The name comes first; the file has what is left, and a third of the line in any case.
+    let place_width = text::width(&place).min((rest / 3).max(rest.saturating_sub(text::width(&name) + 1)));
     let name_width = rest.saturating_sub(place_width + 1);
     if wide || rest >= 20 {
         spans.push(Span::styled(

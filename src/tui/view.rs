@@ -317,13 +317,14 @@ impl View {
             call.step.is_some_and(|step| origin(profile.function(step.function)) == Origin::Own)
         };
         let mut weights: HashMap<CallId, u64> = HashMap::new();
-        for (id, call) in self.tree.calls().filter(|(_, call)| call.own > 0) {
+        // What ends in no frame that is shown (plumbing that waits for work) is nothing to look at.
+        for (id, call) in self.tree.calls().filter(|(id, call)| call.own > 0 && *id != CallId::ROOT) {
             // The time of a library counts for whoever of the program called it.
             let mut at = id;
             while at != CallId::ROOT && !own(self.tree.call(at)) {
                 at = self.tree.call(at).parent;
             }
-            *weights.entry(if at == CallId::ROOT { id } else { at }).or_default() += call.own;
+            *weights.entry(if at == CallId::ROOT { id } else { at }).or_default() += self.heat_of(call);
         }
         let heaviest = weights.iter().max_by_key(|(id, weight)| (**weight, std::cmp::Reverse(**id)));
         let Some((heaviest, weight)) = heaviest else { return CallId::ROOT };
@@ -331,6 +332,13 @@ impl View {
             Some(before) if weights.get(&before).is_some_and(|old| old * 3 >= weight * 2) => before,
             _ => *heaviest,
         }
+    }
+
+    /// How much a call's own time draws the eye: a thread that waits is often meant to, one that runs never is.
+    fn heat_of(&self, call: &Call) -> u64 {
+        let known = call.step.and_then(|step| self.leaves.get(&step.function));
+        let (runs, waits) = known.copied().unwrap_or((1, 0));
+        call.own * (4 * runs + waits) / (4 * (runs + waits)).max(1)
     }
 
     /// Lines and callers of the function under the cursor.

@@ -116,6 +116,10 @@ fn is_kept(path: &Path) -> String {
 }
 
 fn launch(error: LaunchError, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    if let LaunchError::Terminal(_) = error {
+        writeln!(f, "The command could not be given a terminal of its own: {error}.")?;
+        return write!(f, "Without a screen it needs none: pyflame-tui --headless -o FILE -t command");
+    }
     let (status, cure) = match error {
         // As a shell says it.
         LaunchError::Exec(nix::libc::ENOENT) => (127, "Check its name, or give its whole path."),

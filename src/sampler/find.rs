@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use crate::python::locate::{LocateError, Python, locate};
 use crate::python::version::Version;
 use crate::sampler::{Plan, StartError, Watch};
-use crate::target::launch::launch;
+use crate::target::launch::launch_at;
 use crate::target::memory::ReadError;
 use crate::target::process;
-use crate::target::{Life, Pid, Target};
+use crate::target::{Life, Pid, Seat, Target};
 
 /// A process that has a Python but no thread yet, or is so young that its libraries may still be loading, is given
 /// this long.
@@ -48,8 +48,8 @@ impl fmt::Display for FindError {
     }
 }
 
-/// Attaches or launches.
-pub fn open(plan: &Plan) -> Result<Found, StartError> {
+/// Attaches or launches; a command sits at this terminal, or shares ours.
+pub fn open(plan: &Plan, seat: Option<&Seat>) -> Result<Found, StartError> {
     match &plan.watch {
         Watch::Process(pid) => {
             let target = Target::attach(Pid(*pid)).map_err(|error| StartError::Attach(*pid, error))?;
@@ -57,7 +57,7 @@ pub fn open(plan: &Plan) -> Result<Found, StartError> {
             Ok(Found { target, python: Some(python) })
         }
         Watch::Command(words) => {
-            let child = launch(words).map_err(StartError::Launch)?;
+            let child = launch_at(words, seat).map_err(StartError::Launch)?;
             match child.attach() {
                 Ok(target) => Ok(Found { target, python: None }),
                 // It was quicker than we: it cannot have been a Python.

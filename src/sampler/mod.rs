@@ -24,8 +24,8 @@ use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
 use crate::python::version::Version;
 use crate::sample::{Command, Ending, Event};
-use crate::target::AttachError;
 use crate::target::launch::LaunchError;
+use crate::target::{AttachError, Seat};
 
 use cost::Cost;
 use find::Found;
@@ -101,12 +101,17 @@ impl Sampler {
     /// Starts the thread and waits until it has the target, so that all that can be wrong is known before a screen is
     /// taken. A command may take its time until it runs a Python: that is not waited for.
     pub fn start(plan: Plan) -> Result<Self, StartError> {
+        Self::start_at(plan, None)
+    }
+
+    /// The same, with a terminal of its own for the command.
+    pub fn start_at(plan: Plan, seat: Option<Seat>) -> Result<Self, StartError> {
         let (events_in, events) = bounded(WAITING_EVENTS);
         let (commands, commands_out) = unbounded();
         let (ready, started) = bounded(1);
         let thread = Builder::new()
             .name("sampler".to_owned())
-            .spawn(move || sample(&plan, events_in, commands_out, &ready))
+            .spawn(move || sample(&plan, seat.as_ref(), events_in, commands_out, &ready))
             .map_err(StartError::Thread)?;
         match started.recv() {
             Ok(Ok(())) => Ok(Self { events, commands, thread }),
@@ -125,11 +130,12 @@ impl Sampler {
 
 fn sample(
     plan: &Plan,
+    seat: Option<&Seat>,
     events: Sender<Event>,
     commands: Receiver<Command>,
     ready: &Sender<Result<(), StartError>>,
 ) -> Cost {
-    let found = match find::open(plan) {
+    let found = match find::open(plan, seat) {
         Ok(found) => found,
         Err(error) => {
             // The starter waits for exactly this.

@@ -1,6 +1,6 @@
 //! Starting a command to look at. It finds everything as it would without us: terminal, standard files,
-//! directory, environment, process group, signals. It is our child, is not traced because of that, and
-//! outlives us.
+//! directory, environment, process group, signals; or, where our terminal is a screen, it gets one of its own.
+//! It is our child, is not traced because of that, and outlives us unless its terminal goes with us.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::process::Pid;
 use super::ptrace::{self, Event};
+use super::pty::Seat;
 use super::{AttachError, Target, attach, inherited};
 
 /// Why a command could not be started.
@@ -20,13 +21,15 @@ pub enum LaunchError {
     Empty,
     /// It could not be run; an `errno` (`ENOENT`: no such program; `EACCES`: not one).
     Exec(i32),
+    /// The terminal that it was to have could not be opened; an `errno`.
+    Terminal(i32),
 }
 
 impl fmt::Display for LaunchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Empty => f.write_str("no command"),
-            Self::Exec(errno) => std::io::Error::from_raw_os_error(*errno).fmt(f),
+            Self::Exec(errno) | Self::Terminal(errno) => std::io::Error::from_raw_os_error(*errno).fmt(f),
         }
     }
 }
@@ -70,9 +73,17 @@ pub struct Child {
 ///    [`Life::Execed`](super::Life::Execed) (a shell script that runs `exec python3`, `env python3`) [`Target::reopen`]
 ///    and start again at 2; and ask it now and then when nothing has been found yet.
 pub fn launch(command: &[OsString]) -> Result<Child, LaunchError> {
+    launch_at(command, None)
+}
+
+/// As [`launch`]; at a `seat` the command sits there, in a session of its own, and not at our terminal.
+pub fn launch_at(command: &[OsString], seat: Option<&Seat>) -> Result<Child, LaunchError> {
     let (program, arguments) = command.split_first().ok_or(LaunchError::Empty)?;
     let mut command = Command::new(program);
     command.args(arguments);
+    if let Some(seat) = seat {
+        seat.offer(&mut command).map_err(|error| LaunchError::Terminal(error.raw_os_error().unwrap_or(0)))?;
+    }
     // std has by then unblocked all signals and set SIGPIPE to its default, whatever they were.
     #[expect(unsafe_code, reason = "signals are to be put back between fork and exec")]
     // SAFETY: `restore` does nothing but system calls and atomics: no memory is allocated, no lock taken.

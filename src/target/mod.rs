@@ -25,6 +25,7 @@ pub mod memory;
 pub mod open;
 pub mod process;
 mod ptrace;
+pub mod pty;
 pub mod stop;
 pub mod tasks;
 mod watch;
@@ -45,6 +46,7 @@ pub use live::ProcessMemory;
 pub use maps::{Mapping, Maps, Module};
 pub use memory::{Address, Memory, Range, ReadError};
 pub use process::{Identity, Moment, Pid, RunState, Tid};
+pub use pty::{Pty, Seat};
 pub use stop::{StopError, Stopped, Tracer};
 pub use tasks::{Numbers, Tasks};
 

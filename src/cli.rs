@@ -275,7 +275,7 @@ fn options(matches: &ArgMatches, rest: Vec<OsString>) -> Result<Options, UsageEr
             return Err(UsageError::Incompatible("-t", option));
         }
     }
-    for (id, option) in [("headless", "--headless"), ("trace", "-t"), ("dump", "-d")] {
+    for (id, option) in [("headless", "--headless"), ("dump", "-d")] {
         if flag("live") && flag(id) {
             return Err(UsageError::Incompatible(option, "--live"));
         }

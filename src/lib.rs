@@ -5,6 +5,7 @@ pub mod error; // from errors to sentences
 pub mod export; // from a profile to text
 pub mod fault; // panics of ours
 pub mod headless; // receiving without a screen
+mod live; // the live view, and the terminal of a command under it
 pub mod output; // files that appear whole or not at all
 pub mod profile; // what was measured
 pub mod python; // what CPython keeps in memory
@@ -14,13 +15,15 @@ pub mod target; // the other process
 pub mod tui; // the screen
 
 use std::ffi::OsString;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use cli::{Options, Parsed, Screen};
+use signal_hook::consts::SIGHUP;
+
+use cli::{Options, Parsed};
 use error::Error;
 use export::Format;
 use headless::{Recording, Stops};
@@ -66,55 +69,17 @@ fn print(text: &str) -> Result<u8, Error> {
 }
 
 fn watch(options: &Options) -> Result<u8, Error> {
-    if is_live(options) { view(options) } else { record(options) }
-}
-
-/// Is there somebody to look at a screen, and nothing that says otherwise? A command's own output would be written
-/// over the screen, so that is recorded without one.
-fn is_live(options: &Options) -> bool {
-    match options.screen {
-        Screen::Live => true,
-        Screen::Headless => false,
-        Screen::Auto => {
-            let asked_for_text =
-                options.output.is_some() || options.dump || options.seconds == Some(Duration::ZERO);
-            let is_smart = std::env::var_os("TERM").is_some_and(|term| term != "dumb");
-            let launched = matches!(options.watch, Watch::Command(_));
-            !asked_for_text
-                && !launched
-                && is_smart
-                && io::stdout().is_terminal()
-                && io::stdin().is_terminal()
-        }
-    }
+    if live::is_wanted(options) { view(options) } else { record(options) }
 }
 
 /// The live view.
 fn view(options: &Options) -> Result<u8, Error> {
-    let length = options.seconds.map_or(Length::ToTheEnd, Length::For);
-    let sampler = Sampler::start(Plan {
-        scope: Scope::All,
-        length,
-        governed: options.interval.is_none(),
-        ..plan(options)
-    })?;
-    let screen = tui::Options {
-        output: options.output.clone(),
-        exclude_idle: options.exclude_idle,
-        timestamps: options.timestamps,
-        threads: options.threads,
-        no_line_numbers: options.no_line_numbers,
-        ascii: options.ascii,
-        ..tui::Options::from_environment()
-    };
-    let seen = tui::run(Vec::new(), &sampler.events, &sampler.commands, screen);
-    sampler.join();
-    match seen {
-        Ok(summary) => print(&summary.to_string()),
-        Err(tui::Failed { error, profile }) => {
-            let kept = keep(options, &profile);
-            Err(Error::Screen { cause: error, kept })
-        }
+    let seen = live::view(options, plan(options))?;
+    print(&seen.to_string())?;
+    match &options.watch {
+        Watch::Process(_) => Ok(0),
+        // If we have left while it ran, that hangs it up.
+        Watch::Command(_) => status(true, seen.ending.as_ref().or(Some(&Ending::Detached)), Some(SIGHUP)),
     }
 }
 
@@ -136,7 +101,7 @@ fn record(options: &Options) -> Result<u8, Error> {
     if options.stats {
         tell_cost(&recording);
     }
-    status(launched, &recording)
+    status(launched, recording.ending.as_ref(), recording.signal)
 }
 
 fn plan(options: &Options) -> Plan {
@@ -209,10 +174,10 @@ fn tell_cost(recording: &Recording) {
 }
 
 /// Ours, or with `-t` the command's, as strace does: 128 + n when signal n ended it.
-fn status(launched: bool, recording: &Recording) -> Result<u8, Error> {
+fn status(launched: bool, ending: Option<&Ending>, signal: Option<i32>) -> Result<u8, Error> {
     /// What shells add to a signal's number.
     const SIGNALLED: i32 = 128;
-    let status = match &recording.ending {
+    let status = match ending {
         None => return Err(Error::Panicked),
         Some(Ending::NotPython(cause)) if launched => return Err(Error::NoPython(cause.clone())),
         Some(Ending::NotPython(cause)) => {
@@ -224,7 +189,7 @@ fn status(launched: bool, recording: &Recording) -> Result<u8, Error> {
         Some(Ending::Exited(Some(status))) if launched => *status,
         Some(Ending::Killed(signal)) if launched => SIGNALLED + signal,
         // We were told to go while the command runs on.
-        Some(Ending::Detached) if launched => recording.signal.map_or(0, |signal| SIGNALLED + signal),
+        Some(Ending::Detached) if launched => signal.map_or(0, |signal| SIGNALLED + signal),
         Some(_) => 0,
     };
     Ok(u8::try_from(status & 0xFF).unwrap_or(1))

@@ -4,6 +4,8 @@
 
 use std::path::PathBuf;
 
+use crossterm::event::KeyEvent;
+
 use super::keys::Pane;
 use super::source::Text;
 use crate::export::Format;
@@ -68,11 +70,14 @@ pub enum Action {
     Slower,
     Mouse,
     Suspend,
+    TakeKeys,
     Palette,
     Help,
     HelpAll,
     Quit,
 
+    /// A key for the command.
+    Send(KeyEvent),
     /// A character for the line that is being typed.
     Type(char),
     /// Take the last character back.
@@ -101,6 +106,8 @@ pub enum Action {
     Sampled(Event),
     /// The sampler's thread is gone without a last word.
     Silent,
+    /// The command wrote this to its terminal.
+    Output(Box<[u8]>),
     /// Time has passed; this is now, since the epoch.
     Now(Micros),
     /// The screen has this many columns and rows.
@@ -154,6 +161,10 @@ pub enum Effect {
     Read(Box<str>),
     /// Open this file of the target at this line.
     Edit(Box<str>, u32),
+    /// Say this to the command.
+    Tell(Vec<u8>),
+    /// Give the command's terminal so many columns and rows.
+    ResizeCommand(u16, u16),
     /// Take the mouse, or give it back.
     Mouse(bool),
 }

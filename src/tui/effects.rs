@@ -6,15 +6,16 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, unbounded};
+use crossbeam_channel::{Receiver, Sender, TrySendError, unbounded};
 use signal_hook::consts::SIGSTOP;
 
 use super::action::{Action, Effect, Note};
 use super::source::{self, Of, Text};
 use super::state::State;
 use super::terminal::Terminal;
+use super::wire::Wire;
 use super::{save, update};
 use crate::export::Format;
 use crate::fault;
@@ -32,13 +33,31 @@ pub(super) struct World {
     /// The terminal.
     pub terminal: Terminal,
     commands: Sender<Command>,
+    /// To the command that we run, if we do.
+    pub wire: Option<Wire>,
+    /// When it was last told something that it has not answered yet.
+    pub asked: Option<Instant>,
     read: (Sender<FileRead>, Receiver<FileRead>),
 }
 
 impl World {
     /// The world as it is.
-    pub(super) fn new(terminal: Terminal, commands: Sender<Command>) -> Self {
-        Self { terminal, commands, read: unbounded() }
+    pub(super) fn new(terminal: Terminal, commands: Sender<Command>, wire: Option<Wire>) -> Self {
+        Self { terminal, commands, wire, asked: None, read: unbounded() }
+    }
+
+    /// Is something that was typed still to be answered, and not for too long already?
+    pub(super) fn awaits_answer(&self) -> bool {
+        self.asked.is_some_and(|asked| asked.elapsed() < super::ANSWER)
+    }
+
+    fn tell(&mut self, state: &mut State, bytes: Vec<u8>) {
+        let Some(wire) = &self.wire else { return };
+        self.asked = Some(Instant::now());
+        if let Err(TrySendError::Full(_)) = wire.input.try_send(bytes.into()) {
+            let note = Note::bad("the command does not read what is typed: this was not sent");
+            update::update(state, Action::Said(note));
+        }
     }
 
     /// Tells the state what came back.
@@ -54,6 +73,12 @@ impl World {
             match effect {
                 Effect::Quit => return Ok(false),
                 Effect::Suspend => self.suspend(state)?,
+                Effect::Tell(bytes) => self.tell(state, bytes),
+                Effect::ResizeCommand(columns, rows) => {
+                    if let Some(wire) = &self.wire {
+                        (wire.resize)((columns, rows));
+                    }
+                }
                 Effect::Mouse(ours) => self.terminal.mouse(ours)?,
                 Effect::Read(file) => self.read_source(state, file),
                 Effect::Copy(text) => {

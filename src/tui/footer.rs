@@ -5,6 +5,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::Span;
 
+use super::console;
 use super::find;
 use super::keys::{Binding, TABLE};
 use super::picture::{put, put_right};
@@ -32,7 +33,7 @@ pub(super) fn hints(state: &State, width: u16) -> Vec<Hint> {
     let ascii = state.theme.signs.ascii;
     let mut shown: Vec<(&Binding, u16)> = TABLE
         .iter()
-        .filter(|binding| !binding.hint.is_empty() && binding.holds_in(state.pane))
+        .filter(|binding| !binding.hint.is_empty() && binding.holds_on(state))
         .map(|binding| (binding, (text::width(&words(binding, ascii)) + 2) as u16))
         .collect();
     while shown.iter().map(|(_, width)| width).sum::<u16>() > width.saturating_sub(1) && shown.len() > 2 {
@@ -75,7 +76,11 @@ pub(super) fn paint(state: &State, area: Rect, buffer: &mut Buffer) {
             let help = "  Enter writes; empty: a name of its own; .flamechart: in the order of time";
             return put(typed("export to: ", name, help, state), area, buffer);
         }
+        Overlay::Leaving => return put(leaving(state, area.width), area, buffer),
         _ => {}
+    }
+    if console::is_typing(state) {
+        return put(keys_away(state), area, buffer);
     }
     if let Some((note, _)) = &state.note {
         let style = if note.failed { theme.alert() } else { theme.strong() };
@@ -106,6 +111,27 @@ pub(super) fn paint(state: &State, area: Rect, buffer: &mut Buffer) {
         ];
         put(spans, place, buffer);
     }
+}
+
+/// The question before a command is hung up.
+fn leaving(state: &State, width: u16) -> Vec<Span<'static>> {
+    let words = if width >= 70 { " The command still runs. " } else { " It still runs. " };
+    vec![
+        Span::styled(words, state.theme.alert()),
+        Span::styled("q", state.theme.key()),
+        Span::raw(if width >= 70 { " hangs it up (SIGHUP) and quits  " } else { " hang up  " }),
+        Span::styled("Esc", state.theme.key()),
+        Span::raw(if width >= 70 { " stays here" } else { " stay" }),
+    ]
+}
+
+/// No other key means anything here while the command has them.
+fn keys_away(state: &State) -> Vec<Span<'static>> {
+    vec![
+        Span::styled(" The command has the keys.  ", state.theme.strong()),
+        Span::styled("^]", state.theme.key()),
+        Span::raw(" back"),
+    ]
 }
 
 fn typed<'a>(lead: &'a str, line: &str, help: &str, state: &State) -> Vec<Span<'a>> {

@@ -4,6 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::Span;
 
+use super::console;
 use super::layout;
 use super::picture::{put, put_right};
 use super::state::{Reach, State};
@@ -62,10 +63,14 @@ fn who_does_what(state: &State, width: u16) -> Vec<Span<'static>> {
 fn who(state: &State, width: u16) -> Vec<Span<'static>> {
     let theme = state.theme;
     let Some(about) = state.profile.about() else {
-        return vec![
-            Span::styled(" pyflame-tui ", theme.strong()),
-            Span::raw("waiting for the first sample"),
-        ];
+        let words = match &state.console {
+            None => "waiting for the first sample".to_owned(),
+            Some(console) if console::runs(state) => {
+                format!("waiting for a Python in {}", text::clean(&console.command, theme.signs))
+            }
+            Some(console) => text::clean(&console.command, theme.signs),
+        };
+        return vec![Span::styled(" pyflame-tui ", theme.strong()), Span::raw(words)];
     };
     let signs = theme.signs;
     let mut spans = vec![Span::raw(" ")];
@@ -190,8 +195,11 @@ pub(super) fn ending_text(ending: &Ending) -> String {
         Ending::Detached => "detached".to_owned(),
         Ending::Exited(Some(status)) => format!("exited, status {status}"),
         Ending::Exited(None) => "exited".to_owned(),
-        Ending::Killed(signal) => format!("killed by signal {signal}"),
-        Ending::NotPython(name) => format!("became {name}, which is no Python"),
+        Ending::Killed(signal) => match signal_hook::low_level::signal_name(*signal) {
+            Some(name) => format!("killed by {name}"),
+            None => format!("killed by signal {signal}"),
+        },
+        Ending::NotPython(cause) => format!("no Python: {cause}"),
         Ending::Lost(why) => why.clone(),
     }
 }

@@ -6,6 +6,7 @@ use std::fmt::Write;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::action::{Action, Direction};
+use super::state::State;
 
 /// A part of the screen that can have the keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -20,11 +21,14 @@ pub enum Pane {
     Top,
     /// The file, with heat.
     Source,
+    /// What the command wrote.
+    Output,
 }
 
 impl Pane {
     /// All panes in the order of their numbers.
-    pub const ALL: [Self; 5] = [Self::Timeline, Self::Flame, Self::Threads, Self::Top, Self::Source];
+    pub const ALL: [Self; 6] =
+        [Self::Timeline, Self::Flame, Self::Threads, Self::Top, Self::Source, Self::Output];
 
     /// The digit that leads to it.
     pub const fn number(self) -> u8 {
@@ -39,6 +43,7 @@ impl Pane {
             Self::Threads => "Threads",
             Self::Top => "Top",
             Self::Source => "Source",
+            Self::Output => "Output",
         }
     }
 }
@@ -55,7 +60,13 @@ pub struct Key {
 impl Key {
     /// What was pressed, in the table's terms.
     pub fn pressed(event: KeyEvent) -> Self {
-        Self { code: event.code, control: event.modifiers.contains(KeyModifiers::CONTROL) }
+        let control = event.modifiers.contains(KeyModifiers::CONTROL);
+        let code = match event.code {
+            // crossterm 0.29 has this name for the byte that terminals send for ^].
+            KeyCode::Char('5') if control => KeyCode::Char(']'),
+            code => code,
+        };
+        Self { code, control }
     }
 
     /// How it is written on the screen.
@@ -93,6 +104,8 @@ pub enum Group {
     Find,
     /// Panes.
     Panes,
+    /// What runs under `-t`.
+    Command,
     /// Taking something away.
     Keep,
     /// The program itself.
@@ -101,8 +114,16 @@ pub enum Group {
 
 impl Group {
     /// All groups in the order of the help.
-    pub const ALL: [Self; 7] =
-        [Self::Move, Self::Picture, Self::Time, Self::Find, Self::Panes, Self::Keep, Self::Program];
+    pub const ALL: [Self; 8] = [
+        Self::Move,
+        Self::Picture,
+        Self::Time,
+        Self::Find,
+        Self::Panes,
+        Self::Command,
+        Self::Keep,
+        Self::Program,
+    ];
 
     /// Its heading.
     pub const fn title(self) -> &'static str {
@@ -112,6 +133,7 @@ impl Group {
             Self::Time => "Time",
             Self::Find => "Find",
             Self::Panes => "Panes",
+            Self::Command => "The command that runs under -t",
             Self::Keep => "Keep and share",
             Self::Program => "Program",
         }
@@ -139,6 +161,11 @@ impl Binding {
     /// Holds in this pane.
     pub fn holds_in(&self, pane: Pane) -> bool {
         self.panes.is_empty() || self.panes.contains(&pane)
+    }
+
+    /// Means something on this screen.
+    pub fn holds_on(&self, state: &State) -> bool {
+        self.holds_in(state.pane) && (self.group != Group::Command || state.console.is_some())
     }
 
     /// Its keys as they are written on the screen.
@@ -223,7 +250,7 @@ pub static TABLE: &[Binding] = &[
     row(&[char('t')], Action::ThisThread, ANY, Group::Picture, "thread", "only the thread under the cursor, or the next one"),
     row(&[char('T')], Action::AllThreads, ANY, Group::Picture, "", "all threads again"),
     row(&[char('s')], Action::Sort, LISTS, Group::Picture, "sort", "sort by the next column"),
-    row(&[char('s')], Action::ShowSource, &[Pane::Timeline, Pane::Flame, Pane::Source], Group::Panes, "source", "show or hide the source of the function under the cursor"),
+    row(&[char('s')], Action::ShowSource, &[Pane::Timeline, Pane::Flame, Pane::Source], Group::Panes, "source", "below: the source of the function, the command's output, or nothing"),
 
     row(&[char('[')], Action::Shorter, ANY, Group::Time, "window", "a shorter window of fixed length"),
     row(&[char(']')], Action::Longer, ANY, Group::Time, "", "a longer window; past the longest: auto"),
@@ -245,6 +272,9 @@ pub static TABLE: &[Binding] = &[
     row(&[code(KeyCode::Tab)], Action::NextPane, ANY, Group::Panes, "panes", "the next pane"),
     row(&[code(KeyCode::BackTab)], Action::PreviousPane, ANY, Group::Panes, "", "the pane before"),
 
+    row(&[char('6')], Action::Focus(Pane::Output), ANY, Group::Command, "output", "what it writes, full size, and the keys to it"),
+    row(&[control(']')], Action::TakeKeys, ANY, Group::Command, "", "take the keys back from it; all others are its own while it has them"),
+
     row(&[char('e')], Action::Export, ANY, Group::Keep, "export", "write what is selected to a file, for flamegraph.pl"),
     row(&[char('E')], Action::ExportAs, ANY, Group::Keep, "", "the same, asking for file and format"),
     row(&[char('w')], Action::Save, ANY, Group::Keep, "", "the same, with the screen as text beside it"),
@@ -257,7 +287,7 @@ pub static TABLE: &[Binding] = &[
     row(&[char(':'), control('p')], Action::Palette, ANY, Group::Program, "all commands", "every command by name"),
     row(&[code(KeyCode::F(1))], Action::HelpAll, ANY, Group::Program, "", "every key"),
     row(&[char('?')], Action::Help, ANY, Group::Program, "help", "help on this pane"),
-    row(&[char('q'), control('c')], Action::Quit, ANY, Group::Program, "quit", "quit; the target lives on"),
+    row(&[char('q'), control('c')], Action::Quit, ANY, Group::Program, "quit", "quit; a process lives on, a command under -t is hung up"),
 ];
 
 #[cfg(test)]

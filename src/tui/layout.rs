@@ -20,12 +20,36 @@ pub struct Areas {
     pub shown: Option<Pane>,
     /// The threads beside it.
     pub side: Rect,
-    /// The function under the cursor below it.
+    /// The function under the cursor below it, or the command's output.
     pub strip: Rect,
+    /// Which of them.
+    pub below: Option<Pane>,
     /// Notes, what is being typed, or what can be pressed.
     pub footer: Rect,
     /// Panes have lines round them.
     pub framed: bool,
+}
+
+/// What stands below the picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Strip {
+    /// The source of the function under the cursor.
+    Source,
+    /// What the command wrote last.
+    Output,
+    /// Nothing: the picture is larger.
+    Closed,
+}
+
+impl Strip {
+    /// The pane that it is a part of.
+    pub const fn pane(self) -> Option<Pane> {
+        match self {
+            Self::Source => Some(Pane::Source),
+            Self::Output => Some(Pane::Output),
+            Self::Closed => None,
+        }
+    }
 }
 
 /// From this width on the threads stand beside the picture.
@@ -50,7 +74,9 @@ pub fn is_small(size: (u16, u16)) -> bool {
 /// └─────────────────────────────────┘
 /// footer
 /// ```
-pub fn areas(size: (u16, u16), pane: Pane, source_open: bool) -> Areas {
+///
+/// The command's output has all of the width and of the height, as a terminal should.
+pub fn areas(size: (u16, u16), pane: Pane, strip: Strip) -> Areas {
     let (width, height) = size;
     let line = |y: u16| Rect::new(0, y, width, 1);
     let shown = if pane == Pane::Timeline { Pane::Flame } else { pane };
@@ -79,18 +105,20 @@ pub fn areas(size: (u16, u16), pane: Pane, source_open: bool) -> Areas {
     bottom -= 1;
     areas.states = line(1);
     top += 1;
-    if height >= 14 {
+    let whole = shown == Pane::Output;
+    if height >= 14 && !whole {
         let rows = if height >= 30 { 2 } else { 1 };
         areas.timeline = Rect::new(0, top, width, rows + 2);
         top += rows + 1;
     }
-    let strip = height * 3 / 10;
-    if source_open && height >= TALL && shown != Pane::Source {
-        areas.strip = Rect::new(0, bottom - strip, width, strip);
-        bottom -= strip - 1;
+    areas.below = strip.pane().filter(|below| height >= TALL && !whole && shown != *below);
+    if areas.below.is_some() {
+        let rows = height * 3 / 10;
+        areas.strip = Rect::new(0, bottom - rows, width, rows);
+        bottom -= rows - 1;
     }
     let mut wide = width;
-    if width >= WIDE && shown != Pane::Threads {
+    if width >= WIDE && !whole && shown != Pane::Threads {
         let beside = (width / 4).min(44);
         areas.side = Rect::new(width - beside, top, beside, bottom - top);
         wide -= beside - 1;
@@ -119,7 +147,7 @@ impl Areas {
         let panes = [
             (self.inner(self.timeline), Some(Pane::Timeline)),
             (self.inner(self.side), Some(Pane::Threads)),
-            (self.inner(self.strip), Some(Pane::Source)),
+            (self.inner(self.strip), self.below),
             (self.inner(self.main), self.shown),
         ];
         panes.into_iter().find_map(|(area, pane)| Some((pane.filter(|_| inside(area))?, area)))
@@ -135,8 +163,8 @@ mod tests {
         for width in (0..30).chain([49, 50, 80, 109, 110, 160, 500]) {
             for height in (0..60).chain([200]) {
                 for pane in Pane::ALL {
-                    for open in [false, true] {
-                        let areas = areas((width, height), pane, open);
+                    for strip in [Strip::Source, Strip::Output, Strip::Closed] {
+                        let areas = areas((width, height), pane, strip);
                         for area in [
                             areas.header,
                             areas.states,
@@ -158,7 +186,7 @@ mod tests {
 
     #[test]
     fn rows_follow_each_other_without_a_gap() {
-        let areas = areas((160, 48), Pane::Flame, true);
+        let areas = areas((160, 48), Pane::Flame, Strip::Source);
         assert_eq!(areas.timeline.bottom(), areas.main.top() + 1, "panes share a line");
         assert_eq!(areas.main.bottom(), areas.strip.top() + 1);
         assert_eq!(areas.strip.bottom(), areas.footer.top());

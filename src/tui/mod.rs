@@ -10,6 +10,8 @@
 )]
 
 pub mod action;
+pub mod console;
+mod console_pane;
 mod effects;
 mod find;
 pub mod flame;
@@ -39,8 +41,10 @@ mod threads_pane;
 mod time;
 mod timeline;
 mod top_pane;
+mod typing;
 pub mod update;
 pub mod view;
+mod wire;
 
 use std::fmt::{self, Display};
 use std::io;
@@ -56,13 +60,13 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGTSTP};
 pub use options::Options;
 pub use source::Text;
 pub use summary::Summary;
+pub use wire::Wire;
 
 use crate::fault;
 use crate::profile::Profile;
 use crate::sample::{Command, Event, Micros};
-use action::Action;
+use action::{Action, Effect};
 use effects::World;
-use keys::Key;
 use mouse::Mouse;
 use state::State;
 use terminal::Terminal;
@@ -74,6 +78,9 @@ const TURN: Duration = Duration::from_millis(40);
 const FIRST_TURN: Duration = Duration::from_millis(5);
 /// Pictures that nobody asked for with a key or the mouse are at least so far apart.
 const BETWEEN_PICTURES: Duration = Duration::from_millis(100);
+/// How long a command is expected to answer a key at once. Its answer is drawn without waiting for its turn: who
+/// types should see what is typed.
+const ANSWER: Duration = Duration::from_millis(100);
 /// Events taken in before keys are looked at again, however many are waiting.
 const HANDFUL: usize = 50_000;
 
@@ -157,11 +164,22 @@ pub fn run(
     commands: &Sender<Command>,
     options: Options,
 ) -> Result<Summary, Failed> {
+    run_with(first, events, commands, None, options)
+}
+
+/// The same, with the line to a command that runs on a terminal of ours.
+pub fn run_with(
+    first: Vec<Event>,
+    events: &Receiver<Event>,
+    commands: &Sender<Command>,
+    wire: Option<Wire>,
+    options: Options,
+) -> Result<Summary, Failed> {
     let signals = Signals::note()?;
     let panics = terminal::watch_panics();
     let terminal = Terminal::take(options.mouse)?;
     let mut state = State::new(options, crossterm::terminal::size()?);
-    let mut world = World::new(terminal, commands.clone());
+    let mut world = World::new(terminal, commands.clone(), wire);
     update::update(&mut state, Action::Now(now()));
     for event in first {
         update::update(&mut state, Action::Sampled(event));
@@ -194,8 +212,9 @@ fn watch(
     let mut drawn: Option<Instant> = None;
     loop {
         listen(state, events);
+        let answered = hear(state, world);
         update::update(state, Action::Now(now()));
-        let wait = turn(state);
+        let wait = turn(state, world, drawn);
         let asked = look_at_input(state, &mut mouse, wait)?;
         world.report(state);
         if signals.suspend.swap(false, Ordering::Relaxed) {
@@ -209,7 +228,7 @@ fn watch(
             return Err(Error::Panicked(panic));
         }
         let due = drawn.is_none_or(|drawn| drawn.elapsed() >= BETWEEN_PICTURES);
-        if state.dirty && (asked || due) {
+        if state.dirty && (asked || answered || due) {
             if world.terminal.drawn_size() != state.size {
                 world.terminal.resize(state.size)?;
             }
@@ -236,8 +255,32 @@ fn listen(state: &mut State, events: &Receiver<Event>) {
     }
 }
 
-fn turn(state: &State) -> Duration {
-    if state.dirty || state.profile.first_at().is_none() { FIRST_TURN } else { TURN }
+/// Takes in what the command wrote, but no more than its line holds: it must not keep us from the keys. Says whether
+/// that was the answer to something typed.
+fn hear(state: &mut State, world: &mut World) -> bool {
+    let Some(wire) = &world.wire else { return false };
+    let pieces: Vec<_> = wire.output.try_iter().take(wire.output.capacity().unwrap_or(1)).collect();
+    let answered = !pieces.is_empty() && world.awaits_answer();
+    if answered {
+        world.asked = None;
+    }
+    for piece in pieces {
+        update::update(state, Action::Output(piece));
+    }
+    answered
+}
+
+fn turn(state: &State, world: &World, drawn: Option<Instant>) -> Duration {
+    let is_first = state.profile.first_at().is_none() && world.wire.is_none();
+    match drawn {
+        _ if is_first || world.awaits_answer() => FIRST_TURN,
+        // Until the next picture is due.
+        Some(drawn) if state.dirty => {
+            BETWEEN_PICTURES.saturating_sub(drawn.elapsed()).clamp(FIRST_TURN, TURN)
+        }
+        None => FIRST_TURN,
+        _ => TURN,
+    }
 }
 
 /// Waits for keys and the mouse, and takes in all that there are: a held key must not queue pictures.
@@ -248,7 +291,7 @@ fn look_at_input(state: &mut State, mouse: &mut Mouse, wait: Duration) -> io::Re
         any = true;
         let actions = match event::read()? {
             Input::Key(key) if key.kind != KeyEventKind::Release => {
-                update::pressed(state, Key::pressed(key)).into_iter().collect()
+                update::pressed(state, key).into_iter().collect()
             }
             Input::Mouse(event) => mouse.meaning(state, event, now()),
             Input::Resize(width, height) => vec![Action::Resized(width, height)],
@@ -257,7 +300,8 @@ fn look_at_input(state: &mut State, mouse: &mut Mouse, wait: Duration) -> io::Re
         for action in actions {
             update::update(state, action);
         }
-        if !state.effects.is_empty() {
+        // What is typed to a command is collected; all else is done before the next key is looked at.
+        if state.effects.iter().any(|effect| !matches!(effect, Effect::Tell(_))) {
             break;
         }
     }

@@ -4,6 +4,7 @@
 use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 
 use super::action::Action;
+use super::console;
 use super::footer;
 use super::keys::Pane;
 use super::layout::{self, Areas};
@@ -26,7 +27,7 @@ impl Mouse {
     /// What this event comes to, at this time.
     pub fn meaning(&mut self, state: &State, event: MouseEvent, now: Micros) -> Vec<Action> {
         let (x, y) = (event.column, event.row);
-        let areas = layout::areas(state.size, state.pane, state.source_open);
+        let areas = layout::areas(state.size, state.pane, state.strip);
         if state.overlay != Overlay::None {
             return over(event);
         }
@@ -46,6 +47,9 @@ impl Mouse {
         let double =
             before.is_some_and(|(at, a, b)| (a, b) == (x, y) && now.0.saturating_sub(at.0) < DOUBLE.0);
         if areas.footer.contains((x, y).into()) {
+            if console::is_typing(state) {
+                return vec![Action::TakeKeys];
+            }
             let width = footer::hint_width(state, areas.footer.width);
             let hint =
                 footer::hints(state, width).into_iter().find(|hint| (hint.left..hint.right).contains(&x));
@@ -61,12 +65,13 @@ impl Mouse {
                 row.checked_sub(head).map(|row| Action::PickRow(pane, row)).into_iter().collect()
             }
             Pane::Source => vec![],
+            Pane::Output => vec![Action::Focus(pane)],
             Pane::Timeline => {
                 self.dragged = x.checked_sub(area.x + timeline::LABEL);
                 vec![Action::Focus(pane)]
             }
         };
-        if double && !actions.is_empty() && pane != Pane::Timeline {
+        if double && !actions.is_empty() && !matches!(pane, Pane::Timeline | Pane::Output) {
             actions.push(Action::Enter);
         }
         actions
@@ -104,7 +109,7 @@ fn title(areas: &Areas, (x, y): (u16, u16)) -> Vec<Action> {
         |area: ratatui::layout::Rect| !area.is_empty() && y == area.y && (area.x..area.right()).contains(&x);
     let panes = [
         (areas.side, Some(Pane::Threads)),
-        (areas.strip, Some(Pane::Source)),
+        (areas.strip, areas.below),
         (areas.timeline, Some(Pane::Timeline)),
         (areas.main, areas.shown),
     ];

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::action::{Action, Direction, Effect, Note};
+use super::console;
 use super::flame::{Cell, What};
 use super::keys::Pane;
 use super::layout;
@@ -43,12 +44,13 @@ pub(super) fn update(state: &mut State, action: &Action) {
             Pane::Timeline => time::in_timeline(state, action),
             Pane::Threads | Pane::Top => in_list(state, action),
             Pane::Source => in_source(state, action),
+            Pane::Output => console::navigate(state, action, page(state)),
         },
     }
 }
 
 fn page(state: &State) -> usize {
-    let areas = layout::areas(state.size, state.pane, state.source_open);
+    let areas = layout::areas(state.size, state.pane, state.strip);
     usize::from(areas.inner(areas.main).height).max(2) - 1
 }
 
@@ -95,7 +97,7 @@ fn set_cursor(state: &mut State, at: (usize, usize)) {
 
 /// Scrolls the flame as little as is needed to see this row.
 pub(super) fn show_row(state: &mut State, row: usize) {
-    let areas = layout::areas(state.size, state.pane, state.source_open);
+    let areas = layout::areas(state.size, state.pane, state.strip);
     let height = usize::from(areas.inner(areas.main).height).max(2);
     // The last row tells what is below it where the tower is taller than the screen.
     let visible = if state.view.flame.rows.len() > height { height - 1 } else { height };
@@ -146,6 +148,9 @@ pub(super) fn zoom_to(state: &mut State, path: Vec<crate::profile::Step>) {
 /// One step back: the nearest thing that was chosen is let go.
 fn back(state: &mut State) {
     if state.timeline.anchor.take().is_some() {
+        return;
+    }
+    if console::back(state) {
         return;
     }
     if state.find.is_on() {
@@ -257,6 +262,7 @@ fn scroll(state: &mut State, pane: Pane, by: i32) {
             let top = state.source_top.unwrap_or((function.first_line as usize).saturating_sub(2));
             state.source_top = Some(shift(top, last));
         }
+        Pane::Output => console::scroll(state, by),
         Pane::Timeline => {}
     }
 }

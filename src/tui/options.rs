@@ -20,6 +20,8 @@ pub struct Options {
     pub no_line_numbers: bool,
     /// `--ascii`: nothing outside of 7 bits.
     pub ascii: bool,
+    /// The words of the command that runs on a terminal of ours; none where a process is watched.
+    pub command: Option<String>,
     /// Take the mouse.
     pub mouse: bool,
     /// Colours.
@@ -48,6 +50,7 @@ impl Default for Options {
             threads: false,
             no_line_numbers: false,
             ascii: false,
+            command: None,
             mouse: true,
             depth: Depth::Indexed,
             east: 0,

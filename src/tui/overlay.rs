@@ -14,6 +14,12 @@ use crate::profile::CallId;
 
 /// What a key means while this lies over the panes. `^C` and `^Z` mean what they always mean.
 pub(super) fn pressed(overlay: &Overlay, key: Key) -> Option<Action> {
+    if *overlay == Overlay::Leaving {
+        // Whatever is pressed but a second q is not meant to hang up anything.
+        let quits =
+            matches!(key.code, KeyCode::Char('q' | 'c')) && key.control == (key.code == KeyCode::Char('c'));
+        return Some(if quits { Action::Quit } else { Action::Back });
+    }
     let typing = matches!(overlay, Overlay::Find | Overlay::Palette(..) | Overlay::File(_));
     Some(match key.code {
         KeyCode::Char('c') if key.control => Action::Quit,
@@ -65,7 +71,7 @@ pub(super) fn update(state: &mut State, action: Action) {
                 }
             }
         }
-        (Overlay::None, _) => {}
+        (Overlay::None | Overlay::Leaving, _) => {}
     }
 }
 
@@ -159,7 +165,7 @@ fn palette(state: &mut State, typed: String, row: usize, action: Action) {
 
 /// The commands that match what was typed, best first; all that hold here, if nothing was.
 pub(super) fn commands(state: &State, typed: &str) -> Vec<&'static Binding> {
-    let here = TABLE.iter().filter(|binding| binding.holds_in(state.pane));
+    let here = TABLE.iter().filter(|binding| binding.holds_on(state));
     let here = here.filter(|binding| binding.action != Action::Palette);
     if typed.is_empty() {
         return here.collect();

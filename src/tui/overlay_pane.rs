@@ -19,7 +19,7 @@ pub(super) fn paint(state: &State, screen: Rect, buffer: &mut Buffer) {
         Overlay::Help(pane, scroll) => help(state, *pane, *scroll, screen, buffer),
         Overlay::Palette(typed, cursor) => palette(state, typed, *cursor, screen, buffer),
         Overlay::Crowd(path, cursor) => crowd(state, path, *cursor, screen, buffer),
-        Overlay::None | Overlay::Find | Overlay::File(_) => {}
+        Overlay::None | Overlay::Find | Overlay::File(_) | Overlay::Leaving => {}
     }
 }
 
@@ -57,7 +57,7 @@ fn help(state: &State, pane: Option<Pane>, scroll: usize, screen: Rect, buffer: 
     for group in Group::ALL {
         let mut rows = TABLE
             .iter()
-            .filter(|binding| binding.group == group && pane.is_none_or(|pane| binding.holds_in(pane)))
+            .filter(|binding| binding.group == group && pane.is_none_or(|_| binding.holds_on(state)))
             .peekable();
         if rows.peek().is_none() {
             continue;
@@ -112,6 +112,10 @@ const fn about(pane: Pane) -> &'static [&'static str] {
         Pane::Source => {
             &["The share of each line in everything; the sign marks the line at which stacks mostly end."]
         }
+        Pane::Output => &[
+            "What the command writes, on a terminal of its own. 6 or Enter gives it the keys, ^] takes them back;",
+            "until then they scroll. Its exit status becomes ours.",
+        ],
     }
 }
 

@@ -11,12 +11,13 @@ use super::keys::Pane;
 use super::layout::{self, Areas};
 use super::state::{Overlay, State};
 use super::{
-    flame_pane, footer, header, overlay_pane, source_pane, states, threads_pane, timeline, top_pane,
+    console_pane, flame_pane, footer, header, overlay_pane, source_pane, states, threads_pane, timeline,
+    top_pane,
 };
 
 /// Paints the screen.
 pub fn paint(state: &State, buffer: &mut Buffer) {
-    let areas = layout::areas(state.size, state.pane, state.source_open);
+    let areas = layout::areas(state.size, state.pane, state.strip);
     header::paint(state, areas.header, buffer);
     states::paint(state, areas.states, buffer);
     frames(state, &areas, buffer);
@@ -27,10 +28,15 @@ pub fn paint(state: &State, buffer: &mut Buffer) {
         Some(Pane::Threads) => threads_pane::paint(state, main, buffer),
         Some(Pane::Top) => top_pane::paint(state, main, buffer),
         Some(Pane::Source) => source_pane::paint(state, main, buffer),
+        Some(Pane::Output) => console_pane::paint(state, main, buffer),
         None => {}
     }
     threads_pane::paint(state, areas.inner(areas.side), buffer);
-    source_pane::paint(state, areas.inner(areas.strip), buffer);
+    let strip = areas.inner(areas.strip);
+    match areas.below {
+        Some(Pane::Output) => console_pane::paint(state, strip, buffer),
+        _ => source_pane::paint(state, strip, buffer),
+    }
     footer::paint(state, areas.footer, buffer);
     if state.overlay != Overlay::None {
         overlay_pane::paint(state, Rect::new(0, 0, state.size.0, state.size.1), buffer);
@@ -47,7 +53,7 @@ fn frames(state: &State, areas: &Areas, buffer: &mut Buffer) {
         (areas.timeline, Pane::Timeline),
         (areas.main, shown),
         (areas.side, Pane::Threads),
-        (areas.strip, Pane::Source),
+        (areas.strip, areas.below.unwrap_or(Pane::Source)),
     ];
     panes.sort_by_key(|(_, pane)| *pane == state.pane);
     let there = || panes.into_iter().filter(|(area, _)| !area.is_empty());
@@ -67,10 +73,13 @@ fn frames(state: &State, areas: &Areas, buffer: &mut Buffer) {
             Pane::Threads => threads_pane::title(state),
             Pane::Top => top_pane::title(state),
             Pane::Source => source_pane::title(state, area.width),
+            Pane::Output => console_pane::title(state),
         };
         let style = if focused { state.theme.key() } else { state.theme.strong() };
-        let number = if area == areas.strip { String::new() } else { format!("{} ", pane.number()) };
-        let name = if area == areas.strip { "" } else { pane.title() };
+        // The source's strip is headed by the function that it shows.
+        let nameless = area == areas.strip && pane == Pane::Source;
+        let number = if nameless { String::new() } else { format!("{} ", pane.number()) };
+        let name = if nameless { "" } else { pane.title() };
         let mut spans = vec![Span::styled(format!("{number}{name}"), style)];
         if !name.is_empty() && !title.is_empty() {
             spans.push(Span::raw(" "));

@@ -35,6 +35,8 @@ pub struct Signs {
     pub hatch: &'static str,
     /// A whole cell of a bar.
     pub full: &'static str,
+    /// What cannot be shown.
+    pub unknown: &'static str,
     /// A line down.
     pub rule: &'static str,
     /// The lines round a pane.
@@ -58,6 +60,7 @@ pub(super) const UNICODE: Signs = Signs {
     times: "×",
     hatch: "▒",
     full: "█",
+    unknown: "�",
     rule: "│",
     border: border::PLAIN,
 };
@@ -79,6 +82,7 @@ pub(super) const ASCII: Signs = Signs {
     times: "x",
     hatch: "%",
     full: "#",
+    unknown: "?",
     rule: "|",
     border: border::Set {
         top_left: "+",

@@ -4,8 +4,9 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::action::{Effect, Note};
+use super::console::Console;
 use super::keys::Pane;
-use super::layout;
+use super::layout::{self, Strip};
 use super::options::Options;
 use super::source::Text;
 use super::theme::Theme;
@@ -57,6 +58,8 @@ pub enum Overlay {
     Crowd(Vec<Step>, usize),
     /// The file to export to.
     File(String),
+    /// Leaving would hang up the command: shall it?
+    Leaving,
 }
 
 /// What is searched for.
@@ -146,8 +149,10 @@ pub struct State {
 
     /// The pane that has the keys.
     pub pane: Pane,
-    /// The source of the function under the cursor stands below the picture.
-    pub source_open: bool,
+    /// What stands below the picture.
+    pub strip: Strip,
+    /// The screen of the command that we run, if we do.
+    pub console: Option<Console>,
     /// What lies over it.
     pub overlay: Overlay,
 
@@ -235,7 +240,8 @@ impl State {
             profile: Profile::new(),
             silent: false,
             pane: if layout::is_small(size) { Pane::Top } else { Pane::Flame },
-            source_open: true,
+            strip: if options.command.is_some() { Strip::Output } else { Strip::Source },
+            console: options.command.clone().map(|command| Console::new(command, size)),
             overlay: Overlay::None,
             reach: Reach::Auto,
             auto_span: Span::All,

@@ -1,16 +1,21 @@
-//! The last words: what stays on the normal screen when the viewer is gone.
+//! The last words: what stays on the normal screen when the viewer is gone; with a command of ours, the last screen of
+//! what it wrote, too.
 
 use std::fmt::{self, Display};
 
+use super::console_pane;
 use super::header::ending_text;
 use super::state::State;
 use super::text;
+use crate::sample::Ending;
 
 /// Lines to print, none of them longer than it must be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Summary {
     /// The lines.
     pub lines: Vec<String>,
+    /// How the sampling ended, if it did before we left.
+    pub ending: Option<Ending>,
 }
 
 impl Summary {
@@ -19,10 +24,14 @@ impl Summary {
         let mut lines = Vec::new();
         let signs = state.theme.signs;
         let totals = state.profile.totals();
-        let Some(about) = state.profile.about() else { return Self { lines } };
+        let ending = state.profile.ending().cloned();
+        let Some(about) = state.profile.about() else {
+            lines.extend(output(state));
+            return Self { lines, ending };
+        };
         let dot = signs.dot;
         let stopped = totals.stopped.0 as f64 / totals.elapsed.0.max(1) as f64;
-        let ending = state.profile.ending().map_or(String::new(), |ending| {
+        let ended = ending.as_ref().map_or(String::new(), |ending| {
             format!(" {dot} it {}", text::clean(&ending_text(ending), signs))
         });
         lines.push(format!(
@@ -32,12 +41,22 @@ impl Summary {
             text::span(totals.elapsed),
             text::grouped(totals.samples),
             text::percent(stopped),
-            ending.replace("it detached", "let go"),
+            ended.replace("it detached", "let go").replace("it killed", "it was killed"),
         ));
         lines.extend(finding(state));
         lines.extend(state.saved.iter().map(|saved| format!("  {saved}")));
-        Self { lines }
+        lines.extend(output(state));
+        Self { lines, ending }
     }
+}
+
+/// The last screen of the command, if there is anything on it.
+fn output(state: &State) -> Vec<String> {
+    let mut lines = console_pane::lines(state);
+    if !lines.is_empty() {
+        lines.insert(0, "The end of what it wrote:".to_owned());
+    }
+    lines
 }
 
 /// The function that the cursor stands on, and when things last changed.

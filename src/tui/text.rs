@@ -36,9 +36,14 @@ pub(super) fn clean_line(raw: &str, signs: &Signs) -> String {
 }
 
 /// Bidirectional controls and their like, whatever width a table gives them.
-const fn turns_text(character: char) -> bool {
+pub(super) const fn turns_text(character: char) -> bool {
     matches!(character,
         '\u{061C}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}' | '\u{FFF9}'..='\u{FFFB}')
+}
+
+/// An accent or its like: it takes no cell, and belongs to the character before it.
+pub(super) fn is_mark(character: char) -> bool {
+    !character.is_control() && !turns_text(character) && character.width() == Some(0)
 }
 
 /// The cells that `text` takes.

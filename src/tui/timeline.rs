@@ -21,7 +21,7 @@ const USUAL: u64 = 300_000_000;
 
 /// The columns of the strip.
 pub(super) fn columns(state: &State) -> u16 {
-    let areas = layout::areas(state.size, state.pane, state.source_open);
+    let areas = layout::areas(state.size, state.pane, state.strip);
     areas.inner(areas.timeline).width.saturating_sub(LABEL)
 }
 

@@ -3,15 +3,24 @@
 
 use std::collections::BTreeSet;
 
+use crossterm::event::KeyEvent;
+
 use super::action::{Action, Effect, Note};
+use super::console::{self, Keys};
 use super::keys::{self, Key, Pane};
+use super::layout::Strip;
 use super::state::{Frozen, Order, Overlay, State};
 use super::{find, layout, navigate, overlay, time, view};
 use crate::profile::{Direction, Idle, Lines, Who};
 use crate::sample::{Event, Micros};
 
-/// What pressing a key comes to: by the table, or as typing where something is being typed.
-pub fn pressed(state: &State, key: Key) -> Option<Action> {
+/// What pressing a key comes to: by the table, or as typing where something is being typed, here or to the command.
+pub fn pressed(state: &State, event: KeyEvent) -> Option<Action> {
+    let key = Key::pressed(event);
+    if console::is_typing(state) {
+        let taken = keys::meaning(state.pane, key).filter(|action| **action == Action::TakeKeys);
+        return Some(taken.cloned().unwrap_or(Action::Send(event)));
+    }
     if state.overlay == Overlay::None {
         return keys::meaning(state.pane, key).cloned();
     }
@@ -22,6 +31,8 @@ pub fn pressed(state: &State, key: Key) -> Option<Action> {
 pub fn update(state: &mut State, action: Action) {
     match action {
         Action::Sampled(event) => return sampled(state, &event),
+        Action::Output(bytes) => return console::output(state, &bytes),
+        Action::Send(key) => return console::send(state, key),
         Action::Silent => state.silent = true,
         Action::Now(now) => return tick(state, now),
         Action::Resized(width, height) => {
@@ -29,11 +40,15 @@ pub fn update(state: &mut State, action: Action) {
             if layout::is_small(state.size) && state.pane == Pane::Flame {
                 state.pane = Pane::Top;
             }
+            console::resized(state);
         }
         Action::Read(file, text) => drop(state.files.insert(file, Some(text))),
         Action::Said(note) => {
             state.say(note);
             return;
+        }
+        Action::Quit if console::runs(state) && state.overlay != Overlay::Leaving => {
+            state.overlay = Overlay::Leaving;
         }
         Action::Quit => state.effects.push(Effect::Quit),
         Action::Suspend => state.effects.push(Effect::Suspend),
@@ -101,6 +116,8 @@ fn chosen(state: &mut State, action: Action) {
         | Action::PreviousMatch
         | Action::SameFunction
         | Action::KeepMatches => find::update(state, &action),
+        Action::Focus(Pane::Output) => console::hand(state, Keys::Command),
+        Action::TakeKeys => console::hand(state, Keys::Viewer),
         Action::Focus(pane) => focus(state, pane),
         Action::NextPane => step_pane(state, 1),
         Action::PreviousPane => step_pane(state, Pane::ALL.len() - 1),
@@ -178,7 +195,11 @@ fn picture(state: &mut State, action: &Action) {
             };
         }
         Action::ShowSource => {
-            state.source_open = !state.source_open;
+            state.strip = match state.strip {
+                Strip::Source => Strip::Closed,
+                Strip::Closed if state.console.is_some() => Strip::Output,
+                Strip::Output | Strip::Closed => Strip::Source,
+            };
             state.source_top = None;
             if state.pane == Pane::Source {
                 state.pane = Pane::Flame;
@@ -194,8 +215,15 @@ fn focus(state: &mut State, pane: Pane) {
 }
 
 fn step_pane(state: &mut State, by: usize) {
-    let next = (state.pane as usize + by) % Pane::ALL.len();
-    focus(state, Pane::ALL[next]);
+    let next = Pane::ALL[(state.pane as usize + by) % Pane::ALL.len()];
+    focus(state, next);
+    if next == Pane::Output {
+        match &mut state.console {
+            // Who passes by must not lose the keys.
+            Some(console) => console.keys = Keys::Viewer,
+            None => step_pane(state, by),
+        }
+    }
 }
 
 fn freeze(state: &mut State) {

@@ -281,7 +281,7 @@ impl View {
         } else {
             self.cursor = self.tree.find_nearest(&state.cursor).0;
         }
-        let width = layout::areas(state.size, state.pane, state.source_open).flame_width();
+        let width = layout::areas(state.size, state.pane, state.strip).flame_width();
         let window = match state.reach {
             Reach::Last(length) => length,
             _ => AutoWindow::LONGEST,

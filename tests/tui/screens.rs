@@ -13,10 +13,10 @@ use ratatui::style::Color;
 use crate::session::Session;
 use crate::simulation::Program;
 
-const SIZES: [(u16, u16); 3] = [(160, 48), (80, 24), (40, 10)];
+pub(crate) const SIZES: [(u16, u16); 3] = [(160, 48), (80, 24), (40, 10)];
 
 #[track_caller]
-fn same(name: &str, picture: &str) {
+pub(crate) fn same(name: &str, picture: &str) {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/snapshots").join(name);
     if std::env::var_os("BLESS").is_some() {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -82,7 +82,7 @@ fn seven_bits_are_enough() {
 }
 
 /// A letter for each style in a picture, and what the letters mean.
-fn styles(buffer: &Buffer) -> String {
+pub(crate) fn styles(buffer: &Buffer) -> String {
     let mut known = Vec::new();
     let mut out = String::new();
     for y in 0..buffer.area.height {

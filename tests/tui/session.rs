@@ -3,7 +3,6 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseEvent};
 use pyflame_tui::sample::Micros;
 use pyflame_tui::tui::action::{Action, Effect};
-use pyflame_tui::tui::keys::Key;
 use pyflame_tui::tui::mouse::Mouse;
 use pyflame_tui::tui::state::State;
 use pyflame_tui::tui::{Options, picture, update};
@@ -56,18 +55,22 @@ impl Session {
         self.act(Action::Now(self.now));
     }
 
-    /// Presses keys, each named by its character or as in the table (`Enter`, `Esc`, `Tab`).
+    /// Presses keys, each named by its character or as in the table (`Enter`, `Esc`, `Tab`, `^C`).
     pub(crate) fn press(&mut self, keys: &[&str]) {
         for key in keys {
-            let code = match *key {
+            let (held, key) = match key.strip_prefix('^') {
+                Some(key) if !key.is_empty() => (KeyModifiers::CONTROL, key),
+                _ => (KeyModifiers::NONE, *key),
+            };
+            let code = match key {
                 "Enter" => KeyCode::Enter,
                 "Esc" => KeyCode::Esc,
                 "Tab" => KeyCode::Tab,
                 "Down" => KeyCode::Down,
                 key => KeyCode::Char(key.chars().next().unwrap()),
             };
-            let key = Key::pressed(KeyEvent::new(code, KeyModifiers::NONE));
-            if let Some(action) = update::pressed(&self.state, key) {
+            let event = KeyEvent::new(code, held);
+            if let Some(action) = update::pressed(&self.state, event) {
                 self.act(action);
             }
         }

@@ -1,0 +1,88 @@
+//! The live view: the sampler at one end, the screen at the other; and between them, with `-t`, the terminal that the
+//! command gets because ours has become the screen.
+
+use std::io::{self, IsTerminal};
+use std::time::Duration;
+
+use crate::cli::{Options, Screen};
+use crate::error::Error;
+use crate::sampler::look::Scope;
+use crate::sampler::{Length, Plan, Sampler, StartError, Watch};
+use crate::target::{LaunchError, Pty, Seat};
+use crate::tui::theme::Depth;
+use crate::tui::{self, Failed, Summary, Wire};
+
+/// Is there somebody to look at a screen, and nothing that says otherwise?
+pub(crate) fn is_wanted(options: &Options) -> bool {
+    match options.screen {
+        Screen::Live => true,
+        Screen::Headless => false,
+        Screen::Auto => {
+            let asked_for_text =
+                options.output.is_some() || options.dump || options.seconds == Some(Duration::ZERO);
+            let is_smart = std::env::var_os("TERM").is_some_and(|term| term != "dumb");
+            !asked_for_text && is_smart && io::stdout().is_terminal() && io::stdin().is_terminal()
+        }
+    }
+}
+
+/// Shows what is to be watched, until somebody has seen enough; what stays on the normal screen.
+pub(crate) fn view(options: &Options, plan: Plan) -> Result<Summary, Error> {
+    let length = options.seconds.map_or(Length::ToTheEnd, Length::For);
+    let plan = Plan { scope: Scope::All, length, governed: options.interval.is_none(), ..plan };
+    let mut screen = tui::Options {
+        output: options.output.clone(),
+        exclude_idle: options.exclude_idle,
+        timestamps: options.timestamps,
+        threads: options.threads,
+        no_line_numbers: options.no_line_numbers,
+        ascii: options.ascii,
+        ..tui::Options::from_environment()
+    };
+    let (sampler, wire) = match &options.watch {
+        Watch::Process(_) => (Sampler::start(plan)?, None),
+        Watch::Command(words) => {
+            let words: Vec<_> = words.iter().map(|word| word.to_string_lossy()).collect();
+            screen.command = Some(words.join(" "));
+            let (sampler, wire) = launch(plan, screen.depth)?;
+            (sampler, Some(wire))
+        }
+    };
+    let seen = tui::run_with(Vec::new(), &sampler.events, &sampler.commands, wire, screen);
+    sampler.join();
+    seen.map_err(|Failed { error, profile }| {
+        let kept = crate::keep(options, &profile);
+        Error::Screen { cause: error, kept }
+    })
+}
+
+/// Starts the command on a terminal of its own, of the size that the screen will have for it.
+fn launch(plan: Plan, depth: Depth) -> Result<(Sampler, Wire), Error> {
+    let size =
+        tui::console::size_here().map_err(|error| Error::Screen { cause: error.into(), kept: None })?;
+    let no_terminal =
+        |error: io::Error| StartError::Launch(LaunchError::Terminal(error.raw_os_error().unwrap_or(0)));
+    let pty = Pty::open(size).map_err(no_terminal)?;
+    let sampler = Sampler::start_at(plan, Some(seat(&pty, depth)))?;
+    let line = pty.listen().map_err(no_terminal)?;
+    let resize = Box::new(move |size| line.size.set(size));
+    Ok((sampler, Wire { output: line.output, input: line.input, resize }))
+}
+
+/// What a command is told of its terminal: that of an xterm with as many colours as ours. Sizes in the environment
+/// would be those of our own, and go before what the terminal says. ncurses draws lines in a way that needs a second
+/// set of characters, unless it is told not to.
+fn seat(pty: &Pty, depth: Depth) -> Seat {
+    let (term, colours) = match depth {
+        Depth::True => ("xterm-256color", Some("truecolor")),
+        Depth::Indexed => ("xterm-256color", None),
+        Depth::Sixteen | Depth::Mono => ("xterm", None),
+    };
+    pty.seat(vec![
+        ("TERM", Some(term)),
+        ("COLORTERM", colours),
+        ("NCURSES_NO_UTF8_ACS", Some("1")),
+        ("COLUMNS", None),
+        ("LINES", None),
+    ])
+}

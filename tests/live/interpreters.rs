@@ -15,6 +15,8 @@ pub(crate) enum Build {
     Release,
     Debug,
     FreeThreaded,
+    /// A release whose JIT compiler is there, and is switched on.
+    Jit,
     PyPy,
     /// Inside a uWSGI, with this plugin.
     Uwsgi(String),
@@ -76,6 +78,8 @@ fn find() -> Pythons {
         }
     }
     pythons.read_index();
+    let with_jit: Vec<_> = pythons.there.iter().filter_map(Interpreter::with_jit).collect();
+    pythons.there.extend(with_jit);
     pythons.there.sort_by_key(|python| (python.version, python.name.clone()));
     pythons.note_missing();
     pythons
@@ -148,7 +152,35 @@ impl Interpreter {
 
     /// It takes a program's path and arguments as a Python does.
     pub(crate) fn takes_programs(&self) -> bool {
-        matches!(self.build, Build::Release | Build::Debug | Build::FreeThreaded)
+        matches!(self.build, Build::Release | Build::Debug | Build::FreeThreaded | Build::Jit)
+    }
+
+    /// The same with its JIT compiler, if it says that it has one.
+    fn with_jit(&self) -> Option<Self> {
+        if self.build != Build::Release || self.version < (3, 14) {
+            return None;
+        }
+        let jit = Self { name: format!("{} JIT", self.name), build: Build::Jit, ..self.clone() };
+        let mut question = jit.run(["-c".to_owned(), "import sys; print(sys._jit.is_enabled())".to_owned()]);
+        let answer = question.stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
+        (answer.stdout == b"True\n").then_some(jit)
+    }
+
+    /// Its command with these words, in its root.
+    pub(crate) fn run(&self, words: impl IntoIterator<Item = String>) -> Command {
+        let mut command = match &self.root {
+            Some(root) => {
+                let mut command = Command::new("chroot");
+                command.arg(root).arg(&self.command);
+                command
+            }
+            None => Command::new(&self.command),
+        };
+        if self.build == Build::Jit {
+            command.env("PYTHON_JIT", "1");
+        }
+        command.args(words);
+        command
     }
 }
 

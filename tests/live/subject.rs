@@ -198,7 +198,7 @@ fn listen(from: impl Read + Send + 'static, to: Sender<String>) {
 fn command(python: &Interpreter, room: &Room, program: &str, arguments: &[&str]) -> Command {
     let inside = room.inside.to_str().unwrap();
     let arguments = arguments.iter().map(|word| word.replace("{room}", inside));
-    let mut words = vec![python.command.to_str().unwrap().to_owned()];
+    let mut words = Vec::new();
     let path = format!("{inside}/{program}");
     if let Build::Uwsgi(plugin) = &python.build {
         let socket = format!("{inside}/uwsgi.sock");
@@ -211,15 +211,7 @@ fn command(python: &Interpreter, room: &Room, program: &str, arguments: &[&str])
         words.push(path);
         words.extend(arguments);
     }
-    let mut command = if let Some(root) = &python.root {
-        let mut command = Command::new("chroot");
-        command.arg(root).args(words);
-        command
-    } else {
-        let mut command = Command::new(&words[0]);
-        command.args(&words[1..]);
-        command
-    };
+    let mut command = python.run(words);
     // What the tester's own shell says to Pythons is not meant for these.
     command.env_remove("PYTHONPATH").env_remove("PYTHONHOME").env_remove("PYTHONSTARTUP");
     command.env("PYTHONDONTWRITEBYTECODE", "1");

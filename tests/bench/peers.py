@@ -24,10 +24,11 @@ import subprocess
 import sys
 import time
 
-import profilers
+sys.dont_write_bytecode = True
+import profilers  # noqa: E402
 from profilers import (ALL, AUSTIN, NONBLOCKING, OURS, PY_SPY, PY_SPY_NONBLOCKING, SAMPLING,
-                       SAMPLING_BLOCKING, Job)
-from targets import Failed, deep, maze, pythons, service
+                       SAMPLING_BLOCKING, Job)  # noqa: E402
+from targets import Failed, deep, maze, pythons, service  # noqa: E402
 
 
 class Row:

@@ -14,6 +14,7 @@ mod subject;
 
 mod death;
 mod heart;
+mod life;
 mod panics;
 mod places;
 mod screen;
@@ -39,4 +40,15 @@ fn folder() -> tempfile::TempDir {
 /// Is there time for what takes minutes?
 fn is_long() -> bool {
     std::env::var_os("PYFLAME_TEST_LONG").is_some()
+}
+
+/// Nobody traces it, and it is not stopped.
+#[track_caller]
+fn is_untraced(pid: u32) {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    assert!(status.contains("TracerPid:\t0\n") && !status.contains("(stopped)"), "{status}");
+}
+
+fn is_root() -> bool {
+    nix::unistd::geteuid().is_root()
 }

@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::cli::UsageError;
+use crate::export::escape::is_unseen;
 use crate::fault;
 use crate::output::OpenError;
 use crate::python::locate::LocateError;
@@ -71,8 +72,12 @@ impl fmt::Display for Error {
         match self {
             Self::Usage(error) => error.fmt(f),
             Self::Output(OpenError { path, cause }) => {
-                writeln!(f, "cannot open file \"{}\" as output", path.display())?;
-                write!(f, "{cause}. Nothing was sampled; name a file in a directory that you may write to.")
+                writeln!(f, "cannot open file \"{}\" as output", clean(path.display()))?;
+                write!(
+                    f,
+                    "{}. Nothing was sampled; name a file in a directory that you may write to.",
+                    clean(cause)
+                )
             }
             Self::Start(StartError::Attach(pid, error)) => attach(*pid, error, f),
             Self::Start(StartError::Launch(error)) => launch(*error, f),
@@ -100,7 +105,8 @@ impl fmt::Display for Error {
                 writeln!(f, "Failed to locate libpython in the command.")?;
                 write!(
                     f,
-                    "It ran to its end, and {cause}. Name the Python itself: pyflame-tui -t python3 script.py"
+                    "It ran to its end, and {}. Name the Python itself: pyflame-tui -t python3 script.py",
+                    clean(cause)
                 )
             }
             Self::Panicked => {
@@ -111,8 +117,21 @@ impl fmt::Display for Error {
     }
 }
 
+/// What another process or person has named, as text that stays in its line and drives no terminal.
+pub(crate) fn clean(name: impl fmt::Display) -> String {
+    let mut text = String::new();
+    for character in name.to_string().chars() {
+        if is_unseen(character) {
+            text.extend(character.escape_unicode());
+        } else {
+            text.push(character);
+        }
+    }
+    text
+}
+
 fn is_kept(path: &Path) -> String {
-    format!("What was sampled is kept in {}", path.display())
+    format!("What was sampled is kept in {}", clean(path.display()))
 }
 
 fn launch(error: LaunchError, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -132,8 +151,8 @@ fn launch(error: LaunchError, f: &mut fmt::Formatter<'_>) -> fmt::Result {
 fn find(error: &FindError, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let FindError { pid, program, cause } = error;
     writeln!(f, "Failed to locate libpython in PID {pid}.")?;
-    let program = program.as_deref().unwrap_or("unreadable");
-    write!(f, "It runs {program}: {cause}. ")?;
+    let program = clean(program.as_deref().unwrap_or("unreadable"));
+    write!(f, "It runs {program}: {}. ", clean(cause))?;
     f.write_str(match cause {
         LocateError::NotPython(_) => {
             "The Python may be its child: `pstree -p` shows them. A build without any names needs --abi."

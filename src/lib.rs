@@ -181,6 +181,7 @@ fn status(launched: bool, ending: Option<&Ending>, signal: Option<i32>) -> Resul
         None => return Err(Error::Panicked),
         Some(Ending::NotPython(cause)) if launched => return Err(Error::NoPython(cause.clone())),
         Some(Ending::NotPython(cause)) => {
+            let cause = error::clean(cause);
             let _ =
                 writeln!(io::stderr(), "The process became another program, which is no Python ({cause}).");
             0

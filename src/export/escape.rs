@@ -2,8 +2,8 @@
 //!
 //! A name is whatever the target put into a string. What would end a field or a line, hide, or turn
 //! text round is written as an escape: `;` is `\x3b`, `:` is `\x3a`, a backslash is two, line ends and
-//! tabs are `\n`, `\r` and `\t`, other control characters, bidi controls and Unicode's line separators
-//! are `\u{…}` with their number in hexadecimal. All else stays as it is. Different names give different
+//! tabs are `\n`, `\r` and `\t`, other control characters, bidi controls, Unicode's line separators and what
+//! has no width are `\u{…}` with their number in hexadecimal. All else stays as it is. Different names give different
 //! text, so an escaped name can be read back; and a separator in the text is always ours.
 
 use std::fmt::{self, Display};
@@ -35,8 +35,15 @@ impl Display for Escaped<'_> {
 
 /// Must this character not appear as it is?
 pub fn is_special(c: char) -> bool {
-    matches!(c, '\\' | ';' | ':' | '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-        || c.is_control()
+    matches!(c, '\\' | ';' | ':') || is_unseen(c)
+}
+
+/// Would a terminal obey this character, or a reader not see it?
+pub fn is_unseen(c: char) -> bool {
+    let misleads = matches!(c,
+        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}');
+    misleads || c.is_control()
 }
 
 /// A frame as all formats write it: `file:function:line`, or `file:function` without a line.

@@ -14,11 +14,13 @@ mod subject;
 
 mod death;
 mod heart;
+mod hostile;
 mod life;
 mod panics;
 mod places;
 mod screen;
 mod signals;
+mod sources;
 
 use std::time::{Duration, Instant};
 

@@ -1,0 +1,91 @@
+//! The source pane of root's viewer shows what the target's own user could read, and nothing else; and it waits for nobody.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::interpreters::python3;
+use crate::screen::live;
+use crate::subject::Subject;
+use crate::{folder, is_root};
+
+const NOBODY: u32 = 65534;
+
+/// A Python that an ordinary user can run: one below root's home cannot be.
+fn for_everybody() -> Option<PathBuf> {
+    let runs = |python: &PathBuf| {
+        let mut command = Command::new(python);
+        command.args(["-c", "import ctypes"]).uid(NOBODY).gid(NOBODY).current_dir("/").stderr(Stdio::null());
+        command.status().is_ok_and(|status| status.success())
+    };
+    [python3().command.clone(), "/usr/bin/python3".into()].into_iter().find(runs)
+}
+
+/// A program of nobody's that claims to come from this file; what root's viewer shows of it.
+#[track_caller]
+fn shows(python: &Path, programs: &Path, file: &Path, awaited: &str) -> String {
+    let mut command = Command::new(python);
+    command.args(["-B", programs.join("evil.py").to_str().unwrap()]).arg(file);
+    let subject = Subject::of(command.uid(NOBODY).gid(NOBODY).current_dir("/")).ready();
+    let mut screen = live(&[&subject.pid().to_string()]);
+    screen.shows("leaf");
+    screen.press("jjj");
+    screen.shows(awaited);
+    screen.press("5");
+    std::thread::sleep(std::time::Duration::from_millis(400));
+    screen.press("q");
+    assert_eq!(screen.end(), 0);
+    screen.text()
+}
+
+#[test]
+fn roots_viewer_shows_no_source_that_the_targets_user_may_not_read() {
+    let Some(python) = is_root().then(for_everybody).flatten() else {
+        eprintln!("not tried: it takes root, and a Python that another user can run");
+        return;
+    };
+    let folder = folder();
+    let at = |name: &str| folder.path().join(name);
+    fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
+    for name in ["evil.py", "tracee.py"] {
+        let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/programs").join(name);
+        fs::copy(from, at(name)).unwrap();
+        fs::set_permissions(at(name), Permissions::from_mode(0o644)).unwrap();
+    }
+    // All have it in many lines: whichever is shown has it.
+    let secret = "TOPSECRET = 1\n".repeat(200);
+    let write = |name: &str, mode: u32, owner: u32| {
+        fs::write(at(name), &secret).unwrap();
+        fs::set_permissions(at(name), Permissions::from_mode(mode)).unwrap();
+        chown(at(name), Some(owner), Some(owner)).unwrap();
+    };
+    let show = |name: &str, awaited: &str| shows(&python, folder.path(), &at(name), awaited);
+
+    // That the pane does show what may be seen: else the rest of this says nothing.
+    write("open.py", 0o644, 0);
+    assert!(show("open.py", "TOPSECRET").contains("TOPSECRET"));
+
+    let refused = "the target itself may not read";
+    write("secret.py", 0o600, 0);
+    assert!(!show("secret.py", refused).contains("TOPSECRET"));
+    symlink(at("secret.py"), at("link.py")).unwrap();
+    assert!(!show("link.py", refused).contains("TOPSECRET"));
+    // Behind a door that is shut.
+    fs::create_dir(at("shut")).unwrap();
+    write("shut/open.py", 0o644, 0);
+    fs::set_permissions(at("shut"), Permissions::from_mode(0o700)).unwrap();
+    assert!(!show("shut/open.py", refused).contains("TOPSECRET"));
+    // Of a group that root is in, and it is not.
+    write("group.py", 0o640, 0);
+    assert!(!show("group.py", refused).contains("TOPSECRET"));
+
+    nix::unistd::mkfifo(&at("pipe.py"), nix::sys::stat::Mode::from_bits_truncate(0o666)).unwrap();
+    show("pipe.py", "no regular file");
+    symlink("/dev/zero", at("zero.py")).unwrap();
+    show("zero.py", "no regular file");
+    write("huge.py", 0o644, NOBODY);
+    fs::File::options().write(true).open(at("huge.py")).unwrap().set_len(1 << 40).unwrap();
+    show("huge.py", "larger than 4 MiB");
+}

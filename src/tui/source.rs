@@ -70,7 +70,9 @@ pub(super) fn read(of: Of, file: &str) -> Result<Text, String> {
 
 fn open_as_target(pid: u32, file: &str) -> io::Result<(File, Metadata)> {
     let proc = PathBuf::from(format!("/proc/{pid}"));
-    let credentials = credentials(&std::fs::read_to_string(proc.join("status"))?)
+    // Not a string: it begins with the name that the process has given itself.
+    let status = std::fs::read(proc.join("status"))?;
+    let credentials = credentials(&String::from_utf8_lossy(&status))
         .ok_or_else(|| io::Error::other("its credentials are unreadable"))?;
     // The door to its files is opened with our rights, everything behind it with its own.
     let directory = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;

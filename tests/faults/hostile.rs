@@ -102,7 +102,7 @@ fn looks_at(screen: &mut Screen, keys: &str) {
 fn no_name_drives_the_terminal_of_the_live_view() {
     let subject = evil();
     let mut screen = live(&[&subject.pid().to_string()]);
-    screen.shows("owned");
+    screen.shows("hugeAAA");
     // All panes, both ways round, lines, the palette, help.
     looks_at(&mut screen, "jjjsL1j2j3jj4jj5jj2oo?q:q");
     screen.press("\x1b");

@@ -1,7 +1,7 @@
 //! A fault of ours in any of our threads: the target is let go, the terminal given back, one message said, and what was
 //! sampled kept. Only a debug build can be asked for a panic.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -75,10 +75,10 @@ fn a_command_is_not_ended_by_a_fault_of_ours() {
     }
 }
 
-/// Where the last words say that what was seen is kept.
-fn kept(words: &str) -> &Path {
-    let line = words.lines().find(|line| line.contains("kept in ")).unwrap_or_else(|| panic!("{words}"));
-    Path::new(line.rsplit_once("kept in ").unwrap().1.trim())
+/// Where the last words say that what was seen is kept. (They may be longer than the screen is wide.)
+fn kept(words: &str) -> PathBuf {
+    let rest = words.rsplit_once("kept in ").unwrap_or_else(|| panic!("{words}")).1;
+    PathBuf::from(rest.replace('\n', "").trim())
 }
 
 #[test]
@@ -96,13 +96,13 @@ fn live_each_thread_may_panic_and_the_terminal_is_given_back() {
         assert_eq!(screen.end(), 1, "{place}: {}", screen.text());
         screen.is_given_back();
         screen.shows("kept in ");
-        let words = screen.last_words();
+        let words = screen.text();
         assert!(words.starts_with("The live view ended: "), "{place}: {words}");
         assert!(words.contains("a test has asked for it"), "{place}: {words}");
-        assert!(words.trim().lines().count() <= 3, "one message: {words}");
+        assert!(words.trim().lines().count() <= 5, "one message: {words}");
         let file = kept(&words);
         assert_eq!(file.parent(), Some(&*std::fs::canonicalize(folder.path()).unwrap()), "{words}");
-        let profile = std::fs::read_to_string(file).unwrap();
+        let profile = std::fs::read_to_string(&file).unwrap();
         assert!(share(&profile, "toil").0 > 0, "{profile}");
         heart.goes_on(place);
     }
@@ -118,11 +118,8 @@ fn reading_a_source_may_panic_and_the_view_ends_in_order() {
     let mut command = Command::new("setsid");
     command.arg("--ctty").arg(program()).arg(heart.pid().to_string()).current_dir(folder.path());
     let mut screen = on_screen(command.env("PYFLAME_TUI_FAULT", "source:1").env_remove("RUST_BACKTRACE"));
-    screen.is_live();
-    // Into the flame, to a function that has a source.
-    screen.press("jjj");
     assert_eq!(screen.end(), 1, "{}", screen.text());
     screen.is_given_back();
-    assert!(screen.last_words().contains("source: "), "{}", screen.last_words());
+    screen.shows("source: ");
     heart.goes_on("a panic while a source is read");
 }

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
+use std::num::NonZero;
 use std::os::fd::OwnedFd;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -20,7 +21,13 @@ pub(crate) struct Screen {
     pub(crate) child: Child,
     pub(crate) master: File,
     slave: OwnedFd,
-    said: Arc<Mutex<Vec<u8>>>,
+    said: Arc<Mutex<Said>>,
+}
+
+/// What was written to a terminal: as it came, and as it looks.
+struct Said {
+    bytes: Vec<u8>,
+    terminal: vt100::Parser,
 }
 
 /// The program with these words, on a terminal of 120 by 40.
@@ -39,13 +46,17 @@ pub(crate) fn on_screen(command: &mut Command) -> Screen {
     command.env("TERM", "xterm-256color").env_remove("NO_COLOR").env_remove("COLORTERM");
     let child = command.stdin(end()).stdout(end()).stderr(end()).spawn().unwrap();
     let master = File::from(pty.master);
-    let said = Arc::new(Mutex::new(Vec::new()));
+    let [rows, columns] = [size.ws_row, size.ws_col].map(|cells| NonZero::new(cells).unwrap());
+    let said = Said { bytes: Vec::new(), terminal: vt100::Parser::new(rows, columns, 0) };
+    let said = Arc::new(Mutex::new(said));
     let (mut from, to) = (master.try_clone().unwrap(), Arc::clone(&said));
     let read = move || {
         let mut bytes = vec![0; 1 << 16];
         // Ends with the last end that is open: ours, too.
         while let Ok(count @ 1..) = from.read(&mut bytes) {
-            to.lock().unwrap().extend_from_slice(&bytes[..count]);
+            let mut said = to.lock().unwrap();
+            said.bytes.extend_from_slice(&bytes[..count]);
+            said.terminal.process(&bytes[..count]);
         }
     };
     std::thread::Builder::new().name("terminal".into()).spawn(read).unwrap();
@@ -55,17 +66,22 @@ pub(crate) fn on_screen(command: &mut Command) -> Screen {
 impl Screen {
     /// All that was written to the terminal so far.
     pub(crate) fn bytes(&self) -> Vec<u8> {
-        self.said.lock().unwrap().clone()
+        self.said.lock().unwrap().bytes.clone()
     }
 
+    /// What is to be seen on it.
     pub(crate) fn text(&self) -> String {
-        String::from_utf8_lossy(&self.bytes()).into_owned()
+        self.said.lock().unwrap().terminal.screen().contents()
     }
 
-    /// Waits until these words have been written to the terminal.
+    /// Waits until these words are to be seen.
     #[track_caller]
     pub(crate) fn shows(&self, words: &str) {
-        eventually(&format!("the screen shows {words:?}"), || self.text().contains(words));
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while !self.text().contains(words) {
+            assert!(Instant::now() < deadline, "no {words:?} on the screen:\n{}", self.text());
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// It is the live view, with stacks in it.
@@ -73,6 +89,11 @@ impl Screen {
     pub(crate) fn is_live(&self) {
         self.shows("Timeline");
         self.shows("toil");
+    }
+
+    /// Is the live view on the terminal's other screen?
+    pub(crate) fn is_taken(&self) -> bool {
+        self.said.lock().unwrap().terminal.screen().alternate_screen()
     }
 
     pub(crate) fn press(&mut self, keys: &str) {
@@ -104,17 +125,11 @@ impl Screen {
         assert!(mode.contains(LocalFlags::ICANON | LocalFlags::ECHO), "{mode:?}");
         // What was written last may still be on its way to us.
         eventually("all that was turned on is off again", || {
-            let text = self.text();
-            [("\x1b[?1049h", "\x1b[?1049l"), ("\x1b[?25l", "\x1b[?25h"), ("\x1b[?1000h", "\x1b[?1000l")]
-                .iter()
-                .all(|(on, off)| text.rfind(on) <= text.rfind(off))
+            let said = self.said.lock().unwrap();
+            let screen = said.terminal.screen();
+            let mouse = screen.mouse_protocol_mode() != vt100::MouseProtocolMode::None;
+            !screen.alternate_screen() && !screen.hide_cursor() && !mouse
         });
-    }
-
-    /// What was written after the screen was given back.
-    pub(crate) fn last_words(&self) -> String {
-        let text = self.text();
-        text.rsplit_once("\x1b[?25h").map_or(text.clone(), |(_, last)| last.replace('\r', ""))
     }
 }
 

@@ -31,13 +31,14 @@ fn shows(python: &Path, programs: &Path, file: &Path, awaited: &str) -> String {
     let subject = Subject::of(command.uid(NOBODY).gid(NOBODY).current_dir("/")).ready();
     let mut screen = live(&[&subject.pid().to_string()]);
     screen.shows("leaf");
-    screen.press("jjj");
     screen.shows(awaited);
     screen.press("5");
     std::thread::sleep(std::time::Duration::from_millis(400));
+    let text = screen.text();
     screen.press("q");
     assert_eq!(screen.end(), 0);
-    screen.text()
+    // As it looks, and all that was ever written to the terminal.
+    text + &String::from_utf8_lossy(&screen.bytes())
 }
 
 #[test]
@@ -63,7 +64,7 @@ fn roots_viewer_shows_no_source_that_the_targets_user_may_not_read() {
     };
     let show = |name: &str, awaited: &str| shows(&python, folder.path(), &at(name), awaited);
 
-    // That the pane does show what may be seen: else the rest of this says nothing.
+    // That the pane does show what may be seen, also of a process whose name is no UTF-8: else the rest says nothing.
     write("open.py", 0o644, 0);
     assert!(show("open.py", "TOPSECRET").contains("TOPSECRET"));
 

@@ -41,13 +41,13 @@ def caller(callee):
 
 
 def main():
+    if tracee.libc is not None:
+        tracee.libc.prctl(15, ctypes.c_char_p(b"\x1b[31m\n;evil\x9b"), 0, 0, 0)   # PR_SET_NAME
     if len(sys.argv) > 1 and sys.argv[1] != EVIL:
         run, plain = renamed(caller, "caller", sys.argv[1]), renamed(leaf, "leaf", sys.argv[1])
         tracee.ready()
         run(plain)
     huge = "huge" + "A" * (1 << 20) + EVIL
-    if tracee.libc is not None:
-        tracee.libc.prctl(15, ctypes.c_char_p(b"\x1b[31m\n;evil\x9b"), 0, 0, 0)   # PR_SET_NAME
     run = renamed(caller, "caller" + EVIL, EVIL + ".py")
     for name, callee in ((EVIL, renamed(leaf, EVIL, EVIL + ".py")), (huge, renamed(leaf, huge, huge))):
         threading.Thread(target=run, args=(callee,), name=name).start()

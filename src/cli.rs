@@ -59,6 +59,8 @@ pub struct Options {
 pub enum Parsed {
     /// Something to do.
     Run(Box<Options>),
+    /// To find out what stands in the way, of a process if one is named.
+    Examine(Option<u32>, Option<Version>),
     /// Something to print on standard output, successfully: help or version.
     Print(String),
 }
@@ -176,6 +178,7 @@ fn command() -> Command {
         .arg(flag("ascii", None, "The live view in plain 7-bit characters"))
         .arg(flag("stats", None, "Say at the end what the sampling cost"))
         .next_help_heading("Other")
+        .arg(flag("doctor", None, "Say what stands between us and a Python, or the one named"))
         .arg(flag("help", Some('h'), "Show this").action(ArgAction::Help))
         .arg(flag("version", Some('v'), "Show the version and the Pythons it knows").short_alias('V'))
         .arg(Arg::new("words").num_args(0..).value_parser(ValueParser::os_string()).hide(true))
@@ -209,7 +212,27 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Parsed, UsageE
     if matches.get_flag("version") {
         return Ok(Parsed::Print(version()));
     }
+    if matches.get_flag("doctor") {
+        return examined(&matches);
+    }
     options(&matches, rest).map(|options| Parsed::Run(Box::new(options)))
+}
+
+fn examined(matches: &ArgMatches) -> Result<Parsed, UsageError> {
+    if matches.get_flag("trace") {
+        return Err(UsageError::Incompatible("-t", "--doctor"));
+    }
+    let is_named = matches.contains_id("pid") || matches.get_many::<OsString>("words").is_some();
+    let pid = match is_named.then(|| watch(matches, Vec::new())).transpose()? {
+        Some(Watch::Process(pid)) => Some(pid),
+        _ => None,
+    };
+    Ok(Parsed::Examine(pid, abi(matches)?))
+}
+
+fn abi(matches: &ArgMatches) -> Result<Option<Version>, UsageError> {
+    let Some(word) = matches.get_one::<String>("abi") else { return Ok(None) };
+    Version::from_abi(word).map(Some).ok_or_else(|| UsageError::UnknownAbi(word.clone()))
 }
 
 fn version() -> String {
@@ -265,10 +288,6 @@ fn trace_at(command: &Command, words: &[OsString]) -> Option<usize> {
 fn options(matches: &ArgMatches, rest: Vec<OsString>) -> Result<Options, UsageError> {
     let flag = |id| matches.get_flag(id);
     let seconds = matches.get_one::<Duration>("seconds").copied();
-    let abi = match matches.get_one::<String>("abi") {
-        Some(word) => Some(Version::from_abi(word).ok_or_else(|| UsageError::UnknownAbi(word.clone()))?),
-        None => None,
-    };
     for (id, option) in [("dump", "-d"), ("seconds", "-s"), ("pid", "-p")] {
         let given = matches.value_source(id) == Some(clap::parser::ValueSource::CommandLine);
         if flag("trace") && given {
@@ -287,7 +306,7 @@ fn options(matches: &ArgMatches, rest: Vec<OsString>) -> Result<Options, UsageEr
     };
     Ok(Options {
         watch: watch(matches, rest)?,
-        abi,
+        abi: abi(matches)?,
         threads: flag("threads"),
         output: matches.get_one("output").cloned(),
         seconds,

@@ -6,14 +6,15 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::cli::UsageError;
+use crate::doctor::cause;
 use crate::export::escape::is_unseen;
 use crate::fault;
 use crate::output::OpenError;
 use crate::python::locate::LocateError;
 use crate::python::published::PublishedError;
 use crate::sampler::{FindError, StartError};
+use crate::target::AttachError;
 use crate::target::launch::LaunchError;
-use crate::target::{AttachError, Denied};
 use crate::tui;
 
 /// Everything that ends the program with status 1.
@@ -193,7 +194,9 @@ fn attach(pid: u32, error: &AttachError, f: &mut fmt::Formatter<'_>) -> fmt::Res
             writeln!(f, "process {pid} ({name:?}) traces it already, and there can be but one.")?;
             write!(f, "End that one first: kill {pid}")
         }
-        AttachError::Denied(facts) => write!(f, "the kernel does not permit it.\n{}", denied(pid, facts)),
+        AttachError::Denied(facts) => {
+            write!(f, "the kernel does not permit it.\n{}", cause::explain(pid, facts))
+        }
         AttachError::ThirtyTwoBit => {
             write!(f, "it is a 32-bit program.\nOnly 64-bit Pythons can be read; there is no remedy here.")
         }
@@ -203,46 +206,3 @@ fn attach(pid: u32, error: &AttachError, f: &mut fmt::Formatter<'_>) -> fmt::Res
 }
 
 const LIST: &str = "`pgrep -a python` lists the Pythons that run.";
-
-/// EPERM has many causes; the facts tell which one it is, and that tells the cure.
-fn denied(pid: u32, facts: &Denied) -> String {
-    let sudo = format!("Run: sudo pyflame-tui {pid}");
-    let same_user = facts.their_users.iter().all(|user| *user == Some(facts.our_user));
-    let container = "Start the container with `--cap-add SYS_PTRACE` \
-                     (Kubernetes: securityContext.capabilities.add: [\"SYS_PTRACE\"]).";
-    if facts.our_user == 0 && !facts.we_may_have_capability {
-        return format!("We are root, but without the capability SYS_PTRACE, as in a container. {container}");
-    }
-    if facts.same_user_namespace == Some(false) {
-        return format!(
-            "It lives in another user namespace (a container?); ask from outside of that. {sudo}"
-        );
-    }
-    if facts.yama_scope == Some(3) {
-        return "kernel.yama.ptrace_scope is 3: nobody may trace on this machine until it is started anew."
-            .to_owned();
-    }
-    if facts.we_have_capability || facts.our_user == 0 {
-        let filter =
-            if facts.seccomp == 2 { "our seccomp filter" } else { "a security module (see `dmesg`)" };
-        return format!(
-            "We have every right that can be had, so {filter} must be what forbids it. {container}"
-        );
-    }
-    if let (Some(user), false) = (facts.their_users[1], same_user) {
-        return format!("It belongs to user {user}, and we are user {}. {sudo}", facts.our_user);
-    }
-    if let Some(scope @ 1..=2) = facts.yama_scope {
-        return format!(
-            "kernel.yama.ptrace_scope is {scope}: only root may trace what it has not started itself. {sudo} \
-             (or start the program with `pyflame-tui -t`)."
-        );
-    }
-    if facts.dumpable == Some(false) {
-        return format!("The process has forbidden it: it is not dumpable. {sudo}");
-    }
-    if facts.seccomp == 2 {
-        return format!("A seccomp filter, as containers have one, forbids ptrace. {container}");
-    }
-    sudo
-}

@@ -1,6 +1,7 @@
 //! pyflame-tui: true stacks of a running Python, at a cost nobody notices.
 
 pub mod cli; // the command line; the only room that knows clap
+mod doctor; // what stands between us and a target
 pub mod error; // from errors to sentences
 pub mod export; // from a profile to text
 pub mod fault; // panics of ours
@@ -29,6 +30,7 @@ use export::Format;
 use headless::{Recording, Stops};
 use output::Output;
 use profile::{Idle, Lines, Profile, Selection, Who};
+use python::version::Version;
 use sample::Ending;
 use sampler::look::Scope;
 use sampler::{Length, Plan, Sampler, Watch};
@@ -43,6 +45,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     fault::note_panics();
     let done = catch_unwind(AssertUnwindSafe(|| match cli::parse(arguments) {
         Ok(Parsed::Print(text)) => print(&text),
+        Ok(Parsed::Examine(pid, abi)) => examine(pid, abi),
         Ok(Parsed::Run(options)) => watch(&options),
         Err(error) => Err(error.into()),
     }));
@@ -66,6 +69,12 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
 fn print(text: &str) -> Result<u8, Error> {
     io::stdout().write_all(text.as_bytes()).map_err(Error::System)?;
     Ok(0)
+}
+
+fn examine(pid: Option<u32>, abi: Option<Version>) -> Result<u8, Error> {
+    let report = doctor::examine(pid, abi);
+    print(&report.to_string())?;
+    Ok(report.status())
 }
 
 fn watch(options: &Options) -> Result<u8, Error> {

@@ -6,7 +6,7 @@ fn parsed(line: &str) -> Result<Options, UsageError> {
     let words = std::iter::once("pyflame-tui").chain(line.split_whitespace()).map(OsString::from);
     match parse(words)? {
         Parsed::Run(options) => Ok(*options),
-        Parsed::Print(text) => panic!("printed {text}"),
+        other => panic!("{other:?}"),
     }
 }
 
@@ -71,4 +71,23 @@ fn help_fits_a_screen() {
     };
     assert!(help.lines().count() <= 40, "{help}");
     assert!(help.lines().all(|line| line.len() <= 80), "{help}");
+}
+
+#[test]
+fn the_doctor_may_be_asked_for_nobody() {
+    let examined = |line: &str| {
+        let words = std::iter::once("pyflame-tui").chain(line.split_whitespace()).map(OsString::from);
+        match parse(words) {
+            Ok(Parsed::Examine(pid, abi)) => Ok((pid, abi.map(Version::minor))),
+            Ok(other) => panic!("{other:?}"),
+            Err(error) => Err(error),
+        }
+    };
+    assert_eq!(examined("--doctor"), Ok((None, None)));
+    for line in ["--doctor 77", "77 --doctor", "--doctor -p 77"] {
+        assert_eq!(examined(line), Ok((Some(77), None)), "{line}");
+    }
+    assert_eq!(examined("--doctor --abi 39 77"), Ok((Some(77), Some((3, 9)))));
+    assert_eq!(examined("--doctor -t python3"), Err(UsageError::Incompatible("-t", "--doctor")));
+    assert_eq!(examined("--doctor python"), Err(UsageError::NotAPid("python".to_owned())));
 }

@@ -3,9 +3,12 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
+use std::time::Duration;
 
 use nix::errno::Errno;
 
+use super::container::Container;
+use super::launch::launch;
 use super::memory::ReadError;
 use super::process::{self, Identity, Pid, Stat, Status};
 use super::{Child, ProcessMemory, StopError, Target};
@@ -48,6 +51,7 @@ pub enum AttachError {
 
 /// Everything that may be the cause of a refusal, for whoever explains it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Denied {
     /// What the kernel said.
     pub errno: i32,
@@ -66,18 +70,43 @@ pub struct Denied {
     pub dumpable: Option<bool>,
     /// It is in our own user namespace. None if it cannot be told.
     pub same_user_namespace: Option<bool>,
+    /// Ours is not the first one: what we are root of is only what lives in it.
+    pub in_user_namespace: bool,
     /// We run under `no_new_privs`.
     pub no_new_privileges: bool,
     /// We run under seccomp: 0 none, 1 strict, 2 a filter, as in containers.
     pub seccomp: u8,
+    /// What runs us.
+    pub container: Container,
+    /// The name of our machine or container.
+    pub host: String,
 }
 
 /// `CAP_SYS_PTRACE` of `linux/capability.h`.
 const CAP_SYS_PTRACE: u32 = 19;
 
 impl Denied {
-    fn about(pid: Pid, errno: Errno) -> Self {
+    /// What of it concerns us alone, whomever we ask for.
+    pub fn ourselves() -> Self {
         let ours = process::status(Pid::ours().leader()).unwrap_or_default();
+        let file = |path: &str| fs::read_to_string(path).unwrap_or_default();
+        // The first namespace has all numbers, and each of them means itself.
+        let map = file("/proc/self/uid_map");
+        Self {
+            our_user: nix::unistd::geteuid().as_raw(),
+            yama_scope: yama_scope(),
+            we_have_capability: ours.has_capability(CAP_SYS_PTRACE),
+            we_may_have_capability: ours.bounding >> CAP_SYS_PTRACE & 1 == 1,
+            in_user_namespace: !map.is_empty() && !map.split_whitespace().eq(["0", "0", "4294967295"]),
+            no_new_privileges: ours.no_new_privileges,
+            seccomp: ours.seccomp,
+            container: Container::ours(),
+            host: file("/proc/sys/kernel/hostname").trim().to_owned(),
+            ..Self::default()
+        }
+    }
+
+    fn about(pid: Pid, errno: Errno) -> Self {
         let theirs = process::status(pid.leader()).unwrap_or_default();
         let namespace = |pid: Pid| fs::read_link(format!("/proc/{pid}/ns/user")).ok();
         // The kernel gives the files of a process that is not dumpable to root.
@@ -89,16 +118,11 @@ impl Denied {
         };
         Self {
             errno: errno as i32,
-            our_user: nix::unistd::geteuid().as_raw(),
             their_users: [theirs.users[0], theirs.users[1], theirs.users[2]],
-            yama_scope: yama_scope(),
-            we_have_capability: ours.has_capability(CAP_SYS_PTRACE),
-            we_may_have_capability: ours.bounding >> CAP_SYS_PTRACE & 1 == 1,
             dumpable,
             same_user_namespace: namespace(pid)
                 .and_then(|theirs| namespace(Pid::ours()).map(|ours| ours == theirs)),
-            no_new_privileges: ours.no_new_privileges,
-            seccomp: ours.seccomp,
+            ..Self::ourselves()
         }
     }
 }
@@ -108,6 +132,20 @@ impl Denied {
 pub fn yama_scope() -> Option<u8> {
     fs::read_to_string("/proc/sys/kernel/yama/ptrace_scope").ok()?.trim().parse().ok()
 }
+
+/// Starts a process of our own, stops it once and lets it go: may we trace at all? None if nothing could be started.
+pub fn trial() -> Option<Result<(), (Pid, AttachError)>> {
+    let child = launch(&["sleep".into(), "10".into()]).ok()?;
+    let pid = child.pid();
+    let result = child.attach().map(drop).map_err(|error| (pid, error));
+    let number = nix::unistd::Pid::from_raw(pid.0.cast_signed());
+    let _ = nix::sys::signal::kill(number, nix::sys::signal::Signal::SIGKILL);
+    child.wait(BURIAL);
+    Some(result)
+}
+
+/// How long the process of a trial may take to end.
+const BURIAL: Duration = Duration::from_secs(2);
 
 /// All checks, cheapest first; at their end the target has been stopped and let go once, which is the one
 /// test of permission that leaves no doubt.

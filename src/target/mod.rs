@@ -14,6 +14,7 @@
 //! | another CPU, full tilt | 32–82 µs | 33–63 µs | 1.5 µs |
 
 pub mod attach;
+pub mod container;
 pub mod cpu;
 pub mod elf;
 pub mod inherited;
@@ -38,6 +39,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 
 pub use attach::{AttachError, Denied};
+pub use container::Container;
 pub use cpu::Placement;
 pub use elf::{Elf, ElfError, Place};
 pub use inherited::{output_was_closed, was_ignored};

@@ -13,6 +13,7 @@ mod profiler;
 mod subject;
 
 mod death;
+mod doctor;
 mod heart;
 mod hostile;
 mod life;
@@ -22,7 +23,15 @@ mod screen;
 mod signals;
 mod sources;
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
+
+use interpreters::python3;
+use profiler::program;
 
 /// Waits until it is so, for thirty seconds.
 #[track_caller]
@@ -49,6 +58,29 @@ fn is_long() -> bool {
 fn is_untraced(pid: u32) {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     assert!(status.contains("TracerPid:\t0\n") && !status.contains("(stopped)"), "{status}");
+}
+
+/// Nobody's number, on most systems; any that is not root's would do.
+const NOBODY: u32 = 65534;
+
+/// A Python that an ordinary user can run: one below root's home cannot be.
+fn python_for_everybody() -> Option<PathBuf> {
+    let runs = |python: &PathBuf| {
+        let mut command = Command::new(python);
+        command.args(["-c", "import ctypes"]).uid(NOBODY).gid(NOBODY).current_dir("/").stderr(Stdio::null());
+        command.status().is_ok_and(|status| status.success())
+    };
+    [python3().command.clone(), "/usr/bin/python3".into()].into_iter().find(runs)
+}
+
+/// The program where everybody can run it.
+fn program_for_everybody() -> (tempfile::TempDir, PathBuf) {
+    let folder = folder();
+    std::fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
+    let copy = folder.path().join("pyflame-tui");
+    // By another process: a file that we had open for writing stays so in whatever other tests start just now.
+    assert!(Command::new("cp").arg(program()).arg(&copy).status().unwrap().success());
+    (folder, copy)
 }
 
 fn is_root() -> bool {

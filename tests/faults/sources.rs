@@ -3,25 +3,12 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
+use std::process::Command;
 
-use crate::interpreters::python3;
 use crate::screen::live;
 use crate::subject::Subject;
-use crate::{folder, is_root};
-
-const NOBODY: u32 = 65534;
-
-/// A Python that an ordinary user can run: one below root's home cannot be.
-fn for_everybody() -> Option<PathBuf> {
-    let runs = |python: &PathBuf| {
-        let mut command = Command::new(python);
-        command.args(["-c", "import ctypes"]).uid(NOBODY).gid(NOBODY).current_dir("/").stderr(Stdio::null());
-        command.status().is_ok_and(|status| status.success())
-    };
-    [python3().command.clone(), "/usr/bin/python3".into()].into_iter().find(runs)
-}
+use crate::{NOBODY, folder, is_root, python_for_everybody};
 
 /// A program of nobody's that claims to come from this file; what root's viewer shows of it.
 #[track_caller]
@@ -43,7 +30,7 @@ fn shows(python: &Path, programs: &Path, file: &Path, awaited: &str) -> String {
 
 #[test]
 fn roots_viewer_shows_no_source_that_the_targets_user_may_not_read() {
-    let Some(python) = is_root().then(for_everybody).flatten() else {
+    let Some(python) = is_root().then(python_for_everybody).flatten() else {
         eprintln!("not tried: it takes root, and a Python that another user can run");
         return;
     };

@@ -205,6 +205,9 @@ pub enum Event {
     Thread(ThreadId, String),
     /// A look at the target.
     Sample(Sample),
+    /// The mean time between two looks from here on, where it is no longer what [`About`] says: each of them stands for
+    /// that much more of the target's time.
+    Interval(Micros),
     /// Running totals, some ten times a second and once at the end.
     Totals(Totals),
     /// Nothing follows.

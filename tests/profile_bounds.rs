@@ -11,7 +11,7 @@ mod workload;
 use std::time::Instant;
 
 use pyflame_tui::profile::{CallTree, Idle, NodeId, Profile, Selection, Span, Who, Window};
-use pyflame_tui::sample::{Event, Flags, Frame, Micros, Outcome, Sample};
+use pyflame_tui::sample::{About, Event, Flags, Frame, Micros, Outcome, Sample};
 use workload::{Service, function, seen, stack, taken, thread};
 
 /// Looks of an hour at 1,000 a second.
@@ -167,10 +167,20 @@ fn what_following_costs() {
 fn past_the_cap_counts_stay_exact_and_times_get_coarse() {
     let mut service = Service::new(5, 1000);
     let (mut small, mut large) = (Profile::with_cap(1 << 20), Profile::with_cap(usize::MAX));
-    for _ in 0..150_000 {
+    let (age, interval) = (Micros(0), Micros(1000));
+    let about = About { pid: 7, command: "app".into(), python: "3.12.1".into(), age, interval };
+    for n in 0..150_000 {
         let sample = service.sample();
-        small.push(&sample);
-        large.push(&sample);
+        for profile in [&mut small, &mut large] {
+            if n == 0 {
+                profile.record(&Event::About(about.clone()));
+            }
+            // Some of them stand for several.
+            if n % 7_001 == 0 {
+                profile.record(&Event::Interval(Micros(1000 + n % 3 * 1000)));
+            }
+            profile.push(&sample);
+        }
     }
     assert!(small.memory() <= 1 << 20, "{} bytes", small.memory());
     assert!(small.thinned_before().is_some() && large.thinned_before().is_none());

@@ -21,6 +21,11 @@ fn holder(at: u64, text: &str) -> Sample {
     taken(at, vec![seen(1, &stack(text), Flags::HOLDS_GIL)])
 }
 
+fn about(pid: u32) -> Event {
+    let (age, interval) = (Micros(0), Micros(1000));
+    Event::About(About { pid, command: "app".into(), python: "3.12.1".into(), age, interval })
+}
+
 fn names(profile: &Profile, tree: &CallTree, id: CallId) -> Vec<String> {
     let name = |step: Step| profile.function(step.function).name.to_string();
     tree.path(id).into_iter().map(name).collect()
@@ -155,10 +160,6 @@ fn threads_say_what_they_do() {
 
 #[test]
 fn marks_and_trends() {
-    let about = |pid| {
-        let (age, interval) = (Micros(0), Micros(1000));
-        Event::About(About { pid, command: "app".into(), python: "3.12.1".into(), age, interval })
-    };
     let mut profile = Profile::new();
     profile.record(&about(7));
     let second = 1_000_000;
@@ -196,4 +197,31 @@ fn steps_of_time_add_up() {
     assert_eq!((sum.looks, sum.states), (3000, [3000, 0, 0, 0]));
     assert_eq!(timeline.buckets()[5].leaves.len(), 1);
     assert_eq!(timeline.start(&profile), Some(Micros(0)));
+}
+
+#[test]
+fn fewer_looks_stand_for_more_time() {
+    let mut profile = Profile::new();
+    profile.record(&about(7));
+    // A second of each; while it was dear to look there was a look in 50 ms.
+    (0..1000).for_each(|n| profile.push(&holder(n * 1000, "a:1 cheap:1")));
+    profile.record(&Event::Interval(Micros(50_000)));
+    (0..20).for_each(|n| profile.push(&holder(1_000_000 + n * 50_000, "a:1 dear:1")));
+    profile.record(&Event::Interval(Micros(1000)));
+    (0..1000).for_each(|n| profile.push(&holder(2_000_000 + n * 1000, "a:1 cheap:1")));
+    let tree = CallTree::of(&profile, &Selection::default());
+    assert_eq!(drawn(&profile, &tree), "all 3000/0\n a:1 3000/0\n  cheap:1 2000/2000\n  dear:1 1000/1000\n");
+    assert_eq!(tree.in_threads(tree.total()), 1.0);
+    let window = Window::of(&profile, Span::Since(Micros(1_000_000)));
+    assert_eq!((window.looks(), window.mean_weight()), (2000, 2000.0 / 1020.0));
+    // Moved on, it is as if made anew; every look is still itself.
+    let mut moved = Window::of(&profile, Span::All);
+    moved.advance(&profile, Span::Since(Micros(1_500_000)));
+    assert_eq!(moved, Window::of(&profile, Span::Since(Micros(1_500_000))));
+    assert_eq!(moved.looks(), 1500);
+    assert_eq!(profile.range(Span::All).end.0, 2020);
+    // And a strip of time does not mind the rate.
+    let mut timeline = Timeline::new(&Selection::default(), Micros(10_000_000));
+    timeline.advance(&profile);
+    assert!(timeline.buckets().iter().all(|bucket| bucket.states[State::Running.index()] == bucket.looks));
 }

@@ -1,5 +1,8 @@
 //! The columns of looks: when, how it went, and each thread's stack and flags. Looks are numbered from
 //! the first on and keep their number. The oldest may be thinned: of these only sums are left.
+//!
+//! A look stands for the interval that was asked for, or for a number of them where looks were fewer: it is
+//! counted as so many, for else what happened while looking was dear would seem to have taken less time.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -8,24 +11,12 @@ use super::segment::{Doing, Open, Runs, Segment, View};
 use super::stacks::NodeId;
 use super::thinned::{Sums, Thinned};
 use super::threads::ThreadNo;
+use super::verdicts::{Verdicts, Went};
 use crate::sample::{Failure, Flags, Micros};
 
 /// The n-th look at the target, counted from 0 and over failed ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Look(pub u64);
-
-/// How a look went.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Went {
-    /// At least one thread with frames held the GIL.
-    Held,
-    /// Threads with frames were there, but none held the GIL.
-    Unheld,
-    /// No thread with frames was there.
-    Nobody,
-    /// It failed.
-    Failed(Failure),
-}
 
 /// A look as it was: see [`Profile::visit`](super::Profile::visit).
 #[derive(Debug, Clone, Copy)]
@@ -36,58 +27,6 @@ pub struct LookSeen<'a> {
     pub went: Went,
     /// The threads it saw.
     pub threads: &'a [(ThreadNo, NodeId, Flags)],
-}
-
-/// How many looks went which way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Verdicts {
-    /// At least one thread with frames held the GIL.
-    pub held: u64,
-    /// Threads with frames were there, but none held the GIL.
-    pub unheld: u64,
-    /// No thread with frames was there.
-    pub nobody: u64,
-    /// Looks that failed, by [`Failure::ALL`].
-    pub failed: [u64; 4],
-}
-
-impl Verdicts {
-    /// Looks that did not fail.
-    pub fn taken(&self) -> u64 {
-        self.held + self.unheld + self.nobody
-    }
-
-    /// Looks that failed.
-    pub fn failed(&self) -> u64 {
-        self.failed.iter().sum()
-    }
-
-    pub(super) fn count(&mut self, went: Went, looks: u64) {
-        match went {
-            Went::Held => self.held += looks,
-            Went::Unheld => self.unheld += looks,
-            Went::Nobody => self.nobody += looks,
-            Went::Failed(failure) => self.failed[failure as usize] += looks,
-        }
-    }
-
-    pub(super) fn add(&mut self, other: &Self) {
-        self.held += other.held;
-        self.unheld += other.unheld;
-        self.nobody += other.nobody;
-        for (own, more) in self.failed.iter_mut().zip(other.failed) {
-            *own += more;
-        }
-    }
-
-    pub(super) fn take(&mut self, other: &Self) {
-        self.held -= other.held;
-        self.unheld -= other.unheld;
-        self.nobody -= other.nobody;
-        for (own, less) in self.failed.iter_mut().zip(other.failed) {
-            *own -= less;
-        }
-    }
 }
 
 /// A segment is sealed when it has this many looks: about a second of them.
@@ -113,7 +52,7 @@ impl Columns {
         Self {
             thinned: VecDeque::new(),
             sealed: VecDeque::new(),
-            open: Open::new(Look(0)),
+            open: Open::new(Look(0), 1),
             thinned_bytes: 0,
             sealed_bytes: 0,
             first_at: None,
@@ -153,10 +92,18 @@ impl Columns {
 
     pub(super) fn seal(&mut self) {
         if self.open.looks() > 0 {
-            let end = self.end();
-            let segment = std::mem::replace(&mut self.open, Open::new(end)).seal();
+            let (end, weight) = (self.end(), self.open.view().weight);
+            let segment = std::mem::replace(&mut self.open, Open::new(end, weight)).seal();
             self.sealed_bytes += segment.memory();
             self.sealed.push_back(segment);
+        }
+    }
+
+    /// Each look from here on stands for so many.
+    pub(super) fn set_weight(&mut self, weight: u32) {
+        if weight != self.open.view().weight {
+            self.seal();
+            self.open = Open::new(self.end(), weight);
         }
     }
 
@@ -191,7 +138,7 @@ impl Columns {
     pub(super) fn stretch(&self, look: Look) -> Option<(Range<Look>, Range<Micros>)> {
         let place = self.thinned.partition_point(|stretch| stretch.first <= look).checked_sub(1)?;
         let stretch = &self.thinned[place];
-        let end = Look(stretch.first.0 + stretch.looks());
+        let end = Look(stretch.first.0 + stretch.looks);
         (look < end).then_some((stretch.first..end, stretch.first_at..stretch.last_at))
     }
 

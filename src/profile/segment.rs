@@ -6,10 +6,11 @@
 //! thread was not seen), a bit that says that a byte of new flags follows, and a bit that says that the
 //! run is longer than one look and its length follows.
 
-use super::columns::{Look, Verdicts, Went};
+use super::columns::Look;
 use super::stacks::NodeId;
 use super::threads::ThreadNo;
 use super::varint::{self, fold, unfold};
+use super::verdicts::{Verdicts, Went};
 use crate::sample::{Failure, Flags, Micros};
 
 /// What a thread did in a run: nothing if it was not seen.
@@ -92,6 +93,7 @@ impl Growing {
 pub(super) struct Open {
     first: Look,
     looks: u32,
+    weight: u32,
     first_at: Micros,
     last_at: Micros,
     times: Vec<u8>,
@@ -101,10 +103,11 @@ pub(super) struct Open {
 }
 
 impl Open {
-    pub(super) fn new(first: Look) -> Self {
+    /// Begins with this look; each stands for `weight` of them.
+    pub(super) fn new(first: Look, weight: u32) -> Self {
         let (first_at, last_at) = (Micros(0), Micros(0));
         let (times, went, threads) = (Vec::new(), Vec::new(), Vec::new());
-        Self { first, looks: 0, first_at, last_at, times, went, went_growing: None, threads }
+        Self { first, looks: 0, weight, first_at, last_at, times, went, went_growing: None, threads }
     }
 
     pub(super) fn looks(&self) -> u32 {
@@ -163,6 +166,7 @@ impl Open {
         Segment {
             first,
             looks,
+            weight: self.weight,
             first_at: self.first_at,
             last_at: self.last_at,
             times,
@@ -175,6 +179,7 @@ impl Open {
         View {
             first: self.first,
             looks: self.looks,
+            weight: self.weight,
             first_at: self.first_at,
             last_at: self.last_at,
             times: &self.times,
@@ -236,6 +241,7 @@ impl Iterator for WentRuns<'_> {
 pub(super) struct Segment {
     first: Look,
     looks: u32,
+    weight: u32,
     first_at: Micros,
     last_at: Micros,
     /// Where the times end in `bytes`, and where the runs of [`Went`] do.
@@ -250,6 +256,7 @@ impl Segment {
         View {
             first: self.first,
             looks: self.looks,
+            weight: self.weight,
             first_at: self.first_at,
             last_at: self.last_at,
             times: &self.bytes[..times],
@@ -310,6 +317,8 @@ impl<'a> Iterator for ThreadRuns<'a> {
 pub(super) struct View<'a> {
     pub(super) first: Look,
     pub(super) looks: u32,
+    /// For how many looks each of these stands.
+    pub(super) weight: u32,
     pub(super) first_at: Micros,
     pub(super) last_at: Micros,
     times: &'a [u8],
@@ -329,7 +338,7 @@ impl<'a> View<'a> {
         })
     }
 
-    /// Counts the looks `from..to` of this segment.
+    /// Counts the looks `from..to` of this segment, each as many as it stands for.
     pub(super) fn count(
         &self,
         from: u32,
@@ -337,11 +346,12 @@ impl<'a> View<'a> {
         verdicts: &mut Verdicts,
         count: &mut impl FnMut(ThreadNo, NodeId, Flags, u64),
     ) {
-        overlaps(self.went.clone(), from, to, |went, looks| verdicts.count(went, looks));
+        let weight = u64::from(self.weight);
+        overlaps(self.went.clone(), from, to, |went, looks| verdicts.count(went, looks * weight));
         for (thread, runs) in self.threads.clone() {
             overlaps(runs, from, to, |doing, looks| {
                 if let Some((node, flags)) = doing {
-                    count(thread, node, flags, looks);
+                    count(thread, node, flags, looks * weight);
                 }
             });
         }

@@ -110,6 +110,11 @@ impl Profile {
                 self.threads[thread.index()].name.clone_from(name);
             }
             Event::Sample(sample) => self.push(sample),
+            Event::Interval(interval) => {
+                let wanted = self.about.as_ref().map_or(interval.0, |about| about.interval.0).max(1);
+                let weight = (interval.0 + wanted / 2) / wanted;
+                self.columns.set_weight(u32::try_from(weight).unwrap_or(u32::MAX).max(1));
+            }
             Event::Totals(totals) => self.totals = totals.clone(),
             Event::Ended(ending) => self.ending = Some(ending.clone()),
         }

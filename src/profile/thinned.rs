@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::columns::{Look, LookSeen, Verdicts, Went};
+use super::columns::{Look, LookSeen};
 use super::segment::View;
 use super::stacks::NodeId;
 use super::threads::ThreadNo;
 use super::varint;
+use super::verdicts::{Verdicts, Went};
 use crate::sample::{Failure, Flags, Micros};
 
 type Seen = (ThreadNo, NodeId, Flags);
@@ -14,12 +15,14 @@ type Seen = (ThreadNo, NodeId, Flags);
 /// Sums on their way to become a stretch.
 #[derive(Debug, Default)]
 pub(super) struct Sums {
+    looks: u64,
     verdicts: Verdicts,
     counts: BTreeMap<(u32, u32, u8), u64>,
 }
 
 impl Sums {
     pub(super) fn add(&mut self, view: &View<'_>) {
+        self.looks += u64::from(view.looks);
         let counts = &mut self.counts;
         view.count(0, view.looks, &mut self.verdicts, &mut |thread, node, flags, looks| {
             *counts.entry((thread.0, node.0, flags.bits())).or_default() += looks;
@@ -27,6 +30,7 @@ impl Sums {
     }
 
     fn add_stretch(&mut self, stretch: &Thinned) {
+        self.looks += stretch.looks;
         self.verdicts.add(&stretch.verdicts);
         for ((thread, node, flags), looks) in stretch.counts() {
             *self.counts.entry((thread.0, node.0, flags.bits())).or_default() += looks;
@@ -46,7 +50,8 @@ impl Sums {
             varint::put(&mut bytes, *looks);
             (last_thread, last_node) = (*thread, *node);
         }
-        Thinned { first, first_at, last_at, verdicts: self.verdicts, bytes: bytes.into() }
+        let (looks, verdicts) = (self.looks, self.verdicts);
+        Thinned { first, looks, first_at, last_at, verdicts, bytes: bytes.into() }
     }
 }
 
@@ -54,6 +59,8 @@ impl Sums {
 #[derive(Debug)]
 pub(super) struct Thinned {
     pub(super) first: Look,
+    /// How many there were, whatever each stood for.
+    pub(super) looks: u64,
     pub(super) first_at: Micros,
     pub(super) last_at: Micros,
     pub(super) verdicts: Verdicts,
@@ -61,10 +68,6 @@ pub(super) struct Thinned {
 }
 
 impl Thinned {
-    pub(super) fn looks(&self) -> u64 {
-        self.verdicts.taken() + self.verdicts.failed()
-    }
-
     pub(super) fn memory(&self) -> usize {
         size_of::<Self>() + self.bytes.len()
     }
@@ -96,14 +99,15 @@ impl Thinned {
 
     /// Gives nodes new numbers; different ones may get the same.
     pub(super) fn renumber(&mut self, number: impl Fn(NodeId) -> NodeId) {
-        let mut sums = Sums { verdicts: self.verdicts, counts: BTreeMap::new() };
+        let (looks, verdicts) = (self.looks, self.verdicts);
+        let mut sums = Sums { looks, verdicts, counts: BTreeMap::new() };
         for ((thread, node, flags), looks) in self.counts() {
             *sums.counts.entry((thread.0, number(node).0, flags.bits())).or_default() += looks;
         }
         *self = sums.stretch(self.first, self.first_at, self.last_at);
     }
 
-    /// Looks that *could* have been: as many as there were, evenly spaced, every count in one of them.
+    /// Looks that *could* have been: as many as were counted, evenly spaced, every count in one of them.
     /// Who held the GIL stands in looks in which it was held; more is not known.
     pub(super) fn visit<E>(&self, mut visit: impl FnMut(LookSeen<'_>) -> Result<(), E>) -> Result<(), E> {
         let counts: Vec<(Seen, u64)> = self.counts().collect();
@@ -116,6 +120,7 @@ impl Thinned {
             Failure::ALL.into_iter().zip(v.failed).map(|(failure, looks)| (Went::Failed(failure), looks));
         let kinds = [(Went::Held, v.held), (Went::Unheld, v.unheld), (Went::Nobody, v.nobody)];
         let all = kinds.into_iter().chain(failures);
+        let looks_counted = u128::from(v.taken() + v.failed());
         let (mut number, length) = (0_u128, u128::from(self.last_at.0.saturating_sub(self.first_at.0)));
         let mut threads = Vec::new();
         for (went, looks) in all {
@@ -127,7 +132,7 @@ impl Thinned {
                 if !matches!(went, Went::Failed(_)) {
                     others.deal(&mut threads);
                 }
-                let at = Micros(self.first_at.0 + (length * number / u128::from(self.looks())) as u64);
+                let at = Micros(self.first_at.0 + (length * number / looks_counted) as u64);
                 number += 1;
                 visit(LookSeen { at, went, threads: &threads })?;
             }

@@ -6,11 +6,12 @@ use std::ops::Range;
 use hashbrown::HashMap;
 use hashbrown::hash_map::Entry;
 
-use super::columns::{Look, Verdicts};
+use super::columns::Look;
 use super::selection::Span;
 use super::stacks::NodeId;
 use super::store::Profile;
 use super::threads::ThreadNo;
+use super::verdicts::Verdicts;
 use crate::sample::Flags;
 
 type Key = (ThreadNo, NodeId, Flags);
@@ -105,13 +106,20 @@ impl Window {
     pub fn looks(&self) -> u64 {
         self.verdicts.taken()
     }
+
+    /// For how many looks each of them stands, on average.
+    #[expect(clippy::cast_precision_loss, reason = "an average")]
+    pub fn mean_weight(&self) -> f64 {
+        let counted = self.verdicts.taken() + self.verdicts.failed();
+        (counted as f64 / (self.range.end.0 - self.range.start.0).max(1) as f64).max(1.0)
+    }
 }
 
-/// The standard error of a share (`part` of `whole` samples), as a share. Agresti and Coull's: half a
-/// sample short of nothing is still not certain.
-pub fn share_error(part: u64, whole: u64) -> f64 {
+/// The standard error of a share (`part` of `whole`), as a share, where each look was counted as `weight` on average.
+/// Agresti and Coull's: half a sample short of nothing is still not certain.
+pub fn share_error(part: u64, whole: u64, weight: f64) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "an estimate of an error")]
-    let (part, whole) = (part as f64 + 2.0, whole as f64 + 4.0);
+    let (part, whole) = (part as f64 / weight + 2.0, whole as f64 / weight + 4.0);
     let share = part / whole;
     (share * (1.0 - share).max(0.0) / whole).sqrt()
 }

@@ -16,13 +16,19 @@ const LONGEST: Duration = Duration::from_millis(100);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Governor {
     wanted: Duration,
-    interval: Duration,
+    /// So many times longer than wanted.
+    factor: u32,
 }
 
 impl Governor {
     /// Begins with the interval that is wanted, and never goes below it.
     pub(super) const fn new(wanted: Duration) -> Self {
-        Self { wanted, interval: wanted }
+        Self { wanted, factor: 1 }
+    }
+
+    /// The interval now: a whole number of those that are wanted, so that each look stands for as many.
+    fn interval(&self) -> Duration {
+        self.wanted * self.factor
     }
 
     /// After threads stood still for `stopped` of the last `elapsed`: the interval from now on, if it is another.
@@ -31,15 +37,18 @@ impl Governor {
             return None;
         }
         let share = stopped.as_secs_f64() / elapsed.as_secs_f64();
-        let factor = match share {
-            share if share > MOST => (share / MOST).min(STEPS.0),
-            share if share < LITTLE && self.interval > self.wanted => STEPS.1,
+        let factor = f64::from(self.factor);
+        let next = match share {
+            share if share > MOST => (factor * (share / MOST).min(STEPS.0)).ceil(),
+            share if share < LITTLE => (factor * STEPS.1).floor(),
             _ => return None,
         };
-        let next = self.interval.mul_f64(factor).clamp(self.wanted, LONGEST.max(self.wanted));
-        let changed = next != self.interval;
-        self.interval = next;
-        changed.then_some(next)
+        let most = (LONGEST.as_secs_f64() / self.wanted.as_secs_f64()).floor().max(1.0);
+        #[expect(clippy::cast_sign_loss, reason = "at least 1")]
+        let next = next.clamp(1.0, most) as u32;
+        let changed = next != self.factor;
+        self.factor = next;
+        changed.then(|| self.interval())
     }
 }
 
@@ -51,7 +60,7 @@ mod tests {
 
     /// A target whose looks cost `stop` each: the interval after a minute of tenths of a second.
     fn settled(governor: &mut Governor, stop: Duration) -> Duration {
-        let mut interval = governor.interval;
+        let mut interval = governor.interval();
         for _ in 0..600 {
             let looks = (100.0 / (interval.as_secs_f64() * 1e3)).round();
             interval = governor.judge(stop.mul_f64(looks), MS * 100).unwrap_or(interval);

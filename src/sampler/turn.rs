@@ -41,6 +41,8 @@ pub(super) struct Turns {
     scope: Scope,
     length: Length,
     clock: Clock,
+    /// The mean time between two looks that was asked for.
+    wanted: Duration,
     governor: Option<Governor>,
     /// The wall clock when the monotonic one said `zero`.
     epoch: Duration,
@@ -76,6 +78,7 @@ impl Turns {
             scope: plan.scope,
             length: plan.length,
             clock: Clock::new(now, plan.interval, fastrand::u64(..)),
+            wanted: plan.interval,
             governor: plan.governed.then(|| Governor::new(plan.interval)),
             epoch,
             zero: now,
@@ -175,6 +178,7 @@ impl Turns {
     /// Looks at one Python, again and again.
     fn watch(&mut self, target: &Target, python: Python) -> Result<Gone, Over> {
         self.tell(Event::About(self.about(target, &python)))?;
+        self.tell(Event::Interval(micros(self.clock.interval())))?;
         let mut looker = Looker::new(python, std::mem::take(&mut self.cost));
         let result = self.look_on(target, &mut looker);
         self.cost = looker.into_cost();
@@ -204,18 +208,25 @@ impl Turns {
             self.totals.retried = looker.cost().retried;
             self.stopped_since += Duration::from_micros(self.totals.stopped.0.saturating_sub(before.0));
             if self.told.elapsed() >= TOTALS {
-                self.govern();
+                self.govern()?;
                 self.tell_totals();
             }
         }
     }
 
-    fn govern(&mut self) {
+    fn govern(&mut self) -> Result<(), Over> {
         let stopped = std::mem::take(&mut self.stopped_since);
         let elapsed = self.told.elapsed();
         if let Some(interval) = self.governor.as_mut().and_then(|governor| governor.judge(stopped, elapsed)) {
-            self.clock = Clock::new(Instant::now(), interval, fastrand::u64(..));
+            self.look_every(interval)?;
         }
+        Ok(())
+    }
+
+    /// Looks so often from now on, and says so.
+    fn look_every(&mut self, interval: Duration) -> Result<(), Over> {
+        self.clock = Clock::new(Instant::now(), interval, fastrand::u64(..));
+        self.tell(Event::Interval(micros(interval)))
     }
 
     /// Sleeps until the clock says that a look is due, doing what is asked for meanwhile.
@@ -269,7 +280,7 @@ impl Turns {
             Command::Interval(Micros(micros)) => {
                 // Somebody wants just this.
                 self.governor = None;
-                self.clock = Clock::new(Instant::now(), Duration::from_micros(micros), fastrand::u64(..));
+                self.look_every(Duration::from_micros(micros))?;
             }
             Command::AllThreads(all) => self.scope = if all { Scope::All } else { Scope::Running },
             Command::Pause => self.paused = true,
@@ -339,7 +350,7 @@ impl Turns {
                 Build::FreeThreaded => format!("{version} free-threaded"),
             },
             age: micros(target.identity().age().unwrap_or_default()),
-            interval: micros(self.clock.interval()),
+            interval: micros(self.wanted),
         }
     }
 }

@@ -14,7 +14,7 @@ use super::text;
 use crate::profile::share_error;
 
 /// Under so many samples a share says little.
-const FEW: u64 = 20;
+const FEW: f64 = 20.0;
 
 /// A hint, and where it stands.
 #[derive(Debug, Clone, Copy)]
@@ -161,7 +161,8 @@ fn weight(state: &State) -> Vec<Span<'static>> {
     }
     let total = tree.call(state.view.cursor).total;
     let whole = tree.total();
-    let sure = 2.0 * share_error(total, whole) * 100.0;
+    let counted_as = state.view.mean_weight();
+    let sure = 2.0 * share_error(total, whole, counted_as) * 100.0;
     let signs = state.theme.signs;
     let sure = if sure < 0.95 { format!("{sure:.1}") } else { format!("{sure:.0}") };
     let words = format!(
@@ -170,6 +171,6 @@ fn weight(state: &State) -> Vec<Span<'static>> {
         text::percent(total as f64 / whole.max(1) as f64),
         signs.plus_minus
     );
-    let style = if whole < FEW { state.theme.faint() } else { state.theme.strong() };
+    let style = if (whole as f64) < FEW * counted_as { state.theme.faint() } else { state.theme.strong() };
     vec![Span::styled(words, style)]
 }

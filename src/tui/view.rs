@@ -126,6 +126,11 @@ impl View {
     pub fn looks(&self) -> u64 {
         self.window.looks()
     }
+
+    /// For how many looks each of them stands, on average.
+    pub fn mean_weight(&self) -> f64 {
+        self.window.mean_weight()
+    }
 }
 
 /// Forgets the past: what comes from now on is the picture.

@@ -169,7 +169,9 @@ struct Progress {
 
 impl Progress {
     fn new(total: Option<Duration>) -> Self {
-        Self { total, on: io::stderr().is_terminal() }
+        // A dumb terminal cannot take back what was written.
+        let is_smart = std::env::var_os("TERM").is_some_and(|term| term != "dumb");
+        Self { total, on: is_smart && io::stderr().is_terminal() }
     }
 
     fn show(&self, totals: &Totals) {

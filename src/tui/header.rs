@@ -92,10 +92,8 @@ fn who(state: &State, width: u16) -> Vec<Span<'static>> {
     let taken: usize =
         spans.iter().map(Span::width).sum::<usize>() + facts.iter().map(|f| text::width(f)).sum::<usize>();
     let room = usize::from(width).saturating_sub(taken + 1);
-    // Where the interpreter lies is what matters least, and it is long.
-    let (interpreter, rest) = about.command.split_once(' ').unwrap_or((&about.command, ""));
-    let command = text::clean(&format!("{} {rest}", text::base_name(interpreter)), signs);
-    spans.push(Span::raw(text::cut(command.trim_end(), room, signs)));
+    let command = text::clean(&text::command(&about.command), signs);
+    spans.push(Span::raw(text::cut(&command, room, signs)));
     spans.extend(facts.into_iter().map(|fact| Span::styled(fact, theme.faint())));
     spans
 }

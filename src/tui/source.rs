@@ -28,6 +28,10 @@ pub struct Text {
     pub newer: bool,
 }
 
+/// A file that was written while the process began was most likely there before it was imported, and clocks of files
+/// and of processes differ by some ticks.
+const NEW_BORN: Duration = Duration::from_secs(2);
+
 /// Whose file it is.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Of {
@@ -65,7 +69,7 @@ pub(super) fn read(of: Of, file: &str) -> Result<Text, String> {
     opened.take(LARGEST).read_to_end(&mut bytes).map_err(told)?;
     let lines =
         String::from_utf8_lossy(&bytes).lines().map(|line| text::clean_line(line, of.signs)).collect();
-    Ok(Text { lines, newer: changed > started })
+    Ok(Text { lines, newer: changed > started + NEW_BORN })
 }
 
 fn open_as_target(pid: u32, file: &str) -> io::Result<(File, Metadata)> {

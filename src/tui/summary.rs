@@ -37,7 +37,7 @@ impl Summary {
         lines.push(format!(
             "pyflame-tui: watched {} ({}) {} {dot} {} samples {dot} stopped it {} of the time{}",
             about.pid,
-            text::cut(&text::clean(&about.command, signs), 60, signs),
+            text::cut(&text::clean(&text::command(&about.command), signs), 60, signs),
             text::span(totals.elapsed),
             text::grouped(totals.samples),
             text::percent(stopped),

@@ -114,6 +114,12 @@ pub(super) fn base_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
+/// A command line without the directories of the interpreter: they are long, and matter least.
+pub(super) fn command(words: &str) -> String {
+    let (interpreter, rest) = words.split_once(' ').unwrap_or((words, ""));
+    format!("{} {rest}", base_name(interpreter)).trim_end().to_owned()
+}
+
 /// A share of one as a percentage that never claims more than it knows.
 pub(super) fn percent(share: f64) -> String {
     let percent = share * 100.0;

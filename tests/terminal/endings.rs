@@ -1,0 +1,93 @@
+//! However it ends, the terminal is as it was, and the summary stands on it.
+
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+
+use crate::{Subject, Terminal, subject, watching};
+
+/// Ends it in some way; what is left must be whole.
+#[track_caller]
+fn leaves_all_well(end: impl FnOnce(&mut Terminal)) {
+    let mut subject = subject("shares.py");
+    let mut terminal = watching(&subject, (100, 30));
+    terminal.assert_taken();
+    end(&mut terminal);
+    terminal.end();
+    terminal.assert_given_back();
+    terminal.until("the summary", |text| {
+        text.contains("pyflame-tui: watched") && text.contains(" % of the time")
+    });
+    assert_untouched(&mut subject);
+}
+
+#[track_caller]
+fn assert_untouched(subject: &mut Subject) {
+    assert!(subject.is_alive());
+    let status = std::fs::read_to_string(format!("/proc/{}/status", subject.pid())).unwrap();
+    assert!(status.contains("TracerPid:\t0\n"), "{status}");
+    assert_ne!(subject.state(), 'T');
+}
+
+#[test]
+fn q() {
+    leaves_all_well(|terminal| terminal.press("q"));
+}
+
+#[test]
+fn control_c() {
+    leaves_all_well(|terminal| terminal.press("\x03"));
+}
+
+#[test]
+fn sigterm() {
+    leaves_all_well(|terminal| terminal.signal(Signal::SIGTERM));
+}
+
+#[test]
+fn sigint() {
+    leaves_all_well(|terminal| terminal.signal(Signal::SIGINT));
+}
+
+#[test]
+fn sighup() {
+    leaves_all_well(|terminal| terminal.signal(Signal::SIGHUP));
+}
+
+#[test]
+fn a_line_that_is_cut_ends_it() {
+    let mut subject = subject("shares.py");
+    let mut terminal = watching(&subject, (100, 30));
+    terminal.hang_up();
+    terminal.end();
+    assert_untouched(&mut subject);
+}
+
+#[test]
+fn suspended_and_back() {
+    let mut subject = subject("shares.py");
+    let mut terminal = watching(&subject, (100, 30));
+    terminal.press("\x1a");
+    let deadline = Instant::now() + Duration::from_secs(40);
+    while terminal.state() != Some('T') {
+        assert!(Instant::now() < deadline, "it does not stop\n{}", terminal.text());
+        terminal.listen(Duration::from_millis(20));
+    }
+    while terminal.listen(Duration::from_millis(50)) > 0 {}
+    terminal.assert_given_back();
+    // Whoever is suspended must not hold up others.
+    let before = subject.ticks();
+    while subject.ticks() < before + 5 {
+        assert!(Instant::now() < deadline, "the target stands still");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let written = terminal.bytes.len();
+    terminal.signal(Signal::SIGCONT);
+    terminal.until("the picture is back", |text| text.contains("WHERE") && text.contains("q quit"));
+    terminal.assert_taken();
+    assert!(terminal.bytes.len() > written);
+    terminal.press("q");
+    assert!(terminal.end().success());
+    terminal.assert_given_back();
+    assert_untouched(&mut subject);
+}

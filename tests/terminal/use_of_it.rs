@@ -1,0 +1,164 @@
+//! Keys, mouse, size and files, as somebody at the terminal has them.
+
+use std::fs;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+
+use crate::{Terminal, subject, watching};
+
+#[test]
+fn keys_do_what_they_say() {
+    let subject = subject("shares.py");
+    let mut terminal = watching(&subject, (160, 48));
+    terminal.assert_taken();
+    terminal.press("g");
+    terminal.until("the cursor on everything", |text| text.contains("▶all"));
+    terminal.press("G");
+    // Which of them is the hottest may be another one every second.
+    terminal.until("the cursor on a function", |text| {
+        ["▶seventy", "▶twenty", "▶ten"].iter().any(|function| text.contains(function))
+    });
+    terminal.press("\r");
+    terminal.shows("zoomed (Esc)");
+    terminal.press("\x1b");
+    terminal.hides("zoomed (Esc)");
+    terminal.press(" ");
+    terminal.shows("FROZEN");
+    terminal.press(" ");
+    terminal.shows("LIVE");
+    terminal.press("?");
+    terminal.shows("Help: Flame");
+    terminal.press("\x1b");
+    terminal.hides("Help: Flame");
+    terminal.press("/twenty");
+    terminal.shows("1 frame,");
+    terminal.press("\x1b");
+    terminal.hides("1 frame,");
+    // An arrow comes as three bytes, the first of which is Escape.
+    terminal.press("4");
+    terminal.shows("4 Top");
+    terminal.press("\x1b[B");
+    terminal.press("2");
+    terminal.shows("2 Flame");
+    terminal.press("q");
+    assert!(terminal.end().success());
+}
+
+#[test]
+fn a_new_size_is_a_new_picture() {
+    let subject = subject("shares.py");
+    let mut terminal = watching(&subject, (160, 48));
+    for size in [(80, 24), (200, 60), (7, 3), (40, 10), (120, 30)] {
+        let before = terminal.bytes.len();
+        terminal.resize(size);
+        let cleared = b"\x1b[2J";
+        let last = usize::from(size.1) - 1;
+        let deadline = std::time::Instant::now() + Duration::from_secs(40);
+        // The whole screen anew: cleared once, and the last row, where there is room for one, has its hints.
+        let whole = |terminal: &Terminal| {
+            terminal.bytes[before..].windows(cleared.len()).any(|bytes| bytes == cleared)
+                && (size.1 < 8 || terminal.lines()[last].contains("quit"))
+        };
+        while !whole(&terminal) {
+            assert!(std::time::Instant::now() < deadline, "{size:?}\n{}", terminal.text());
+            terminal.listen(Duration::from_millis(20));
+        }
+    }
+    terminal.until("all of it at the last size", |text| {
+        let lines: Vec<&str> = text.lines().collect();
+        lines[0].contains("LIVE") && lines[1].contains("WHERE") && lines[28].starts_with('└')
+    });
+}
+
+#[test]
+fn the_mouse_points() {
+    let subject = subject("shares.py");
+    let mut terminal = watching(&subject, (160, 48));
+    terminal.shows(" twenty ");
+    terminal.press(" ");
+    terminal.shows("FROZEN");
+    terminal.shows(" twenty ");
+    terminal.click(" twenty ");
+    terminal.until("the cursor where the click was", |text| text.contains("▶twenty"));
+    terminal.until("its source below", |text| text.contains("def twenty"));
+    terminal.click("? help");
+    terminal.shows("Help: Flame");
+    terminal.press("\x1b");
+    terminal.hides("Help: Flame");
+    terminal.press("M");
+    terminal.shows("the mouse is the terminal's");
+    assert!(terminal.written().rfind("\x1b[?1000l") > terminal.written().rfind("\x1b[?1000h"));
+}
+
+/// What the folded file says of a function: its share of all stacks, as the list of functions says it.
+fn share(folded: &str, function: &str) -> String {
+    let (mut some, mut all) = (0.0, 0.0);
+    for line in folded.lines() {
+        let (stack, count) = line.rsplit_once(' ').unwrap();
+        let count: f64 = count.parse().unwrap();
+        all += count;
+        some += if stack.contains(&format!(":{function}:")) { count } else { 0.0 };
+    }
+    format!("{:.0} %", some / all * 100.0)
+}
+
+#[test]
+fn what_is_exported_is_what_is_seen() {
+    let subject = subject("shares.py");
+    let mut terminal = watching(&subject, (160, 48));
+    terminal.until("enough to look at", |text| text.contains("last 2 s") || text.contains("last 3 s"));
+    terminal.press(" ");
+    terminal.shows("FROZEN");
+    terminal.press("w");
+    terminal.shows("wrote ./pyflame-");
+    let mut files: Vec<_> =
+        fs::read_dir(terminal.folder.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    let [folded, picture] = &files[..] else { panic!("{files:?}") };
+    assert_eq!(folded.extension().unwrap(), "folded");
+    let folded = fs::read_to_string(folded).unwrap();
+    // The picture beside it is the screen: all but the line that counts on, and the one that tells of the file.
+    let picture = fs::read_to_string(picture).unwrap();
+    let (picture, screen): (Vec<&str>, Vec<String>) = (picture.lines().collect(), terminal.lines());
+    assert_eq!(picture.len(), 48);
+    assert_eq!(picture[1..47], screen[1..47]);
+    terminal.press("4");
+    terminal.shows("4 Top");
+    for function in ["seventy", "twenty", "ten"] {
+        let share = share(&folded, function);
+        if share == "0 %" {
+            continue;
+        }
+        let row =
+            terminal.lines().into_iter().find(|line| line.contains(&format!(" {function}   "))).unwrap();
+        assert_eq!(row.matches(&share).count(), 2, "self and total of {function}: {share}, not {row}");
+    }
+    terminal.press("e");
+    let room = terminal.folder.path().to_path_buf();
+    let files = || fs::read_dir(&room).unwrap().count();
+    terminal.until("a file of its own each time", |_| files() == 3);
+    terminal.press("q");
+    terminal.end();
+    terminal.until("the summary tells of it", |text| text.contains("saved: ./pyflame-"));
+}
+
+#[test]
+fn the_targets_death_leaves_the_picture() {
+    let mut subject = subject("shares.py");
+    let mut terminal = watching(&subject, (160, 48));
+    subject.signal(Signal::SIGKILL);
+    subject.end(Duration::from_secs(20));
+    terminal.shows("■ exited");
+    let text = terminal.text();
+    assert!(text.contains("seventy"), "{text}");
+    terminal.press("?");
+    terminal.shows("Help: Flame");
+    terminal.press("\x1b");
+    terminal.hides("Help: Flame");
+    terminal.press("4");
+    terminal.shows("4 Top");
+    terminal.press("q");
+    assert!(terminal.end().success());
+    terminal.shows("it exited");
+}

@@ -10,6 +10,10 @@ use crate::python::threads::Interpreter;
 use crate::sample::Flags;
 use crate::target::memory::{Address, Memory, ReadError};
 
+/// Frames of all threads together: 10,000 threads of 400 frames. Thread states are small and may all point to the
+/// same long chain, so that neither the threads' number nor a stack's depth bounds the sum.
+const MOST_FRAMES: usize = 1 << 22;
+
 /// The threads that were seen, and their frames.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Capture {
@@ -112,6 +116,9 @@ impl Capture {
             None => None,
         };
         let start = self.frames.len();
+        if start >= MOST_FRAMES {
+            return Err(WalkError::Broken(thread));
+        }
         let walked = frames::walk(layout, memory, thread, &mut self.frames);
         if let Err(error) = walked {
             self.frames.truncate(start);

@@ -62,7 +62,7 @@ struct Code {
     first_traceable: i64,
     /// When it was last known to be right, where the version has such a notion.
     stamp: Option<Stamp>,
-    /// Bytes of its names and its line table.
+    /// Bytes of its names, and of its line table or its lines, whichever are more.
     weight: usize,
 }
 
@@ -231,7 +231,8 @@ impl Codes {
             None => i64::MIN,
         };
         let lines = Lines::decode(layout.code.line_format, &table, first_line);
-        let weight = function.file.len() + function.name.len() + table.len();
+        // What was read costs time, what is kept memory.
+        let weight = function.file.len() + function.name.len() + table.len().max(lines.weight());
         Ok(Code { head, function: Arc::new(function), lines, first_traceable, stamp, weight })
     }
 

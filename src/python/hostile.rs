@@ -1,6 +1,8 @@
 //! Memory that answers anything, for property tests of whatever reads memory: no panic, and an end within
 //! bounds, in every layout.
 
+mod lists;
+
 use std::cell::Cell;
 
 use proptest::prelude::*;
@@ -96,17 +98,22 @@ impl Memory for Hostile {
         if self.holes != 0 && mix(self.seed ^ (from.0 >> 12)).is_multiple_of(self.holes) {
             return Err(ReadError::Unmapped(from));
         }
-        let mut address = from.0;
-        let mut rest = to;
-        while !rest.is_empty() {
-            let skip = (address & 7) as usize;
-            let length = rest.len().min(8 - skip);
-            let (now, later) = rest.split_at_mut(length);
-            now.copy_from_slice(&self.word(address & !7).to_le_bytes()[skip..skip + length]);
-            rest = later;
-            address = address.wrapping_add(length as u64);
-        }
+        fill(from, to, |address| self.word(address));
         Ok(())
+    }
+}
+
+/// Fills `to` from words at multiples of eight.
+fn fill(from: Address, to: &mut [u8], word: impl Fn(u64) -> u64) {
+    let mut address = from.0;
+    let mut rest = to;
+    while !rest.is_empty() {
+        let skip = (address & 7) as usize;
+        let length = rest.len().min(8 - skip);
+        let (now, later) = rest.split_at_mut(length);
+        now.copy_from_slice(&word(address & !7).to_le_bytes()[skip..skip + length]);
+        rest = later;
+        address = address.wrapping_add(length as u64);
     }
 }
 

@@ -25,6 +25,11 @@ impl Lines {
         Self { starts: starts.into_boxed_slice(), first: first_line }
     }
 
+    /// How much memory they take, in bytes: up to eight for each byte of their table.
+    pub fn weight(&self) -> usize {
+        size_of_val(&*self.starts)
+    }
+
     /// The line at `position`; before the first instruction (a negative one) the function's first line,
     /// 0 where the instruction belongs to no line.
     pub fn at(&self, position: i64) -> u32 {

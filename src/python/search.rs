@@ -1,14 +1,19 @@
 //! Looking for things in memory that have no name: a mark, a version, a runtime. Slow, and for builds that
 //! were stripped of everything.
 
+use std::cell::Cell;
+
 use crate::python::layout::{Field, Gil, Layout};
 use crate::python::threads::{self, Roots};
 use crate::python::version::Version;
 use crate::target::maps::{Maps, Module};
-use crate::target::memory::{Address, Memory};
+use crate::target::memory::{Address, Memory, ReadError};
 
 /// How much of a mapping is looked through.
 const MOST: u64 = 64 << 20;
+/// Reads by which words are tried that may be a runtime: some seconds' worth. Each of them may lead to lists as long
+/// as they may be, and a hostile target has as many of them as it has words.
+const MOST_READS: u64 = 1 << 22;
 /// How much is read at once.
 const PIECE: u64 = 64 << 10;
 
@@ -69,6 +74,7 @@ pub fn runtime(memory: &impl Memory, maps: &Maps, module: &Module, layout: &Layo
     if layout.gil == Gil::Current {
         return None;
     }
+    let bounded = Bounded { memory, left: Cell::new(MOST_READS) };
     let data = module.mappings.iter().filter(|mapping| mapping.access.write);
     // `.bss` begins in the last of the module's pages and goes on in the anonymous mapping behind it.
     let ranges = data.flat_map(|mapping| {
@@ -81,7 +87,7 @@ pub fn runtime(memory: &impl Memory, maps: &Maps, module: &Module, layout: &Layo
                 let interpreter = Address(u64::from_le_bytes(word.try_into().ok()?));
                 let head = base + 8 * index as u64;
                 let runtime = Address(head.0.checked_sub(u64::from(layout.interpreters.offset()))?);
-                (is_mapped(maps, interpreter) && is_runtime(memory, layout, runtime, interpreter))
+                (is_mapped(maps, interpreter) && is_runtime(&bounded, layout, runtime, interpreter))
                     .then_some(runtime)
             })
         });
@@ -90,6 +96,20 @@ pub fn runtime(memory: &impl Memory, maps: &Maps, module: &Module, layout: &Layo
         }
     }
     None
+}
+
+/// Memory of which only so much can be read.
+struct Bounded<'a, M> {
+    memory: &'a M,
+    left: Cell<u64>,
+}
+
+impl<M: Memory> Memory for Bounded<'_, M> {
+    fn read(&self, from: Address, to: &mut [u8]) -> Result<(), ReadError> {
+        let left = self.left.get().checked_sub(1).ok_or(ReadError::Unmapped(from))?;
+        self.left.set(left);
+        self.memory.read(from, to)
+    }
 }
 
 fn is_mapped(maps: &Maps, address: Address) -> bool {

@@ -7,8 +7,8 @@ use crate::target::memory::{Address, Memory, ReadError};
 
 /// More interpreters than this are a broken list.
 const MOST_INTERPRETERS: u32 = 1 << 14;
-/// More threads than this are a broken list.
-const MOST_THREADS: u32 = 1 << 17;
+/// More threads than this, of all interpreters together, are broken lists.
+pub(super) const MOST_THREADS: usize = 1 << 17;
 
 /// Where the target keeps the roots of everything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,14 +123,15 @@ fn lock(
     })
 }
 
-/// The thread states of the interpreter at `interpreter`, the newest first, appended to `threads`.
+/// The thread states of the interpreter at `interpreter`, the newest first, appended to `threads`. What is there
+/// already counts: 16,384 interpreters of 131,072 threads each would be no list, but all of our memory.
 pub fn threads(
     layout: &Layout,
     memory: &impl Memory,
     interpreter: Address,
     threads: &mut Vec<Address>,
 ) -> Result<(), WalkError> {
-    let mut chain = Chain::new(MOST_THREADS);
+    let mut chain = Chain::new(MOST_THREADS.saturating_sub(threads.len()) as u32);
     let mut address = layout.interpreter.threads.of(memory, interpreter)?;
     while !address.is_null() {
         chain.step(address).map_err(|Endless| WalkError::Broken(address))?;

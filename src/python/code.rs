@@ -20,7 +20,7 @@ use crate::target::memory::{Address, Memory, Range, ReadError};
 
 /// Code objects kept; a program that has more starts over.
 const MOST: usize = 1 << 17;
-/// Bytes of names and line tables kept; likewise.
+/// Bytes of them with their names and lines; likewise.
 const HEAVIEST: usize = 256 << 20;
 /// Bytes of them read for one stack: the largest programs have some tens of megabytes in all.
 const LARGEST_STACK: usize = 64 << 20;
@@ -62,7 +62,7 @@ struct Code {
     first_traceable: i64,
     /// When it was last known to be right, where the version has such a notion.
     stamp: Option<Stamp>,
-    /// Bytes of its names, and of its line table or its lines, whichever are more.
+    /// Bytes of it and its names, and of its line table or its lines, whichever are more.
     weight: usize,
 }
 
@@ -231,8 +231,10 @@ impl Codes {
             None => i64::MIN,
         };
         let lines = Lines::decode(layout.code.line_format, &table, first_line);
-        // What was read costs time, what is kept memory.
-        let weight = function.file.len() + function.name.len() + table.len().max(lines.weight());
+        // What was read costs time, what is kept memory; so does an entry without names and lines, of which a stack
+        // could have millions.
+        let names = function.file.len() + function.name.len();
+        let weight = size_of::<Code>() + size_of::<Function>() + names + table.len().max(lines.weight());
         Ok(Code { head, function: Arc::new(function), lines, first_traceable, stamp, weight })
     }
 

@@ -321,6 +321,8 @@ fn more_code_than_a_program_has() {
     let more = capture(1_000_000..1_000_010);
     assert_eq!(codes.learn(&small, &more), Ok(()));
     assert!(codes.know(&more) && !codes.know(&capture(0..1)));
+    // All threads together may have more, but not without end.
+    assert!(codes.learn(&small, &capture(2_000_000..2_400_000)).is_err());
 
     // Tables of 16 MB less a little.
     let large = memory(Words::Same(0x00FF_F020));

@@ -116,6 +116,8 @@ struct Headers {
     sections: (u64, u16, u16),
 }
 
+/// Places at which a file may seem to have been loaded; a program that maps itself to look at it does so once.
+const MOST_PLACES: usize = 16;
 /// More program headers than any linker makes (some 15).
 const MOST_HEADERS: u16 = 256;
 
@@ -192,6 +194,7 @@ impl Headers {
                 .iter()
                 .filter(move |mapping| mapping.offset == first.page_offset())
                 .map(move |mapping| mapping.start.0.wrapping_sub(first.page()))
+                .take(MOST_PLACES)
         };
         let code_is_there = |bias: &u64| {
             self.segments.iter().filter(|segment| segment.executable).all(|segment| {

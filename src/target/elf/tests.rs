@@ -208,6 +208,20 @@ fn a_program_at_fixed_addresses_is_not_moved() {
     assert_eq!(elf.symbol("alpha"), Ok(Some(Place { address: Address(0x740), size: 16 })));
 }
 
+/// 65,530 mappings of a file with 256 segments would be compared for an hour.
+#[test]
+fn a_file_is_looked_for_at_a_few_of_its_mappings() {
+    let bias = |others: u64| {
+        let other =
+            |number| format!("{:x}-{:x} r--p 0 8:1 5 /l\n", number * 0x2000, number * 0x2000 + 0x1000);
+        let text: String = (1..=others).map(other).collect();
+        let text = format!("{text}{BASE:x}-{:x} r-xp 0 8:1 5 /l\n", BASE + 0x1000);
+        let module = Maps::parse(text.as_bytes()).modules().remove(0);
+        Elf::of_file(file(&drawn(Hash::Gnu, 0)), &module).expect("an ELF file").bias()
+    };
+    assert_eq!((bias(15), bias(16)), (BASE, 0x2000));
+}
+
 #[test]
 fn a_name_across_two_chunks_is_found() {
     // 64 KiB of names before the one that is wanted, which begins five bytes before the border.

@@ -225,3 +225,23 @@ fn fewer_looks_stand_for_more_time() {
     timeline.advance(&profile);
     assert!(timeline.buckets().iter().all(|bucket| bucket.states[State::Running.index()] == bucket.looks));
 }
+
+#[test]
+fn plumbing_that_has_called_nobody_is_seen() {
+    let thread = |name: &str, line| frame("/usr/lib/python3.11/threading.py", name, line);
+    let bootstrap = thread("Thread._bootstrap", 995);
+    let deeper = Stack::from([bootstrap.clone(), frame("app.py", "main", 1)]);
+    let bare = Stack::from([bootstrap, thread("Thread.run", 975)]);
+    let samples = [&deeper, &bare, &bare].map(|stack| taken(1, vec![seen(1, stack, Flags::HOLDS_GIL)]));
+    let profile = profile_of(samples);
+    for direction in [Direction::Callees, Direction::Callers] {
+        let hidden =
+            Selection { lines: Lines::Merged, hide_plumbing: true, direction, ..Selection::default() };
+        let tree = CallTree::of(&profile, &hidden);
+        assert_eq!(drawn(&profile, &tree), "all 3/0\n Thread.run 2/2\n main 1/1\n", "{direction:?}");
+        // Whoever zooms into it sees the same.
+        let root = tree.path(tree.children(CallId::ROOT)[0]);
+        let tree = CallTree::of(&profile, &Selection { root, ..hidden });
+        assert_eq!(drawn(&profile, &tree), "all 2/0\n Thread.run 2/2\n", "{direction:?}");
+    }
+}

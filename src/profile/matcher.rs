@@ -3,8 +3,8 @@
 
 use hashbrown::HashMap;
 
-use super::selection::{Direction, Selection};
-use super::stacks::NodeId;
+use super::selection::{Direction, Selection, Step};
+use super::stacks::{FunctionId, NodeId};
 use super::store::Profile;
 use super::threads::ThreadNo;
 use super::weights::step_of;
@@ -38,14 +38,17 @@ impl<'a> Matcher<'a> {
 
     /// Does this stack pass through the root?
     fn is_rooted(&mut self, node: NodeId) -> bool {
-        let length = self.selection.root.len();
-        if length == 0 {
+        let root = &self.selection.root;
+        if root.is_empty() {
             return true;
         }
-        match self.selection.direction {
-            Direction::Callees => self.matched_down(node) as usize == length,
-            Direction::Callers => self.matches_up(node),
-        }
+        let matched = match self.selection.direction {
+            Direction::Callees => self.matched_down(node),
+            Direction::Callers => self.matched_up(node),
+        };
+        // Nothing but plumbing: the tree shows its last frame.
+        let is_bare = || self.profile.frame(node).map(|(function, line)| self.step(function, line));
+        matched as usize == root.len() || matched == 0 && root.len() == 1 && is_bare() == Some(root[0])
     }
 
     /// Does this stack have one of the functions, if some are asked for?
@@ -70,7 +73,7 @@ impl<'a> Matcher<'a> {
         passes
     }
 
-    fn matches_up(&self, node: NodeId) -> bool {
+    fn matched_up(&self, node: NodeId) -> u32 {
         let mut matched = 0;
         for node in self.profile.path(node) {
             matched = self.follow(matched, node);
@@ -78,7 +81,7 @@ impl<'a> Matcher<'a> {
                 break;
             }
         }
-        matched as usize == self.selection.root.len()
+        matched
     }
 
     /// The answer of each node follows from its parent's, so a walk goes up only to a known one.
@@ -111,11 +114,15 @@ impl<'a> Matcher<'a> {
         if self.selection.hide_plumbing && self.profile.is_plumbing(function) {
             return matched;
         }
-        let step = step_of(function, line, self.selection.lines);
+        let step = self.step(function, line);
         let before = (matched as usize).checked_sub(1).map(|place| root[place]);
         if self.selection.fold_recursion && before == Some(step) {
             return matched;
         }
         if root[matched as usize] == step { matched + 1 } else { LEFT }
+    }
+
+    fn step(&self, function: FunctionId, line: u32) -> Step {
+        step_of(function, line, self.selection.lines)
     }
 }

@@ -238,10 +238,16 @@ impl<'a> Grown<'a> {
 
     /// Where a frame goes that was called from `from`, which is the `run`-th of equal frames in a row.
     fn go(&mut self, profile: &Profile, from: (CallId, u32), node: NodeId) -> (CallId, u32) {
-        let Some((function, line)) = profile.frame(node) else { return from };
+        let Some((function, _)) = profile.frame(node) else { return from };
         if self.selection.hide_plumbing && profile.is_plumbing(function) {
             return from;
         }
+        self.enter(profile, from, node)
+    }
+
+    /// The same for a frame that is shown in any case.
+    fn enter(&mut self, profile: &Profile, from: (CallId, u32), node: NodeId) -> (CallId, u32) {
+        let Some((function, line)) = profile.frame(node) else { return from };
         let step = step_of(function, line, self.selection.lines);
         let (parent, run) = from;
         let above = &mut self.calls[parent.index()];
@@ -266,7 +272,12 @@ impl<'a> Grown<'a> {
         for (place, node) in weights.nodes.iter().enumerate() {
             let from = places[weights.parents[place] as usize];
             places[place] = self.go(profile, from, *node);
-            let (call, own) = (places[place].0, weights.own[place]);
+            let own = weights.own[place];
+            let mut call = places[place].0;
+            if own > 0 && call == CallId::ROOT {
+                // Nothing but plumbing: were its last frame not shown, this time would seem to be nobody's.
+                call = self.enter(profile, (CallId::ROOT, 0), *node).0;
+            }
             let call_itself = &mut self.calls[call.index()];
             call_itself.own += own;
             // What plumbing does itself counts for its caller, but not in the caller's lines.
@@ -285,6 +296,9 @@ impl<'a> Grown<'a> {
             let mut at = (CallId::ROOT, 0);
             for caller in profile.path(*node).take(CALLERS) {
                 at = self.go(profile, at, caller);
+            }
+            if at.0 == CallId::ROOT {
+                at = self.enter(profile, at, *node);
             }
             self.calls[at.0.index()].own += own;
         }

@@ -50,6 +50,8 @@ pub struct Options {
     pub screen: Screen,
     /// `--ascii`: nothing on the screen that is outside of 7 bits.
     pub ascii: bool,
+    /// `--keep-root`: under sudo a command runs as root, and not as who called sudo.
+    pub keep_root: bool,
     /// `--stats`: at the end, what the sampling cost, on standard error.
     pub stats: bool,
 }
@@ -156,6 +158,7 @@ fn command() -> Command {
         .next_help_heading("What to watch")
         .arg(value("pid", Some('p'), "PID", "A process that runs already (-p may be left out)"))
         .arg(flag("trace", Some('t'), "Run the rest of the line, watch that to its end"))
+        .arg(flag("keep-root", None, "With -t under sudo: as root, not as who called it"))
         .arg(flag("threads", None, "Every thread, not only the one that holds the GIL"))
         .arg(value("abi", None, "VERSION", "Take the target for this Python (27, 3.9, 312 ...)"))
         .next_help_heading("How long, how often")
@@ -317,6 +320,7 @@ fn options(matches: &ArgMatches, rest: Vec<OsString>) -> Result<Options, UsageEr
         no_line_numbers: flag("no-line-numbers"),
         screen,
         ascii: flag("ascii"),
+        keep_root: flag("keep-root"),
         stats: flag("stats"),
     })
 }

@@ -34,6 +34,7 @@ use python::version::Version;
 use sample::Ending;
 use sampler::look::Scope;
 use sampler::{Length, Plan, Sampler, Watch};
+use target::User;
 
 /// Mean time between two samples, without `-r`.
 const INTERVAL: Duration = Duration::from_millis(1);
@@ -113,6 +114,18 @@ fn record(options: &Options) -> Result<u8, Error> {
     status(launched, recording.ending.as_ref(), recording.signal)
 }
 
+/// Whom the command runs as. Told in any case, also where nobody may be reading: that a program has other rights than
+/// its starter is the first thing that somebody must know who asks why it fails.
+fn user(options: &Options) -> Option<User> {
+    let Watch::Command(_) = options.watch else { return None };
+    let user = if options.keep_root { None } else { User::behind_sudo() }?;
+    let _ = writeln!(
+        io::stderr(),
+        "pyflame-tui: the command runs as user {user}, who called sudo (with --keep-root: as root)"
+    );
+    Some(user)
+}
+
 fn plan(options: &Options) -> Plan {
     let length = match (&options.watch, options.seconds.unwrap_or(LENGTH)) {
         _ if options.dump => Length::Once,
@@ -122,6 +135,7 @@ fn plan(options: &Options) -> Plan {
     };
     Plan {
         watch: options.watch.clone(),
+        user: user(options),
         abi: options.abi,
         interval: options.interval.unwrap_or(INTERVAL),
         governed: false,

@@ -172,6 +172,7 @@ fn them(report: &mut Report, pid: u32, abi: Option<Version>) {
 fn look(report: &mut Report, pid: u32, abi: Option<Version>) {
     let plan = Plan {
         watch: Watch::Process(pid),
+        user: None,
         abi,
         interval: crate::INTERVAL,
         governed: false,

@@ -57,7 +57,7 @@ pub fn open(plan: &Plan, seat: Option<&Seat>) -> Result<Found, StartError> {
             Ok(Found { target, python: Some(python) })
         }
         Watch::Command(words) => {
-            let child = launch_at(words, seat).map_err(StartError::Launch)?;
+            let child = launch_at(words, seat, plan.user.as_ref()).map_err(StartError::Launch)?;
             match child.attach() {
                 Ok(target) => Ok(Found { target, python: None }),
                 // It was quicker than we: it cannot have been a Python.

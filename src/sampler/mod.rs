@@ -25,7 +25,7 @@ use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use crate::python::version::Version;
 use crate::sample::{Command, Ending, Event};
 use crate::target::launch::LaunchError;
-use crate::target::{AttachError, Seat};
+use crate::target::{AttachError, Seat, User};
 
 use cost::Cost;
 use find::Found;
@@ -59,6 +59,8 @@ pub enum Length {
 pub struct Plan {
     /// Whom to watch.
     pub watch: Watch,
+    /// Whom a command is to run as; as ourselves where this is none.
+    pub user: Option<User>,
     /// The layout to use where the target hides its version.
     pub abi: Option<Version>,
     /// Mean time between two looks.

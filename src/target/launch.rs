@@ -4,6 +4,7 @@
 
 use std::ffi::OsString;
 use std::fmt;
+use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::sync::{Arc, OnceLock};
@@ -12,6 +13,7 @@ use std::time::{Duration, Instant};
 use super::process::Pid;
 use super::ptrace::{self, Event};
 use super::pty::Seat;
+use super::user::User;
 use super::{AttachError, Target, attach, inherited};
 
 /// Why a command could not be started.
@@ -73,16 +75,25 @@ pub struct Child {
 ///    [`Life::Execed`](super::Life::Execed) (a shell script that runs `exec python3`, `env python3`) [`Target::reopen`]
 ///    and start again at 2; and ask it now and then when nothing has been found yet.
 pub fn launch(command: &[OsString]) -> Result<Child, LaunchError> {
-    launch_at(command, None)
+    launch_at(command, None, None)
 }
 
-/// As [`launch`]; at a `seat` the command sits there, in a session of its own, and not at our terminal.
-pub fn launch_at(command: &[OsString], seat: Option<&Seat>) -> Result<Child, LaunchError> {
+/// As [`launch`]; at a `seat` the command sits there, in a session of its own, and not at our terminal; as a `user` it
+/// has that one's rights, and not ours.
+pub fn launch_at(
+    command: &[OsString],
+    seat: Option<&Seat>,
+    user: Option<&User>,
+) -> Result<Child, LaunchError> {
     let (program, arguments) = command.split_first().ok_or(LaunchError::Empty)?;
     let mut command = Command::new(program);
     command.args(arguments);
     if let Some(seat) = seat {
-        seat.offer(&mut command).map_err(|error| LaunchError::Terminal(error.raw_os_error().unwrap_or(0)))?;
+        let no_terminal = |error: io::Error| LaunchError::Terminal(error.raw_os_error().unwrap_or(0));
+        seat.offer(&mut command, user).map_err(no_terminal)?;
+    }
+    if let Some(user) = user {
+        user.dress(&mut command);
     }
     // std has by then unblocked all signals and set SIGPIPE to its default, whatever they were.
     #[expect(unsafe_code, reason = "signals are to be put back between fork and exec")]

@@ -29,6 +29,7 @@ mod ptrace;
 pub mod pty;
 pub mod stop;
 pub mod tasks;
+pub mod user;
 mod watch;
 
 use std::cell::{RefCell, RefMut};
@@ -51,6 +52,7 @@ pub use process::{Identity, Moment, Pid, RunState, Tid};
 pub use pty::{Pty, Seat};
 pub use stop::{StopError, Stopped, Tracer};
 pub use tasks::{Numbers, Tasks};
+pub use user::User;
 
 /// A process that may be looked at. Belongs to the thread that made it, as ptrace does.
 ///

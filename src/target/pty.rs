@@ -5,7 +5,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, fchown};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Command;
@@ -16,6 +16,8 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use nix::fcntl::OFlag;
 use nix::libc;
 use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
+
+use super::user::User;
 
 /// The kernel hands out no more of a terminal's output at once.
 const CHUNK: usize = 4096;
@@ -94,8 +96,12 @@ impl Size {
 
 impl Seat {
     /// Lets a command sit here: in a session of its own, whose terminal this is.
-    pub(super) fn offer(&self, command: &mut Command) -> io::Result<()> {
+    pub(super) fn offer(&self, command: &mut Command, user: Option<&User>) -> io::Result<()> {
         let seat = OpenOptions::new().read(true).write(true).custom_flags(libc::O_NOCTTY).open(&self.path)?;
+        if let Some(user) = user {
+            // Programs open their terminal by its name, too.
+            fchown(&seat, Some(user.number()), None)?;
+        }
         command.stdin(seat.try_clone()?).stdout(seat.try_clone()?).stderr(seat);
         for (name, value) in &self.environment {
             match value {

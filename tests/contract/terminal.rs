@@ -30,7 +30,7 @@ impl Terminal {
         ]);
         let mut command = vec![program().into()];
         command.extend(words.iter().map(Into::into));
-        let child = launch_at(&command, Some(&seat)).unwrap();
+        let child = launch_at(&command, Some(&seat), None).unwrap();
         let line = pty.listen().unwrap();
         let screen = vt100::Parser::new(rows.try_into().unwrap(), columns.try_into().unwrap(), 0);
         Self { child, line, screen, written: Vec::new() }

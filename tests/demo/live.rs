@@ -15,6 +15,7 @@ fn main() -> ExitCode {
     };
     let plan = Plan {
         watch: Watch::Process(pid),
+        user: None,
         abi: None,
         interval: Duration::from_millis(1),
         governed: true,

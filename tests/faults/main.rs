@@ -17,9 +17,11 @@ mod doctor;
 mod heart;
 mod hostile;
 mod life;
+mod long;
 mod panics;
 mod places;
 mod screen;
+mod security;
 mod signals;
 mod sources;
 

@@ -1,9 +1,10 @@
-"""scribbles.py SECONDS: a child that sleeps with the GIL in its hands, while its parent writes over
+"""scribbles.py: a child that sleeps with the GIL in its hands, while its parent writes over
 the child's thread state, interpreter, frames and code objects: random bytes, pointers to anywhere,
 pointers to themselves.
 
 The child does not run Python meanwhile, so that it does not fall over what is in its memory; a
-profiler reads all of it. Prints "ready PID" with the child's PID, and "scribbled N" at the end.
+profiler reads all of it. Prints "ready PID" with the child's PID; SIGTERM ends both, with a last
+line "scribbled COUNT alive TRUTH".
 """
 import ctypes
 import os
@@ -90,8 +91,9 @@ def main():
     memory = open("/proc/%d/mem" % child, "r+b", 0)
     kept = [read(memory, address, count) for address, count in ranges]
     tracee.ready("ready %d" % child)
-    until, count = time.time() + float(sys.argv[1]), 0
-    while time.time() < until:
+    ends, count = [], 0
+    signal.signal(signal.SIGTERM, lambda *_: ends.append(1))
+    while not ends:
         scribble(memory, ranges, kept)
         count += 1
         if count % 20 == 0:

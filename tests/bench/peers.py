@@ -14,6 +14,8 @@ median and, in brackets, the smallest and the largest. The line "nobody" compare
 without a profiler with each other in the same way: no difference below its spread means
 anything. CPU per sample is all that the profiler used from its start to its end (wait4), by
 the samples that it got. Nothing is printed that was not measured: who is missing or fails says so.
+
+Exits with 1 if this profiler itself failed, or showed a stack that can never have been.
 """
 import argparse
 import os
@@ -133,7 +135,7 @@ class Cell:
         quiet = re.compile(r"\((idle|failed)\) |maze\.py:idle:|idle \(.*maze\.py:")
         return sum(int(line.rpartition(" ")[2]) for line in result.folded if not quiet.search(line))
 
-    def line(self, python, job, pairs):
+    def line(self, python, job):
         """A row of the Markdown table."""
         head = "| %s | %s | " % (python, self.tool.name)
         if not self.results:
@@ -182,7 +184,7 @@ class Bench:
 
     def __init__(self, options):
         self.options, self.pythons = options, pythons()
-        self.missing = {}
+        self.missing, self.well = {}, True
 
     def prepare(self):
         if "3.15" in self.pythons:
@@ -267,10 +269,17 @@ class Bench:
                 cell.slowdowns.append(100 * (1 - rate / alone))
         noise = [100 * (1 - 2 * here / (before + after))
                  for before, here, after in zip(calm, calm[1:], calm[2:])]
-        lines = [cell.line(version, job, self.options.pairs) for cell in cells]
+        lines = [self.line(cell, version, job) for cell in cells]
         if noise:
             lines.append("| %s | nobody | %s | | | | | |" % (version, spread(noise)))
         return lines
+
+    def line(self, cell, version, job):
+        """A row of the table; what is wrong with our own makes the whole run fail."""
+        wrong = any(verdict["impossible"] for verdict in cell.verdicts) or cell.failures
+        if cell.tool is OURS and wrong:
+            self.well = False
+        return cell.line(version, job)
 
     def with_profiler(self, target, cell, job, settle):
         """The target's rate under a profiler, or None if that failed."""
@@ -301,7 +310,7 @@ class Bench:
                 cell.failures.append(str(why))
             finally:
                 run.kill()
-            lines.append(cell.line(version, job, 1))
+            lines.append(self.line(cell, version, job))
         return lines
 
     def first_samples(self):
@@ -378,8 +387,10 @@ def main():
                            cwd=profilers.REPOSITORY)
         profilers.install()
     enter(options)
-    Bench(options).run()
+    bench = Bench(options)
+    bench.run()
+    return 0 if bench.well else 1
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

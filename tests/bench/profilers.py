@@ -275,6 +275,7 @@ class Sampling(Profiler):
         return target.inside + "/profile", target.room + "/profile"
 
     def command(self, target, job, out):
+        # Without it, it takes the main thread, which is the busy one.
         words = self.words + (["--all-threads"] if job.threads == "all" else [])
         return self.module("attach", "-d", str(job.seconds), "-r", str(job.rate), "--no-gc",
                            "--collapsed", "-o", out, *(words + [str(target.pid)]))

@@ -164,7 +164,8 @@ fn format(options: &Options) -> Format {
     if options.timestamps { Format::Timestamps } else { Format::Folded }
 }
 
-fn write_profile(options: &Options, profile: &Profile, mut out: &mut dyn Write) -> io::Result<()> {
+/// Writes what was recorded as these options ask for it.
+pub fn write_profile(options: &Options, profile: &Profile, mut out: &mut dyn Write) -> io::Result<()> {
     let selection = Selection {
         who: if options.threads || options.dump { Who::AllThreads } else { Who::GilHolder },
         idle: if options.exclude_idle { Idle::Excluded } else { Idle::Shown },

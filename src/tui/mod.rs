@@ -26,7 +26,7 @@ mod options;
 mod overlay;
 mod overlay_pane;
 pub mod picture;
-mod save;
+pub mod save;
 mod signs;
 mod source;
 mod source_pane;

@@ -29,8 +29,12 @@ pub(super) fn selection(state: &State) -> Selection {
 /// Writes, and tells where to.
 pub(super) fn write(state: &State, format: Format, file: Option<&Path>) -> io::Result<PathBuf> {
     let wanted = file.map_or_else(|| PathBuf::from(own_name(state, format)), Path::to_path_buf);
-    let selection = selection(state);
-    place(&wanted, |out| export::write(format, &state.profile, &selection, out))
+    place(&wanted, |out| export(state, format, out))
+}
+
+/// What is selected, in this format.
+pub fn export(state: &State, format: Format, out: &mut impl Write) -> io::Result<()> {
+    export::write(format, &state.profile, &selection(state), out)
 }
 
 /// The screen as text beside an export.

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod console;
+mod exports;
+mod looks;
 mod screens;
 mod session;
 mod sessions;

@@ -1,0 +1,101 @@
+//! What `e` writes is what a run without a screen writes of the same samples, byte for byte, once the same is selected.
+
+use std::ffi::OsString;
+
+use pyflame_tui::cli::{self, Parsed};
+use pyflame_tui::profile::{Idle, Profile};
+use pyflame_tui::sample::{Event, Failure, Micros, Outcome, Sample};
+use pyflame_tui::tui::action::{Action, Effect};
+use pyflame_tui::tui::{Options, save, update};
+use pyflame_tui::write_profile;
+
+use crate::session::Session;
+use crate::simulation::{Program, START, Simulation};
+
+fn command_line(words: &[&str]) -> cli::Options {
+    let words = ["pyflame-tui"].iter().chain(words).chain(&["24060"]);
+    match cli::parse(words.map(OsString::from)) {
+        Ok(Parsed::Run(options)) => *options,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Two seconds of a program, with looks that came to nothing among the others.
+fn events(program: Program) -> Vec<Event> {
+    let mut simulation = Simulation::new(program, 1000, 11);
+    let mut events = simulation.opening();
+    for second in 1..=2 {
+        let at = Micros(START.0 + second * 1_000_000);
+        events.extend(simulation.until(at));
+        for failure in [Failure::NotStopped, Failure::Broken, Failure::Broken] {
+            events.push(Event::Sample(Sample { at, outcome: Outcome::Failed(failure) }));
+        }
+    }
+    events.push(simulation.totals());
+    events
+}
+
+/// As a run without a screen records and writes it.
+fn headless(options: &cli::Options, events: &[Event]) -> Vec<u8> {
+    let mut profile = Profile::new();
+    events.iter().for_each(|event| profile.record(event));
+    let mut out = Vec::new();
+    write_profile(options, &profile, &mut out).unwrap();
+    out
+}
+
+/// As the viewer records it, and as `e` writes it when everything is chosen that such a run writes.
+fn viewed(options: &cli::Options, events: &[Event]) -> Vec<u8> {
+    let screen = Options {
+        exclude_idle: options.exclude_idle,
+        timestamps: options.timestamps,
+        threads: options.threads,
+        no_line_numbers: options.no_line_numbers,
+        ..Options::default()
+    };
+    let mut session = Session::with(Program::Web, (160, 48), screen);
+    for event in events {
+        update::update(&mut session.state, Action::Sampled(event.clone()));
+    }
+    session.press(&["c"]);
+    if !options.threads {
+        session.press(&["a"]);
+    }
+    let wanted = if options.exclude_idle { Idle::Excluded } else { Idle::Shown };
+    while session.state.idle != wanted {
+        session.press(&["x"]);
+    }
+    session.press(&["e"]);
+    let Some(Effect::Write { format, .. }) = session.effects.pop() else { panic!("e asks for a file") };
+    let mut out = Vec::new();
+    save::export(&session.state, format, &mut out).unwrap();
+    out
+}
+
+#[test]
+fn e_writes_what_a_run_without_a_screen_writes() {
+    for program in [Program::Web, Program::Wide, Program::Idle, Program::Hostile] {
+        let events = events(program);
+        for words in [
+            &[][..],
+            &["-x"],
+            &["-T"],
+            &["--threads"],
+            &["-n"],
+            &["-x", "-T"],
+            &["--threads", "-x"],
+            &["--threads", "-T"],
+            &["--threads", "-x", "-n"],
+            &["--threads", "-x", "-T", "-n"],
+        ] {
+            let options = command_line(words);
+            let (one, other) = (headless(&options, &events), viewed(&options, &events));
+            assert!(!one.is_empty(), "{program:?} {words:?}");
+            let (one, other) = (String::from_utf8(one).unwrap(), String::from_utf8(other).unwrap());
+            for (number, (one, other)) in one.lines().zip(other.lines()).enumerate() {
+                assert_eq!(one, other, "{program:?} {words:?}, line {}", number + 1);
+            }
+            assert_eq!(one.len(), other.len(), "{program:?} {words:?}");
+        }
+    }
+}

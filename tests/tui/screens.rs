@@ -30,7 +30,7 @@ pub(crate) fn same(name: &str, picture: &str) {
     assert_eq!(known.lines().count(), picture.lines().count(), "{name}: BLESS=1 takes it over");
 }
 
-fn web(size: (u16, u16), options: Options) -> Session {
+pub(crate) fn web(size: (u16, u16), options: Options) -> Session {
     let mut session = Session::with(Program::Web, size, options);
     session.run(24.0);
     // What a thread of the program would have read.
@@ -102,19 +102,6 @@ pub(crate) fn styles(buffer: &Buffer) -> String {
         let _ = writeln!(out, "{letter} = {look}");
     }
     out
-}
-
-#[test]
-fn colours_in_every_depth() {
-    for (depth, name) in
-        [(Depth::True, "true"), (Depth::Indexed, "256"), (Depth::Sixteen, "16"), (Depth::Mono, "mono")]
-    {
-        let session = web((80, 24), Options { depth, ..Options::default() });
-        same(&format!("colours-{name}-80x24.txt"), &styles(&session.buffer()));
-        if depth == Depth::Mono {
-            same("mono-80x24.txt", &(session.text() + "\n"));
-        }
-    }
 }
 
 #[test]

@@ -57,7 +57,8 @@ impl AutoWindow {
         let longest = Self::LONGEST.0 / Timeline::STEP.0;
         let mut newest = None;
         for end in self.seen.max(first) + 1..=done {
-            let start = self.begun.max(first).max(end.saturating_sub(longest));
+            // A present that was declared just now may begin with the bucket after this one.
+            let start = self.begun.max(first).max(end.saturating_sub(longest)).min(end);
             let span = (start - first) as usize..(end - first) as usize;
             let buckets: Vec<&Bucket> = timeline.buckets().range(span).collect();
             if let Some(split) = find_change(&buckets) {

@@ -38,7 +38,9 @@ fn events(program: Program) -> Vec<Event> {
 /// As a run without a screen records and writes it.
 fn headless(options: &cli::Options, events: &[Event]) -> Vec<u8> {
     let mut profile = Profile::new();
-    events.iter().for_each(|event| profile.record(event));
+    for event in events {
+        profile.record(event);
+    }
     let mut out = Vec::new();
     write_profile(options, &profile, &mut out).unwrap();
     out

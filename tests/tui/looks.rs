@@ -46,7 +46,7 @@ fn looks(buffer: &Buffer) -> (String, String) {
                 _ => row.push((letter(place), 1)),
             }
         }
-        let row: String = row.iter().map(|(letter, count)| format!("{letter}{count}")).collect();
+        let row = row.iter().map(|(letter, count)| format!("{letter}{count}")).collect::<Vec<_>>().concat();
         match rows.last_mut() {
             Some((count, last)) if *last == row => *count += 1,
             _ => rows.push((1, row)),
@@ -72,16 +72,14 @@ fn differences(text: &[String], from: &[String]) -> String {
 fn in_seven_bits(rows: &[String]) -> Vec<String> {
     let sign = |sign| match sign {
         '│' | '├' | '┤' => '|',
-        '─' => '-',
+        '─' | '·' => '-',
         '┌' | '┐' | '└' | '┘' | '┬' | '┴' | '┼' => '+',
-        '·' => '-',
         '…' => '~',
-        '█' => '#',
         '▶' | '▸' => '>',
         '▁' | '▂' => '.',
         '▃' | '▄' => ':',
         '▅' | '▆' => '=',
-        '▇' => '#',
+        '▇' | '█' => '#',
         other => other,
     };
     rows.iter().map(|row| row.chars().map(sign).collect()).collect()

@@ -138,6 +138,18 @@ fn windows_and_spans() {
 }
 
 #[test]
+fn the_past_can_be_forgotten_at_any_moment() {
+    let mut session = Session::new(Program::Steady, (160, 48));
+    session.run(3.0);
+    for _ in 0..12 {
+        session.press(&["r"]);
+        session.run(0.35);
+    }
+    session.expect("last 0 s (auto)");
+    session.expect("view_report");
+}
+
+#[test]
 fn a_click_selects_and_two_zoom() {
     let mut session = Session::new(Program::Steady, (160, 48));
     session.run(5.0);

@@ -16,6 +16,7 @@ pub mod locate;
 pub mod names;
 pub mod objects;
 pub mod published;
+pub mod recognise;
 pub mod search;
 pub mod snapshot;
 pub mod tables;

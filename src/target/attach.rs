@@ -164,6 +164,17 @@ pub(super) fn attach(pid: Pid, child: Option<Child>) -> Result<Target, AttachErr
     if identity.holds() { Ok(target) } else { Err(AttachError::NoSuchProcess(pid)) }
 }
 
+/// All that can be checked without stopping anything. What passes may still be refused, by a filter that forbids
+/// ptrace itself.
+pub fn may_attach(pid: Pid) -> Result<(), AttachError> {
+    let stat = process::stat(pid).ok_or(AttachError::NoSuchProcess(pid))?;
+    let status = process::status(pid.leader()).unwrap_or_default();
+    check(pid, &stat, &status)?;
+    // The kernel lets its memory be opened by whom it lets trace it.
+    open_memory(pid)?;
+    if super::is_64_bit(pid) { Ok(()) } else { Err(AttachError::ThirtyTwoBit) }
+}
+
 fn check(pid: Pid, stat: &Stat, status: &Status) -> Result<(), AttachError> {
     if let Some(process) = status.process.filter(|&process| process != pid) {
         return Err(AttachError::Thread { tid: pid, process });

@@ -56,6 +56,24 @@ pub enum Backing {
     },
 }
 
+/// The files in a process's memory, each once, as their names are written; nothing else is looked at, because this is
+/// asked of every process of a machine. Fails if we may not look.
+pub fn files(pid: Pid) -> io::Result<Vec<PathBuf>> {
+    let bytes = fs::read(format!("/proc/{}/maps", process::witness(pid).unwrap_or(pid.leader())))?;
+    let mut files: Vec<&[u8]> = Vec::new();
+    for line in bytes.split(|&byte| byte == b'\n') {
+        if let Some(at) = line.iter().position(|&byte| byte == b'/')
+            && let Some(name) = line.get(at..)
+            && files.last() != Some(&name)
+        {
+            files.push(name);
+        }
+    }
+    files.sort_unstable();
+    files.dedup();
+    Ok(files.into_iter().map(|name| PathBuf::from(OsString::from_vec(unescaped(name)))).collect())
+}
+
 /// A file, by the numbers that `maps` gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FileId {

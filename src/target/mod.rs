@@ -27,6 +27,7 @@ pub mod open;
 pub mod process;
 mod ptrace;
 pub mod pty;
+pub mod roster;
 pub mod stop;
 pub mod tasks;
 pub mod user;
@@ -39,7 +40,7 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 
-pub use attach::{AttachError, Denied};
+pub use attach::{AttachError, Denied, may_attach};
 pub use container::Container;
 pub use cpu::Placement;
 pub use elf::{Elf, ElfError, Place};
@@ -50,6 +51,7 @@ pub use maps::{Mapping, Maps, Module};
 pub use memory::{Address, Memory, Range, ReadError};
 pub use process::{Identity, Moment, Pid, RunState, Tid};
 pub use pty::{Pty, Seat};
+pub use roster::{Care, Listed, Roster};
 pub use stop::{StopError, Stopped, Tracer};
 pub use tasks::{Numbers, Tasks};
 pub use user::User;
@@ -192,13 +194,17 @@ impl Target {
         })
     }
 
-    /// Is the program that it runs a 64-bit one? If its executable cannot be read we shall find out later.
     fn is_64_bit(&self) -> bool {
-        use std::os::unix::fs::FileExt;
-        let mut head = [0; 5];
-        let Some(witness) = process::witness(self.identity.pid) else { return true };
-        let read = std::fs::File::open(format!("/proc/{witness}/exe"))
-            .and_then(|file| file.read_exact_at(&mut head, 0));
-        read.is_err() || &head != b"\x7fELF\x01"
+        is_64_bit(self.identity.pid)
     }
+}
+
+/// Is the program that a process runs a 64-bit one? If its executable cannot be read we shall find out later.
+fn is_64_bit(pid: Pid) -> bool {
+    use std::os::unix::fs::FileExt;
+    let mut head = [0; 5];
+    let Some(witness) = process::witness(pid) else { return true };
+    let read =
+        std::fs::File::open(format!("/proc/{witness}/exe")).and_then(|file| file.read_exact_at(&mut head, 0));
+    read.is_err() || &head != b"\x7fELF\x01"
 }

@@ -108,6 +108,8 @@ pub struct Stat {
     pub group: u32,
     /// The kernel's `PF_` flags.
     pub flags: u32,
+    /// How many threads it has.
+    pub threads: u32,
     /// When it began, in clock ticks after boot: with the number it is an identity.
     pub start: u64,
     /// Where its stack began; another after each exec. 0 or 1 where we may not know.
@@ -145,7 +147,8 @@ impl Stat {
         let flags = u32::try_from(number(3)?).ok()?; // field 9
         let user = number(4)?; // field 14
         let system = number(0)?; // field 15
-        let start = number(6)?; // field 22
+        let threads = u32::try_from(number(4)?).ok()?; // field 20
+        let start = number(1)?; // field 22
         let stack_start = number(5)?; // field 28
         let cpu = u32::try_from(number(10)?).ok()?; // field 39
         Some(Self {
@@ -154,6 +157,7 @@ impl Stat {
             parent,
             group,
             flags,
+            threads,
             start,
             stack_start,
         })

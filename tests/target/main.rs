@@ -8,6 +8,7 @@ mod attach;
 mod launch;
 mod modules;
 mod roles;
+mod roster;
 mod stops;
 mod traps;
 

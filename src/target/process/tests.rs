@@ -15,7 +15,7 @@ fn a_stat_is_read_after_its_last_parenthesis() {
         assert_eq!(stat.name, name.as_bytes());
         assert_eq!(stat.moment, Moment { state: RunState::Sleeping, cpu: 3, ticks: 100 });
         assert_eq!((stat.parent, stat.group), (Pid(4161), 4162));
-        assert_eq!((stat.start, stat.stack_start), (98765, 140_720));
+        assert_eq!((stat.threads, stat.start, stat.stack_start), (1, 98765, 140_720));
         assert_eq!(Moment::parse(line.as_bytes()), Some(stat.moment));
     }
 }

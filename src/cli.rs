@@ -63,8 +63,24 @@ pub enum Parsed {
     Run(Box<Options>),
     /// To find out what stands in the way, of a process if one is named.
     Examine(Option<u32>, Option<Version>),
+    /// Something to do with a process that was not named.
+    Choose(Choice),
     /// Something to print on standard output, successfully: help or version.
     Print(String),
+}
+
+/// No process has this number.
+const NOBODY: Watch = Watch::Process(0);
+
+/// All but the process, which somebody has to choose.
+#[derive(Debug)]
+pub struct Choice(Box<Options>);
+
+impl Choice {
+    /// What is to be done with this process.
+    pub fn process(&self, pid: u32) -> Options {
+        Options { watch: Watch::Process(pid), ..(*self.0).clone() }
+    }
 }
 
 /// A mistake on the command line.
@@ -218,7 +234,8 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Parsed, UsageE
     if matches.get_flag("doctor") {
         return examined(&matches);
     }
-    options(&matches, rest).map(|options| Parsed::Run(Box::new(options)))
+    let options = Box::new(options(&matches, rest)?);
+    Ok(if options.watch == NOBODY { Parsed::Choose(Choice(options)) } else { Parsed::Run(options) })
 }
 
 fn examined(matches: &ArgMatches) -> Result<Parsed, UsageError> {
@@ -338,6 +355,7 @@ fn watch(matches: &ArgMatches, rest: Vec<OsString>) -> Result<Watch, UsageError>
     match (matches.get_one::<String>("pid"), words.as_slice()) {
         (Some(word), []) => pid(word),
         (None, [word]) => pid(&word.to_string_lossy()),
+        (None, []) => Ok(NOBODY),
         _ => Err(UsageError::NoTarget),
     }
 }

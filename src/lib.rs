@@ -1,5 +1,6 @@
 //! pyflame-tui: true stacks of a running Python, at a cost nobody notices.
 
+mod choose; // a process that was not named
 pub mod cli; // the command line; the only room that knows clap
 mod doctor; // what stands between us and a target
 pub mod error; // from errors to sentences
@@ -48,6 +49,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Ok(Parsed::Print(text)) => print(&text),
         Ok(Parsed::Examine(pid, abi)) => examine(pid, abi),
         Ok(Parsed::Run(options)) => watch(&options),
+        Ok(Parsed::Choose(choice)) => choose::choose(&choice),
         Err(error) => Err(error.into()),
     }));
     let done = done.unwrap_or(Err(Error::Panicked));

@@ -10,7 +10,7 @@ use crate::sampler::look::Scope;
 use crate::sampler::{Length, Plan, Sampler, StartError, Watch};
 use crate::target::{LaunchError, Pty, Seat};
 use crate::tui::theme::Depth;
-use crate::tui::{self, Failed, Summary, Wire};
+use crate::tui::{self, Failed, Given, Summary, Wire};
 
 /// Is there somebody to look at a screen, and nothing that says otherwise?
 pub(crate) fn is_wanted(options: &Options) -> bool {
@@ -28,9 +28,29 @@ pub(crate) fn is_wanted(options: &Options) -> bool {
 
 /// Shows what is to be watched, until somebody has seen enough; what stays on the normal screen.
 pub(crate) fn view(options: &Options, plan: Plan) -> Result<Summary, Error> {
+    let mut screen = screen(options);
+    let Watch::Command(words) = &options.watch else {
+        return show(options, attach(options, plan)?, screen, Given::default());
+    };
+    let words: Vec<_> = words.iter().map(|word| word.to_string_lossy()).collect();
+    screen.command = Some(words.join(" "));
+    let (sampler, wire) = launch(live(options, plan), screen.depth)?;
+    show(options, sampler, screen, Given { wire: Some(wire), held: None })
+}
+
+/// Begins to sample a process as the screen wants it.
+pub(crate) fn attach(options: &Options, plan: Plan) -> Result<Sampler, StartError> {
+    Sampler::start(live(options, plan))
+}
+
+fn live(options: &Options, plan: Plan) -> Plan {
     let length = options.seconds.map_or(Length::ToTheEnd, Length::For);
-    let plan = Plan { scope: Scope::All, length, governed: options.interval.is_none(), ..plan };
-    let mut screen = tui::Options {
+    Plan { scope: Scope::All, length, governed: options.interval.is_none(), ..plan }
+}
+
+/// What the command line and the environment say of the screen.
+pub(crate) fn screen(options: &Options) -> tui::Options {
+    tui::Options {
         output: options.output.clone(),
         exclude_idle: options.exclude_idle,
         timestamps: options.timestamps,
@@ -38,17 +58,17 @@ pub(crate) fn view(options: &Options, plan: Plan) -> Result<Summary, Error> {
         no_line_numbers: options.no_line_numbers,
         ascii: options.ascii,
         ..tui::Options::from_environment()
-    };
-    let (sampler, wire) = match &options.watch {
-        Watch::Process(_) => (Sampler::start(plan)?, None),
-        Watch::Command(words) => {
-            let words: Vec<_> = words.iter().map(|word| word.to_string_lossy()).collect();
-            screen.command = Some(words.join(" "));
-            let (sampler, wire) = launch(plan, screen.depth)?;
-            (sampler, Some(wire))
-        }
-    };
-    let seen = tui::run_with(Vec::new(), &sampler.events, &sampler.commands, wire, screen);
+    }
+}
+
+/// Shows what the sampler says.
+pub(crate) fn show(
+    options: &Options,
+    sampler: Sampler,
+    screen: tui::Options,
+    given: Given,
+) -> Result<Summary, Error> {
+    let seen = tui::run_with(Vec::new(), &sampler.events, &sampler.commands, given, screen);
     sampler.join();
     seen.map_err(|Failed { error, profile }| {
         let kept = crate::keep(options, &profile);

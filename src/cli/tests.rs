@@ -6,6 +6,7 @@ fn parsed(line: &str) -> Result<Options, UsageError> {
     let words = std::iter::once("pyflame-tui").chain(line.split_whitespace()).map(OsString::from);
     match parse(words)? {
         Parsed::Run(options) => Ok(*options),
+        Parsed::Choose(_) => Err(UsageError::NoTarget),
         other => panic!("{other:?}"),
     }
 }

@@ -25,6 +25,9 @@ mod navigate;
 mod options;
 mod overlay;
 mod overlay_pane;
+mod pick;
+pub mod picker;
+pub mod picker_pane;
 pub mod picture;
 pub mod save;
 mod signs;
@@ -58,6 +61,7 @@ use crossterm::event::{self, Event as Input, KeyEventKind};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGTSTP};
 
 pub use options::Options;
+pub use pick::{Held, pick};
 pub use source::Text;
 pub use summary::Summary;
 pub use wire::Wire;
@@ -164,22 +168,34 @@ pub fn run(
     commands: &Sender<Command>,
     options: Options,
 ) -> Result<Summary, Failed> {
-    run_with(first, events, commands, None, options)
+    run_with(first, events, commands, Given::default(), options)
 }
 
-/// The same, with the line to a command that runs on a terminal of ours.
+/// What is there already when the viewer begins.
+#[derive(Debug, Default)]
+pub struct Given {
+    /// The terminal, in which something was chosen.
+    pub held: Option<Held>,
+    /// The line to a command that runs on a terminal of ours.
+    pub wire: Option<Wire>,
+}
+
+/// The same, with what is there already.
 pub fn run_with(
     first: Vec<Event>,
     events: &Receiver<Event>,
     commands: &Sender<Command>,
-    wire: Option<Wire>,
+    given: Given,
     options: Options,
 ) -> Result<Summary, Failed> {
     let signals = Signals::note()?;
     let panics = terminal::watch_panics();
-    let terminal = Terminal::take(options.mouse)?;
+    let terminal = match given.held {
+        Some(Held(terminal)) => terminal,
+        None => Terminal::take(options.mouse)?,
+    };
     let mut state = State::new(options, crossterm::terminal::size()?);
-    let mut world = World::new(terminal, commands.clone(), wire);
+    let mut world = World::new(terminal, commands.clone(), given.wire);
     update::update(&mut state, Action::Now(now()));
     for event in first {
         update::update(&mut state, Action::Sampled(event));

@@ -1,12 +1,14 @@
-//! `-t` on a terminal: the command has one of its own, which is seen and reached through ours.
+//! What opens on a terminal: under `-t` a command with a terminal of its own, which is seen and reached through ours; and
+//! without any word a list of processes.
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use pyflame_tui::target::End;
 
-use crate::eventually;
 use crate::interpreters::python3;
+use crate::targets::tracer_of;
 use crate::terminal::Terminal;
+use crate::{assert_untouched, eventually, subject};
 
 fn trace(program: &str, size: (u16, u16)) -> Terminal {
     let python = python3().command.to_str().unwrap();
@@ -111,4 +113,45 @@ fn the_signal_that_ends_it_is_named() {
     terminal.expect("killed by SIGTERM");
     terminal.press("q");
     assert_eq!(terminal.end(), End::Exited(128 + Signal::SIGTERM as i32));
+}
+
+#[test]
+fn a_process_is_chosen_from_a_list() {
+    let mut subject = subject("shares.py", &[]);
+    let pid = subject.pid().to_string();
+    let mut terminal = Terminal::start(&[], (120, 40));
+    terminal.expect("Which Python");
+    terminal.press(&pid);
+    terminal.expect("1 of ");
+    terminal.expect("shares.py");
+    assert!(terminal.is_taken());
+    terminal.press("\r");
+    terminal.expect("2 Flame");
+    terminal.expect("<module> shares.py");
+    terminal.press("q");
+    assert_eq!(terminal.end(), End::Exited(0));
+    terminal.expect(&format!("watched {pid}"));
+    let written = String::from_utf8_lossy(terminal.written()).into_owned();
+    assert_eq!(written.matches("\x1b[?1049l").count(), 1, "the shell's screen is not shown in between");
+    assert_untouched(&mut subject);
+}
+
+#[test]
+fn what_cannot_be_attached_to_is_told_in_the_list() {
+    let mut subject = subject("shares.py", &[]);
+    let pid = subject.pid().to_string();
+    let Some(tracer) = tracer_of(&pid) else { return };
+    let mut terminal = Terminal::start(&[], (120, 40));
+    terminal.press(&pid);
+    terminal.expect("traced");
+    terminal.press("\r");
+    terminal.expect(&format!("process {}", tracer.pid()));
+    assert!(terminal.text().contains("Which Python"), "the list stays");
+    drop(tracer);
+    terminal.expect(" yes ");
+    terminal.press("\r");
+    terminal.expect("<module> shares.py");
+    terminal.press("q");
+    assert_eq!(terminal.end(), End::Exited(0));
+    assert_untouched(&mut subject);
 }

@@ -103,18 +103,24 @@ fn the_right_abi_and_the_wrong_one() {
     }
 }
 
+/// Somebody who traces the process; none if this machine has nobody who could.
+pub(crate) fn tracer_of(pid: &str) -> Option<Subject> {
+    let shown = "import ctypes, sys, time\nlibc = ctypes.CDLL(None)\n\
+        libc.ptrace(0x4206, int(sys.argv[1]), 0, 0)\nprint('ready', flush=True)\ntime.sleep(1000)";
+    let tracer = Subject::of(Command::new(&python3().command).args(["-c", shown, pid])).ready();
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    if status.contains("TracerPid:\t0\n") {
+        eprintln!("not tried: this Python has no ptrace");
+        return None;
+    }
+    Some(tracer)
+}
+
 #[test]
 fn one_that_somebody_traces_already() {
     let subject = subject("shares.py", &[]);
     let pid = subject.pid().to_string();
-    let shown = "import ctypes, sys, time\nlibc = ctypes.CDLL(None)\n\
-        libc.ptrace(0x4206, int(sys.argv[1]), 0, 0)\nprint('ready', flush=True)\ntime.sleep(1000)";
-    let mut tracer = Subject::of(Command::new(&python3().command).args(["-c", shown, &pid])).ready();
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    if status.contains("TracerPid:\t0\n") {
-        eprintln!("not tried: this Python has no ptrace");
-        return;
-    }
+    let Some(mut tracer) = tracer_of(&pid) else { return };
     let ran = start(&mut profiler(&["-s", "0", &pid])).end(Duration::from_secs(20));
     assert_eq!(ran.code(), 1);
     assert!(ran.err.starts_with(&format!("Failed to seize PID {pid}")), "{}", ran.err);

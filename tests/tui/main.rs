@@ -5,6 +5,7 @@
 mod console;
 mod exports;
 mod looks;
+mod picker;
 mod screens;
 mod session;
 mod sessions;

@@ -91,19 +91,7 @@ impl Session {
 
     /// The picture as lines of text.
     pub(crate) fn lines(&self) -> Vec<String> {
-        let buffer = self.buffer();
-        let area = buffer.area;
-        let line = |y| {
-            let mut line = String::new();
-            let mut x = 0;
-            while x < area.width {
-                let symbol = buffer[(x, y)].symbol();
-                line.push_str(symbol);
-                x += (unicode_width::UnicodeWidthStr::width(symbol) as u16).max(1);
-            }
-            line.trim_end().to_owned()
-        };
-        (0..area.height).map(line).collect()
+        lines(&self.buffer())
     }
 
     pub(crate) fn text(&self) -> String {
@@ -119,4 +107,20 @@ impl Session {
     pub(crate) fn expect_not(&self, words: &str) {
         assert!(!self.text().contains(words), "{words:?} is in\n{}", self.text());
     }
+}
+
+/// A picture as lines of text.
+pub(crate) fn lines(buffer: &Buffer) -> Vec<String> {
+    let area = buffer.area;
+    let line = |y| {
+        let mut line = String::new();
+        let mut x = 0;
+        while x < area.width {
+            let symbol = buffer[(x, y)].symbol();
+            line.push_str(symbol);
+            x += (unicode_width::UnicodeWidthStr::width(symbol) as u16).max(1);
+        }
+        line.trim_end().to_owned()
+    };
+    (0..area.height).map(line).collect()
 }

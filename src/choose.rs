@@ -1,0 +1,136 @@
+//! Which process? Nobody named one, and somebody sits at a terminal: the Pythons of this machine, for the list to choose
+//! from, and what comes of the choice.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::thread::Builder;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Sender, bounded};
+use nix::unistd::{Uid, User};
+
+use crate::cli::{Choice, UsageError};
+use crate::error::Error;
+use crate::python::recognise::{self, Kind};
+use crate::sample::Micros;
+use crate::sampler::StartError;
+use crate::target::process::Stat;
+use crate::target::{AttachError, Care, Listed, Pid, Roster, maps, may_attach, process};
+use crate::tui::Given;
+use crate::tui::picker::{Barred, Candidate};
+use crate::{live, tui};
+
+/// The first numbers of CPU time come soon, the others at leisure.
+const BETWEEN: (Duration, Duration) = (Duration::from_millis(300), Duration::from_secs(1));
+
+/// Lets a person choose, and shows what was chosen.
+pub(crate) fn choose(choice: &Choice) -> Result<u8, Error> {
+    let options = choice.process(Pid::ours().0);
+    if !live::is_wanted(&options) {
+        return Err(UsageError::NoTarget.into());
+    }
+    let (sender, lists) = bounded(1);
+    Builder::new().name("roster".to_owned()).spawn(move || list(&sender)).map_err(Error::System)?;
+    let screen = live::screen(&options);
+    let mut attach = |pid| {
+        let options = choice.process(pid);
+        let sampler = live::attach(&options, crate::plan(&options));
+        sampler.map(|sampler| (options, sampler)).map_err(|error| Error::from(error).to_string())
+    };
+    let chosen = tui::pick(&screen, &lists, &mut attach);
+    let chosen = chosen.map_err(|cause| Error::Screen { cause, kept: None })?;
+    let Some(((options, sampler), held)) = chosen else { return Ok(0) };
+    drop(lists);
+    let seen = live::show(&options, sampler, screen, Given { held: Some(held), wire: None })?;
+    crate::print(&seen.to_string())
+}
+
+/// Lists until nobody wants to know any more.
+fn list(lists: &Sender<Vec<Candidate>>) {
+    let mut roster = Roster::new();
+    let mut users = HashMap::new();
+    let mut before: Option<Instant> = None;
+    loop {
+        let since = before.map(|before| before.elapsed());
+        before = Some(Instant::now());
+        let pythons = roster.list(since, judge);
+        let candidates = pythons.into_iter().map(|one| candidate(one, &mut users)).collect();
+        if lists.send(candidates).is_err() {
+            return;
+        }
+        std::thread::sleep(if since.is_none() { BETWEEN.0 } else { BETWEEN.1 });
+    }
+}
+
+/// Is it a Python? Its program's name tells that of most, and its memory's map of the others, which takes longer. Where
+/// both are hidden from us the first word has to do.
+fn judge(pid: Pid, stat: &Stat, care: Care) -> Option<Kind> {
+    let by_names = |files: &[PathBuf]| recognise::by_names(files.iter().map(PathBuf::as_path));
+    let mut files = match process::executable(pid) {
+        Ok(program) => vec![program],
+        Err(_) => process::command_line(pid).into_iter().take(1).map(PathBuf::from).collect(),
+    };
+    if files.is_empty() {
+        files.push(PathBuf::from(String::from_utf8_lossy(&stat.name).into_owned()));
+    }
+    let kind = by_names(&files);
+    if matches!(kind, Some(Kind::CPython(Some(_)))) || (kind.is_none() && care == Care::Quick) {
+        return kind;
+    }
+    files.extend(maps::files(pid).unwrap_or_default());
+    by_names(&files)
+}
+
+fn candidate(one: Listed<Kind>, users: &mut HashMap<u32, String>) -> Candidate {
+    let Listed { identity, stat, cpu, verdict } = one;
+    let words = process::command_line(identity.pid);
+    let words: Vec<_> = words.iter().map(|word| word.to_string_lossy()).collect();
+    let user = process::status(identity.pid.leader()).ok().and_then(|status| status.users[1]);
+    Candidate {
+        pid: identity.pid.0,
+        start: identity.start,
+        cpu,
+        age: Micros(identity.age().map_or(0, |age| u64::try_from(age.as_micros()).unwrap_or(u64::MAX))),
+        python: match verdict {
+            Kind::CPython(Some((major, minor))) => format!("{major}.{minor}"),
+            Kind::CPython(None) => String::new(),
+            Kind::PyPy => "PyPy".to_owned(),
+        },
+        threads: stat.threads,
+        user: user.map_or(String::new(), |user| users.entry(user).or_insert_with(|| name(user)).clone()),
+        command: if words.is_empty() {
+            String::from_utf8_lossy(&stat.name).into_owned()
+        } else {
+            words.join(" ")
+        },
+        barred: barred(identity.pid, verdict),
+    }
+}
+
+/// Asked once a user: it may come from far away.
+fn name(user: u32) -> String {
+    let known = User::from_uid(Uid::from_raw(user)).ok().flatten();
+    known.map_or_else(|| user.to_string(), |user| user.name)
+}
+
+/// What is in the way, in a word and in sentences.
+fn barred(pid: Pid, kind: Kind) -> Option<Barred> {
+    if kind == Kind::PyPy {
+        let why = "A PyPy keeps its frames in another way than CPython.\nTry vmprof, which is made for it.";
+        return Some(Barred { word: "pypy", why: why.to_owned() });
+    }
+    let error = may_attach(pid).err()?;
+    let word = match &error {
+        AttachError::NoSuchProcess(_) | AttachError::Zombie { .. } => "ended",
+        AttachError::Thread { .. } => "thread",
+        AttachError::KernelThread(_) => "kernel",
+        AttachError::Ourselves(_) => "ourselves",
+        AttachError::TracedBy { .. } => "traced",
+        AttachError::ThirtyTwoBit => "32-bit",
+        AttachError::Failed(_) => "error",
+        AttachError::Denied(facts) if facts.their_users[1] != Some(facts.our_user) => "user",
+        AttachError::Denied(facts) if facts.yama_scope.is_some_and(|scope| scope > 0) => "yama",
+        AttachError::Denied(_) => "denied",
+    };
+    Some(Barred { word, why: Error::from(StartError::Attach(pid.0, error)).to_string() })
+}

@@ -1,0 +1,87 @@
+//! The loop of the list of processes: lists, time, keys, attempts, picture.
+
+use std::sync::atomic::Ordering;
+
+use crossbeam_channel::Receiver;
+use crossterm::event::{self, Event as Input, KeyEventKind};
+use signal_hook::consts::SIGSTOP;
+
+use super::options::Options;
+use super::picker::{self, Act, Candidate, Picker, Wish};
+use super::terminal::{self, Terminal};
+use super::{Error, Signals, TURN, now, picker_pane};
+
+/// A terminal that is taken already. Dropped, it is given back.
+#[derive(Debug)]
+pub struct Held(pub(super) Terminal);
+
+/// Lets a person choose among `lists` of processes, of which the newest counts. `attach` is tried on what was chosen: it
+/// gives sentences if that cannot be, and the choice goes on. Nothing, if nobody was chosen.
+pub fn pick<T>(
+    options: &Options,
+    lists: &Receiver<Vec<Candidate>>,
+    attach: &mut dyn FnMut(u32) -> Result<T, String>,
+) -> Result<Option<(T, Held)>, Error> {
+    let signals = Signals::note()?;
+    let panics = terminal::watch_panics();
+    let mut terminal = Terminal::take(options.mouse)?;
+    let mut picker = Picker::new(options, crossterm::terminal::size()?);
+    loop {
+        picker::update(&mut picker, Act::Now(now()));
+        for list in lists.try_iter() {
+            picker::update(&mut picker, Act::Listed(list));
+        }
+        if let Ok(panic) = panics.try_recv() {
+            return Err(Error::Panicked(panic));
+        }
+        draw(&mut picker, &mut terminal)?;
+        let wish = match look_at_input(&mut picker) {
+            _ if signals.stopped() => return Ok(None),
+            Ok(None) if signals.suspend.swap(false, Ordering::Relaxed) => Some(Wish::Suspend),
+            wish => wish?,
+        };
+        match wish {
+            None => {}
+            Some(Wish::Leave) => return Ok(None),
+            Some(Wish::Suspend) => {
+                terminal.lend(|| signal_hook::low_level::raise(SIGSTOP))??;
+                let (width, height) = crossterm::terminal::size()?;
+                picker::update(&mut picker, Act::Resized(width, height));
+            }
+            Some(Wish::Attach(pid)) => match attach(pid) {
+                Ok(attached) => return Ok(Some((attached, Held(terminal)))),
+                Err(why) => drop(picker::update(&mut picker, Act::Refused(why))),
+            },
+        }
+    }
+}
+
+/// Waits for keys and the mouse, and takes them in until something is wished for.
+fn look_at_input(picker: &mut Picker) -> Result<Option<Wish>, Error> {
+    terminal::wait(TURN)?;
+    while event::poll(std::time::Duration::ZERO)? {
+        let act = match event::read()? {
+            Input::Key(key) if key.kind != KeyEventKind::Release => picker::pressed(picker, key),
+            Input::Mouse(event) => picker::pointed(event),
+            Input::Resize(width, height) => Some(Act::Resized(width, height)),
+            _ => None,
+        };
+        let wish = act.and_then(|act| picker::update(picker, act));
+        if wish.is_some() {
+            return Ok(wish);
+        }
+    }
+    Ok(None)
+}
+
+fn draw(picker: &mut Picker, terminal: &mut Terminal) -> Result<(), Error> {
+    if !picker.dirty {
+        return Ok(());
+    }
+    if terminal.drawn_size() != picker.size {
+        terminal.resize(picker.size)?;
+    }
+    terminal.draw(|frame| picker_pane::paint(picker, frame.buffer_mut()))?;
+    picker.dirty = false;
+    Ok(())
+}

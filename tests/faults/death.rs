@@ -6,14 +6,12 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 
 use crate::heart::{Beat, Heart};
-use crate::is_long;
 use crate::profiler::{Running, profiler, start};
 use crate::screen::{Screen, live};
 
-/// Tries in each case; 500 by hand.
+/// Tries in each case.
 fn tries() -> u32 {
-    let wish = std::env::var("PYFLAME_TEST_TRIES").ok().and_then(|word| word.parse().ok());
-    wish.unwrap_or(if is_long() { 500 } else { 5 })
+    crate::tries(5, 500)
 }
 
 /// Something of ours that can be killed.
@@ -43,10 +41,7 @@ fn moment(number: u32) -> Duration {
 
 /// Starts us again and again and kills us, while it beats.
 fn die(what: &str, busy: u32, idle: u32, us: impl Fn(&str) -> Box<dyn FnOnce()>) {
-    let mut heart = Heart::new();
-    let mut subject = crate::subject::Subject::of(&mut heart.command(busy, idle)).ready();
-    heart.beats();
-    heart.measure_anew();
+    let (heart, mut subject) = Heart::beating(busy, idle);
     let (mut gap, mut held) = (Duration::ZERO, Duration::ZERO);
     for number in 0..tries() {
         let kill = us(&heart.pid().to_string());

@@ -10,6 +10,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::interpreters::python3;
+use crate::subject::Subject;
 use crate::{eventually, is_long};
 
 /// How long a target may be held. What the scheduler does to it is not in this figure; but what it does to us is, while we
@@ -45,6 +46,15 @@ impl Heart {
         fs::write(&path, [0; 40]).unwrap();
         let file = File::options().read(true).write(true).open(path).unwrap();
         Self { folder, file, owned: false }
+    }
+
+    /// One that beats, with so many threads that work and that wait.
+    pub(crate) fn beating(busy: u32, idle: u32) -> (Self, Subject) {
+        let mut heart = Self::new();
+        let subject = Subject::of(&mut heart.command(busy, idle)).ready();
+        heart.beats();
+        heart.measure_anew();
+        (heart, subject)
     }
 
     fn path(&self) -> PathBuf {

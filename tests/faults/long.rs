@@ -57,9 +57,7 @@ fn ten_minutes_at_a_thousand_a_second_cost_no_more_than_the_first() {
 
 #[test]
 fn a_sleep_of_ours_is_not_made_up_for_in_a_burst() {
-    let mut heart = Heart::new();
-    let _subject = Subject::of(&mut heart.command(1, 0)).ready();
-    heart.beats();
+    let (heart, _subject) = Heart::beating(1, 0);
     let running = start(&mut profiler(&["-T", "-s", "5", "-r", "0.001", &heart.pid().to_string()]));
     std::thread::sleep(Duration::from_millis(1200));
     // As a laptop's lid does it: nothing of ours runs, and nobody has told us.

@@ -55,6 +55,12 @@ fn is_long() -> bool {
     std::env::var_os("PYFLAME_TEST_LONG").is_some()
 }
 
+/// How often something is tried: as often as `PYFLAME_TEST_TRIES` says, else so often, or with time so often.
+fn tries(short: u32, long: u32) -> u32 {
+    let wish = std::env::var("PYFLAME_TEST_TRIES").ok().and_then(|word| word.parse().ok());
+    wish.unwrap_or(if is_long() { long } else { short })
+}
+
 /// Nobody traces it, and it is not stopped.
 #[track_caller]
 fn is_untraced(pid: u32) {

@@ -10,7 +10,6 @@ use crate::folder;
 use crate::heart::Heart;
 use crate::profiler::{profiler, program, start};
 use crate::screen::on_screen;
-use crate::subject::Subject;
 
 fn can_be_asked() -> bool {
     if !cfg!(debug_assertions) {
@@ -19,20 +18,12 @@ fn can_be_asked() -> bool {
     cfg!(debug_assertions)
 }
 
-fn beating() -> (Heart, Subject) {
-    let mut heart = Heart::new();
-    let subject = Subject::of(&mut heart.command(1, 2)).ready();
-    heart.beats();
-    heart.measure_anew();
-    (heart, subject)
-}
-
 #[test]
 fn headless_each_thread_may_panic_and_what_was_sampled_is_written() {
     if !can_be_asked() {
         return;
     }
-    let (heart, _subject) = beating();
+    let (heart, _subject) = Heart::beating(1, 2);
     let pid = heart.pid().to_string();
     for (place, thread) in [("sampler:100", "sampler:"), ("held:100", "sampler:"), ("headless:100", "main:")]
     {
@@ -86,7 +77,7 @@ fn live_each_thread_may_panic_and_the_terminal_is_given_back() {
     if !can_be_asked() {
         return;
     }
-    let (heart, _subject) = beating();
+    let (heart, _subject) = Heart::beating(1, 2);
     let pid = heart.pid().to_string();
     for place in ["sampler:40", "held:40", "screen:30"] {
         let folder = folder();
@@ -113,7 +104,7 @@ fn reading_a_source_may_panic_and_the_view_ends_in_order() {
     if !can_be_asked() {
         return;
     }
-    let (heart, _subject) = beating();
+    let (heart, _subject) = Heart::beating(1, 2);
     let folder = folder();
     let mut command = Command::new("setsid");
     command.arg("--ctty").arg(program()).arg(heart.pid().to_string()).current_dir(folder.path());

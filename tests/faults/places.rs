@@ -9,16 +9,8 @@ use crate::folded::share;
 use crate::folder;
 use crate::heart::Heart;
 use crate::profiler::{Ran, profiler, program, start};
-use crate::subject::Subject;
 
 const LONGEST: Duration = Duration::from_secs(60);
-
-fn beating() -> (Heart, Subject) {
-    let mut heart = Heart::new();
-    let subject = Subject::of(&mut heart.command(1, 0)).ready();
-    heart.beats();
-    (heart, subject)
-}
 
 /// It failed, said so in two lines, and kept what it had; where.
 #[track_caller]
@@ -34,7 +26,7 @@ fn kept(ran: &Ran) -> PathBuf {
 
 #[test]
 fn a_full_disk() {
-    let (heart, _subject) = beating();
+    let (heart, _subject) = Heart::beating(1, 0);
     let pid = heart.pid().to_string();
     let folder = folder();
     for to in ["-o", ">"] {
@@ -61,7 +53,7 @@ fn a_file_system_that_is_full() {
         eprintln!("not tried: it takes root to mount one");
         return;
     }
-    let (heart, _subject) = beating();
+    let (heart, _subject) = Heart::beating(1, 0);
     let folder = folder();
     // Four KiB, filled, in a mount namespace of its own; our directory is in it too, so that another must do.
     let line = "mount -t tmpfs -o size=8k none \"$1\" && cd \"$1\" && head -c 4096 /dev/zero >full && \
@@ -84,7 +76,7 @@ fn a_file_system_that_is_full() {
 
 #[test]
 fn a_directory_that_goes_away_meanwhile() {
-    let (heart, _subject) = beating();
+    let (heart, _subject) = Heart::beating(1, 0);
     let (folder, other) = (folder(), folder());
     let gone = other.path().join("gone");
     fs::create_dir(&gone).unwrap();

@@ -12,16 +12,7 @@ use crate::folded::share;
 use crate::heart::Heart;
 use crate::profiler::{profiler, start};
 use crate::screen::live;
-use crate::subject::Subject;
-use crate::{eventually, is_long};
-
-fn beating(busy: u32, idle: u32) -> (Heart, Subject) {
-    let mut heart = Heart::new();
-    let subject = Subject::of(&mut heart.command(busy, idle)).ready();
-    heart.beats();
-    heart.measure_anew();
-    (heart, subject)
-}
+use crate::{eventually, tries};
 
 /// The letter of a process's state.
 fn state(pid: u32) -> char {
@@ -31,7 +22,7 @@ fn state(pid: u32) -> char {
 
 #[test]
 fn a_signal_that_ends_us_ends_the_live_view_in_order() {
-    let (heart, _subject) = beating(1, 2);
+    let (heart, _subject) = Heart::beating(1, 2);
     for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
         let mut screen = live(&[&heart.pid().to_string()]);
         screen.is_live();
@@ -44,7 +35,7 @@ fn a_signal_that_ends_us_ends_the_live_view_in_order() {
 
 #[test]
 fn a_terminal_that_goes_away_ends_the_live_view() {
-    let (heart, _subject) = beating(1, 2);
+    let (heart, _subject) = Heart::beating(1, 2);
     let mut screen = live(&[&heart.pid().to_string()]);
     screen.is_live();
     let pid = screen.child.id();
@@ -57,7 +48,7 @@ fn a_terminal_that_goes_away_ends_the_live_view() {
 
 #[test]
 fn a_broken_pipes_signal_does_nothing() {
-    let (heart, _subject) = beating(1, 0);
+    let (heart, _subject) = Heart::beating(1, 0);
     let pid = heart.pid().to_string();
     let running = start(&mut profiler(&["-s", "1", &pid]));
     std::thread::sleep(Duration::from_millis(300));
@@ -68,19 +59,19 @@ fn a_broken_pipes_signal_does_nothing() {
 }
 
 /// ^Z must not stop us while we hold a thread: it would stand until `fg`.
-fn stand_still(signal: Signal, tries: u32, words: &[&str], busy: u32, idle: u32) {
+fn stand_still(signal: Signal, times: u32, words: &[&str], busy: u32, idle: u32) {
     if was_ignored(signal as i32) {
         eprintln!("not tried: our starter ignores {signal}");
         return;
     }
-    let (heart, _subject) = beating(busy, idle);
+    let (heart, _subject) = Heart::beating(busy, idle);
     let pid = heart.pid().to_string();
     let words = [words, &["-s", "600", "-r", "0.0002", "-o", "/dev/null", &pid]].concat();
     // A group of its own, with us outside of it: else it is orphaned, and ^Z stops nobody.
     let mut running = start(profiler(&words).process_group(0));
     let us = running.child.id();
     std::thread::sleep(Duration::from_millis(200));
-    for number in 0..tries {
+    for number in 0..times {
         std::thread::sleep(Duration::from_micros(u64::from(number) * 773 % 5000));
         running.signal(signal);
         eventually("we stand", || state(us) == 'T');
@@ -93,23 +84,23 @@ fn stand_still(signal: Signal, tries: u32, words: &[&str], busy: u32, idle: u32)
     eventually("we end", || running.child.try_wait().unwrap().is_some());
     assert!(running.child.try_wait().unwrap().unwrap().success());
     let beat = heart.goes_on("we have ended");
-    println!("{signal}: stood still {tries} times; it was held for {:?} at most", beat.held);
+    println!("{signal}: stood still {times} times; it was held for {:?} at most", beat.held);
 }
 
 #[test]
 fn the_target_does_not_stand_with_us() {
-    stand_still(Signal::SIGTSTP, if is_long() { 300 } else { 15 }, &[], 1, 0);
+    stand_still(Signal::SIGTSTP, tries(15, 300), &[], 1, 0);
 }
 
 #[test]
 fn no_thread_of_the_target_stands_with_us() {
-    stand_still(Signal::SIGTSTP, if is_long() { 300 } else { 10 }, &["--threads"], 4, 20);
+    stand_still(Signal::SIGTSTP, tries(10, 300), &["--threads"], 4, 20);
     stand_still(Signal::SIGTTIN, 3, &[], 1, 0);
 }
 
 #[test]
 fn the_live_view_gives_the_terminal_back_while_it_stands() {
-    let (heart, _subject) = beating(1, 2);
+    let (heart, _subject) = Heart::beating(1, 2);
     let mut screen = live(&[&heart.pid().to_string()]);
     screen.is_live();
     let us = screen.child.id();

@@ -37,7 +37,17 @@ def sleeper(depth):
     if child == 0:
         ctypes.PyDLL(None).sleep(1000000)
         os._exit(0)
+    await_sleep(child)
     return child, ranges
+
+
+def await_sleep(child):
+    """Until then it runs Python, and would fall over what is written."""
+    while True:
+        with open("/proc/%d/syscall" % child) as file:
+            if file.read().split(" ")[0] in ("35", "101", "115", "230"):    # nanosleep, clock_nanosleep
+                return
+        time.sleep(0.001)
 
 
 def state():
@@ -58,8 +68,8 @@ def read(memory, address, count):
     try:
         memory.seek(address)
         return memory.read(count)
-    except (OSError, OverflowError, ValueError):
-        return b""
+    except (EnvironmentError, OverflowError, ValueError):
+        return b"\0" * WORD if count == WORD else b""
 
 
 def scribble(memory, ranges, kept):

@@ -230,7 +230,8 @@ fn watch(
         listen(state, events);
         let answered = hear(state, world);
         update::update(state, Action::Now(now()));
-        let wait = turn(state, world, drawn);
+        // An answer is drawn now, and not when the next key comes.
+        let wait = if answered { Duration::ZERO } else { turn(state, world, drawn) };
         let asked = look_at_input(state, &mut mouse, wait)?;
         world.report(state);
         if signals.suspend.swap(false, Ordering::Relaxed) {

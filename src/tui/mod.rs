@@ -195,6 +195,10 @@ pub fn run_with(
         None => Terminal::take(options.mouse)?,
     };
     let mut state = State::new(options, crossterm::terminal::size()?);
+    if let Some(wire) = &given.wire {
+        // Ours may have changed since the command's was opened; the same size again tells nobody.
+        (wire.resize)(console::size(state.size));
+    }
     let mut world = World::new(terminal, commands.clone(), given.wire);
     update::update(&mut state, Action::Now(now()));
     for event in first {

@@ -64,7 +64,7 @@ ROWS = [
         {"3.12": [OURS, NONBLOCKING, PY_SPY]}, 1000, "holder"),
     Row("service-threads", "1,000/s, a service of 7 threads, all of them", service, STOPPING, 1000, "all"),
 ]
-# Who keeps a list of what it is late for (py-spy) would work it off for hours.
+# py-spy would only be late for most of them.
 TILT = Row("tilt", "full tilt (as often as it can), one busy thread", maze,
            {"3.12": [OURS], "3.15": [OURS, SAMPLING_BLOCKING]}, 1000000)
 MINUTE = Row("minute", "a minute at 1,000/s, one busy thread", maze,
@@ -164,7 +164,9 @@ class Cell:
     def got(self, count, job):
         if job.rate == TILT.rate:
             return "%d/s" % (count / job.seconds)
-        return "%d of %d" % (count, job.asked)
+        late = sum(result.overdue for result in self.results)
+        late = "; %d of %d runs took longer, and were ended" % (late, len(self.results)) if late else ""
+        return "%d of %d%s" % (count, job.asked, late)
 
     def impossible(self):
         """Of all runs together."""

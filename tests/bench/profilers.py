@@ -4,6 +4,7 @@ Each gives the same: folded stacks as maze_judge.py takes them, and the number o
 """
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -33,9 +34,9 @@ class Job:
 class Result:
     """What came of it, and what it cost."""
 
-    def __init__(self, folded, samples, cpu, peak, wall, said):
+    def __init__(self, folded, samples, cpu, peak, said, overdue):
         self.folded, self.samples = folded, samples
-        self.cpu, self.peak, self.wall, self.said = cpu, peak, wall, said
+        self.cpu, self.peak, self.said, self.overdue = cpu, peak, said, overdue
 
 
 class Run:
@@ -45,11 +46,14 @@ class Run:
         self.said = tempfile.TemporaryFile()
         self.begin = time.monotonic()
         self.peak, self.usage, self.status, self.wall = 0, None, None, None
+        self.overdue = False
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self.said,
                                         stderr=self.said)
 
-    def end(self, longest, well=lambda status: status == 0):
-        """Waits for its end, for so many seconds since its beginning at the most; what it said."""
+    def end(self, longest, well=lambda status: status == 0, due=None):
+        """Waits for its end, for so many seconds since its beginning at the most; what it said.
+        When it is due and goes on, it is interrupted, as a user would do.
+        """
         # wait4's own peak would be that of the process that forked it, if that is larger; so the
         # kernel is asked for the peak of its memory until it is gone.
         while self.status is None:
@@ -58,6 +62,9 @@ class Run:
             if pid:
                 self.status, self.usage = status, usage
                 self.process.returncode = status
+            elif due and not self.overdue and time.monotonic() > self.begin + due:
+                self.overdue = True
+                self.process.send_signal(signal.SIGINT)
             elif time.monotonic() > self.begin + longest:
                 self.kill()
                 raise Failed("did not end within %d s" % longest)
@@ -66,7 +73,7 @@ class Run:
         self.wall = time.monotonic() - self.begin
         self.said.seek(0)
         text = self.said.read().decode("utf-8", "replace")
-        if not well(self.status):
+        if not well(self.status) and not self.overdue:
             raise Failed("failed: " + (plain(text) or "status %d" % self.status))
         return text
 
@@ -129,12 +136,14 @@ class Profiler:
         return Run(self.command(target, job, seen))
 
     def result(self, run, job):
-        said = run.end(3 * job.seconds + 60, self.well)
+        # Some (py-spy) take the samples that they are late for when their time is over; those
+        # are not samples of the time that was asked for.
+        said = run.end(job.seconds + 60, self.well, due=job.seconds + 2.5)
         if not os.path.exists(self.path):
             raise Failed("wrote nothing: " + plain(said))
         folded, samples = self.read(self.path, said, job)
         cpu = run.usage.ru_utime + run.usage.ru_stime
-        return Result(folded, samples, cpu, run.peak, run.wall, said)
+        return Result(folded, samples, cpu, run.peak, said, run.overdue)
 
 
 def plain(said):

@@ -150,10 +150,13 @@ fn launch(error: LaunchError, f: &mut fmt::Formatter<'_>) -> fmt::Result {
 }
 
 fn find(error: &FindError, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let FindError { pid, program, cause } = error;
+    let FindError { pid, program, child, cause } = error;
     writeln!(f, "Failed to locate libpython in PID {pid}.")?;
     let program = clean(program.as_deref().unwrap_or("unreadable"));
     write!(f, "It runs {program}: {}. ", clean(cause))?;
+    if let Some(child) = child {
+        return write!(f, "Its child {child} is one: pyflame-tui {child}");
+    }
     f.write_str(match cause {
         LocateError::NotPython(_) => {
             "The Python may be its child: `pstree -p` shows them. A build without any names needs --abi."

@@ -9,7 +9,7 @@ use crate::sampler::{Plan, StartError, Watch};
 use crate::target::launch::launch_at;
 use crate::target::memory::ReadError;
 use crate::target::process;
-use crate::target::{Life, Pid, Seat, Target};
+use crate::target::{Life, Maps, Pid, Seat, Target};
 
 /// A process that has a Python but no thread yet, or is so young that its libraries may still be loading, is given
 /// this long.
@@ -18,6 +18,9 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const YOUNG: Duration = Duration::from_secs(2);
 /// Between two attempts.
 const PAUSE: Duration = Duration::from_millis(2);
+
+/// Processes below one that are looked at for a Python.
+const FAMILY: usize = 256;
 
 /// A command that cannot be attached to may just be ending.
 const QUICK: Duration = Duration::from_millis(50);
@@ -38,6 +41,8 @@ pub struct FindError {
     pub pid: u32,
     /// Its executable, if that can be told.
     pub program: Option<String>,
+    /// A Python among its children, or theirs: it may be what was meant.
+    pub child: Option<u32>,
     /// Why.
     pub cause: LocateError,
 }
@@ -65,6 +70,7 @@ pub fn open(plan: &Plan, seat: Option<&Seat>) -> Result<Found, StartError> {
                 Err(_) => Err(StartError::Find(FindError {
                     pid: child.pid().0,
                     program: words.first().map(|word| word.to_string_lossy().into_owned()),
+                    child: None,
                     cause: LocateError::NotPython(0),
                 })),
             }
@@ -102,5 +108,29 @@ pub fn patiently(target: &Target, abi: Option<Version>) -> Result<Python, FindEr
 /// The cause, with what is known of the process.
 pub fn error(target: &Target, cause: LocateError) -> FindError {
     let program = process::executable(target.pid()).ok().map(|path| path.display().to_string());
-    FindError { pid: target.pid().0, program, cause }
+    let child = if matches!(cause, LocateError::NotPython(_)) { python_below(target.pid()) } else { None };
+    FindError { pid: target.pid().0, program, child: child.map(|pid| pid.0), cause }
+}
+
+/// The first Python below a process, as far as names tell: a shell script's, a supervisor's.
+fn python_below(pid: Pid) -> Option<Pid> {
+    let mut family = vec![pid];
+    let mut next = 0;
+    while let Some(parent) = family.get(next).copied().filter(|_| family.len() < FAMILY) {
+        next += 1;
+        for child in process::children(parent) {
+            if is_called_python(child) {
+                return Some(child);
+            }
+            family.push(child);
+        }
+    }
+    None
+}
+
+fn is_called_python(pid: Pid) -> bool {
+    let program = process::executable(pid).unwrap_or_default();
+    let is_python = |name: &str| name.starts_with("python") || name.starts_with("libpython");
+    program.file_name().is_some_and(|name| is_python(&name.to_string_lossy()))
+        || Maps::of(pid).is_ok_and(|maps| maps.modules().iter().any(|module| is_python(module.file_name())))
 }

@@ -340,6 +340,17 @@ pub fn executable(pid: Pid) -> io::Result<PathBuf> {
     fs::read_link(format!("/proc/{}/exe", witness(pid).unwrap_or(pid.leader())))
 }
 
+/// Its children that live; none where the kernel was built without the list.
+pub fn children(pid: Pid) -> Vec<Pid> {
+    let tasks = super::Tasks::of(pid).list().unwrap_or_default();
+    let lists = tasks
+        .into_iter()
+        .filter_map(|tid| fs::read_to_string(format!("/proc/{pid}/task/{tid}/children")).ok());
+    lists
+        .flat_map(|list| list.split(' ').filter_map(|word| word.parse().ok().map(Pid)).collect::<Vec<_>>())
+        .collect()
+}
+
 /// The kernel's name of a process or a thread, at most 15 bytes, without the newline; bytes that are not
 /// UTF-8 replaced.
 pub fn name(task: Tid) -> Option<String> {

@@ -66,6 +66,21 @@ fn no_python() {
 }
 
 #[test]
+fn the_python_below_it_is_named() {
+    let python = python3().command.to_str().unwrap();
+    let script = "\"$0\" -c 'import time; print(\"ready\", flush=True); time.sleep(1000)' & \
+        echo child $!; wait";
+    let mut shell = Subject::of(Command::new("sh").args(["-c", script, python]));
+    let line = shell.await_line("child ", Duration::from_secs(20)).unwrap();
+    let child = line.trim_start_matches("child ").to_owned();
+    shell.await_line("ready", Duration::from_secs(20)).unwrap();
+    let rest = fails(&[&shell.pid().to_string()], "Failed to locate libpython");
+    assert!(rest.contains(&format!("Its child {child} is one: pyflame-tui {child}")), "{rest}");
+    let pid = nix::unistd::Pid::from_raw(child.parse().unwrap());
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).unwrap();
+}
+
+#[test]
 fn a_pypy() {
     let Some(pypy) = pythons().there.iter().find(|python| python.build == Build::PyPy) else {
         eprintln!("not tried: no PyPy");

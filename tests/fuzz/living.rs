@@ -65,6 +65,7 @@ fn all() -> Vec<Resting> {
         known.push(kind);
         new
     });
+    assert!(!chosen.is_empty(), "the tests need a Python");
     // All start at once, and then are waited for.
     let subjects: Vec<_> = chosen.iter().map(|python| Subject::program(python, "truth.py", &[])).collect();
     chosen.into_iter().zip(subjects).map(|(python, subject)| Resting::of(python, subject)).collect()

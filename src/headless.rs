@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crossbeam_channel::RecvTimeoutError;
+use crossbeam_channel::TryRecvError;
 use nix::libc::SIGTTOU;
 use nix::sys::signal::Signal;
 use nix::unistd::{getpgrp, tcgetpgrp};
@@ -22,8 +22,9 @@ use crate::sampler::Sampler;
 use crate::sampler::cost::Cost;
 use crate::target::{inherited, job, was_ignored};
 
-/// How often we look whether a signal has come, and tell of the progress.
-const TICK: Duration = Duration::from_millis(100);
+/// How long we sleep before we look for events and signals again: at first, and later on. Whoever waits for each event
+/// makes the sampler wake it a thousand times a second, and that took a third of all our time.
+const PAUSE: (Duration, Duration) = (Duration::from_micros(500), Duration::from_millis(10));
 /// The same while we wait for the sampler to let go.
 const SHORT_TICK: Duration = Duration::from_millis(2);
 /// How many of those it is given: a look lasts a second at most.
@@ -114,21 +115,22 @@ struct Listener {
 impl Listener {
     fn listen(&mut self, sampler: &Sampler, total: Option<Duration>) {
         let shown = Progress::new(total);
+        let mut pause = PAUSE.0;
         loop {
-            let tick = if self.standing.is_some() { SHORT_TICK } else { TICK };
-            match sampler.events.recv_timeout(tick) {
+            match sampler.events.try_recv() {
                 Ok(Event::Ended(how)) => self.ending = Some(how),
                 Ok(event) => {
-                    if let Event::Totals(totals) = &event {
-                        shown.show(totals);
-                    }
                     fault::point("headless");
                     self.profile.record(&event);
+                    let Event::Totals(totals) = &event else { continue };
+                    shown.show(totals);
                 }
-                Err(RecvTimeoutError::Timeout) => {
+                Err(TryRecvError::Empty) => {
+                    std::thread::sleep(if self.standing.is_some() { SHORT_TICK } else { pause });
+                    pause = (pause * 2).min(PAUSE.1);
                     self.standing = self.standing.map(|(signal, left)| (signal, left.saturating_sub(1)));
                 }
-                Err(RecvTimeoutError::Disconnected) => break,
+                Err(TryRecvError::Disconnected) => break,
             }
             self.obey_signals(sampler);
         }

@@ -1,9 +1,10 @@
 //! The target's memory as it was at one moment: blocks copied once and read from many times.
 //!
 //! While a thread stands still every call to the kernel costs it a microsecond. So a sample begins with one
-//! scattered read of the blocks that the sample before it used, which is nearly always all of them; what is
-//! missing is fetched as it is asked for, and belongs to the prediction from then on. Nothing of Python is
-//! known here: the same trick serves a 2.7 frame on the heap and a 3.15 frame on the data stack.
+//! scattered read of the blocks that the samples before it used, which is nearly always all of them. What is
+//! missing is fetched as it is asked for, together with what was asked for after it when it was last used: a frame
+//! is mostly called by the frame that called it before. Nothing of Python is known here: the same tricks serve a
+//! 2.7 frame on the heap and a 3.15 frame on the data stack.
 
 use std::cell::RefCell;
 
@@ -30,22 +31,43 @@ struct Copied {
     data: Vec<u8>,
     /// The last block that was looked up, since words are asked for in runs.
     last: Option<(u64, u32)>,
+    /// Which block was asked for after which.
+    next: FxHashMap<u64, u64>,
+    /// The blocks for the next moment are chosen.
+    prepared: bool,
     reads: Reads,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Block {
     number: u64,
-    used: bool,
+    /// Moments since it was used.
+    age: u8,
 }
+
+/// Blocks are copied for so many moments after the last that used them,
+const KEPT: u8 = 8;
+/// if there are no more than so many ranges of them; otherwise only those that the last one used. A range costs 0.4 µs,
+/// 4 KiB 0.3 µs, and a call 1.4 µs.
+const MOST_RANGES: usize = 48;
+/// A gap of fewer blocks than this is copied as well: less than a page, so that it is mapped if both sides are.
+const GAP: u64 = 4;
+/// Blocks that are fetched together when one is missing.
+const TOGETHER: usize = 8;
+/// Sequels remembered.
+const MOST_SEQUELS: usize = 1 << 14;
 
 /// What the copying took.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Reads {
     /// Calls of the memory's read functions.
     pub calls: u64,
+    /// Ranges of memory in them.
+    pub ranges: u64,
     /// Blocks that had not been predicted.
     pub missed: u64,
+    /// Blocks that were asked for.
+    pub used: u64,
 }
 
 impl Snapshot {
@@ -54,16 +76,20 @@ impl Snapshot {
         Self { copied: RefCell::default() }
     }
 
-    /// Begins a new moment: copies the blocks that were used in the last one, in one scattered read.
-    pub fn take(&mut self, memory: &impl Memory) -> Result<(), ReadError> {
+    /// Chooses what the next moment is to begin with; to be called while nobody has to stand still for it.
+    pub fn prepare(&mut self) {
         let copied = self.copied.get_mut();
-        copied.forget_unused();
-        copied.fill(memory)
+        if !std::mem::replace(&mut copied.prepared, true) {
+            copied.choose();
+        }
     }
 
-    /// Forgets everything: the target became another program.
-    pub fn clear(&mut self) {
-        self.copied.get_mut().forget();
+    /// Begins a new moment: copies the blocks that the last ones used, in one scattered read.
+    pub fn take(&mut self, memory: &impl Memory) -> Result<(), ReadError> {
+        self.prepare();
+        let copied = self.copied.get_mut();
+        copied.prepared = false;
+        copied.fill(memory)
     }
 
     /// This moment's memory; what was not copied yet is read from `live`.
@@ -84,16 +110,44 @@ impl Default for Snapshot {
 }
 
 impl Copied {
-    fn forget_unused(&mut self) {
+    /// Chooses the blocks that the next moment is to begin with.
+    fn choose(&mut self) {
+        self.reads.used += self.blocks.iter().filter(|block| block.age == 0).count() as u64;
         self.last = None;
-        self.blocks.retain(|block| block.used);
+        self.blocks.retain(|block| block.age < KEPT);
         self.blocks.sort_unstable_by_key(|block| block.number);
+        self.bridge();
+        if self.ranges() > MOST_RANGES {
+            self.blocks.retain(|block| block.age == 0);
+            self.bridge();
+        }
         self.places.clear();
         for (place, block) in self.blocks.iter_mut().enumerate() {
-            block.used = false;
+            block.age = block.age.saturating_add(1);
             self.places.insert(block.number, place as u32);
         }
         self.data.resize(self.blocks.len() * BLOCK as usize, 0);
+        if self.next.len() > MOST_SEQUELS {
+            self.next.clear();
+        }
+    }
+
+    /// Makes one range of those that have but a small gap between them.
+    fn bridge(&mut self) {
+        for place in 1..self.blocks.len() {
+            let Some([before, after]) = self.blocks.get(place - 1..=place) else { break };
+            let gap = before.number + 1..after.number;
+            if gap.end - gap.start < GAP {
+                self.blocks.extend(gap.map(|number| Block { number, age: KEPT }));
+            }
+        }
+        self.blocks.sort_unstable_by_key(|block| block.number);
+    }
+
+    /// How many runs of neighbours there are.
+    fn ranges(&self) -> usize {
+        let neighbours = self.blocks.windows(2).filter(|pair| pair[0].number + 1 == pair[1].number).count();
+        self.blocks.len() - neighbours
     }
 
     /// Reads all blocks. If something has been unmapped since, begins again from nothing: the sample is
@@ -132,6 +186,7 @@ impl Copied {
                 at += run;
             }
             self.reads.calls += 1;
+            self.reads.ranges += count as u64;
             if memory.read_scattered(&mut ranges[..count])? < count {
                 return Ok(false);
             }
@@ -145,34 +200,56 @@ impl Copied {
         {
             return Ok(place as usize);
         }
+        if let Some((last, _)) = self.last {
+            self.next.insert(last, number);
+        }
         let place = match self.places.get(&number) {
             Some(place) => *place,
             None => self.copy(number, live)?,
         };
         self.last = Some((number, place));
         if let Some(block) = self.blocks.get_mut(place as usize) {
-            block.used = true;
+            block.age = 0;
         }
         Ok(place as usize)
     }
 
+    /// Copies a block, and those of its sequel that are missing too.
     fn copy(&mut self, number: u64, live: &impl Memory) -> Result<u32, ReadError> {
-        let from = Address(number.wrapping_mul(BLOCK));
-        let start = self.data.len();
-        if start >= LARGEST {
-            return Err(ReadError::Unmapped(from));
+        let start = self.blocks.len();
+        if self.data.len() >= LARGEST {
+            return Err(ReadError::Unmapped(Address(number.wrapping_mul(BLOCK))));
+        }
+        let mut next = Some(number);
+        for _ in 0..TOGETHER {
+            let Some(number) = next else { break };
+            if !self.places.contains_key(&number) {
+                self.places.insert(number, self.blocks.len() as u32);
+                self.blocks.push(Block { number, age: 1 });
+            }
+            next = self.next.get(&number).copied();
+        }
+        self.data.resize(self.blocks.len() * BLOCK as usize, 0);
+        let wanted = self.blocks.get(start..).unwrap_or_default();
+        let data = self.data.get_mut(start * BLOCK as usize..).unwrap_or_default();
+        let mut ranges: [Range<'_>; TOGETHER] =
+            std::array::from_fn(|_| Range { from: Address::NULL, to: &mut [] });
+        for ((range, block), to) in ranges.iter_mut().zip(wanted).zip(data.chunks_exact_mut(BLOCK as usize)) {
+            *range = Range { from: Address(block.number.wrapping_mul(BLOCK)), to };
         }
         self.reads.calls += 1;
+        self.reads.ranges += wanted.len() as u64;
         self.reads.missed += 1;
-        self.data.resize(start + BLOCK as usize, 0);
-        if let Err(error) = live.read(from, &mut self.data[start..]) {
-            self.data.truncate(start);
-            return Err(error);
+        let filled = live.read_scattered(&mut ranges[..wanted.len()]);
+        // What has been unmapped since, or lies behind it, was only a guess; the block that was asked for was not.
+        for block in self.blocks.drain(start + *filled.as_ref().unwrap_or(&0)..) {
+            self.places.remove(&block.number);
         }
-        let place = self.blocks.len() as u32;
-        self.blocks.push(Block { number, used: true });
-        self.places.insert(number, place);
-        Ok(place)
+        self.data.truncate(self.blocks.len() * BLOCK as usize);
+        if filled? == 0 {
+            return Err(ReadError::Unmapped(Address(number.wrapping_mul(BLOCK))));
+        }
+        Ok(start as u32)
     }
 }
 

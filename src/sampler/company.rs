@@ -44,10 +44,7 @@ impl Looker {
                 _ => Err(Miss::Fled),
             },
         };
-        for one in stopped {
-            let waited = one.waited();
-            self.cost.stop(one.release(), waited);
-        }
+        self.release(stopped);
         copied
     }
 }

@@ -19,6 +19,8 @@ pub struct Cost {
     pub waited: Duration,
     /// Attempts repeated because what was copied contradicted itself.
     pub retried: u64,
+    /// Stops that were of no use because the thread had only just entered the evaluation loop.
+    pub entering: u64,
     /// Reads of the target's memory, per look.
     pub reads: Reads,
     /// Code objects read.
@@ -37,6 +39,7 @@ impl Cost {
             stopped: Duration::ZERO,
             waited: Duration::ZERO,
             retried: 0,
+            entering: 0,
             reads: Reads::default(),
             codes: CodeCounts::default(),
         }
@@ -52,6 +55,8 @@ impl Cost {
     /// Memory was read.
     pub const fn read(&mut self, reads: Reads) {
         self.reads.calls += reads.calls;
+        self.reads.ranges += reads.ranges;
+        self.reads.used += reads.used;
         self.reads.missed += reads.missed;
     }
 }
@@ -69,13 +74,15 @@ impl fmt::Display for Cost {
         write!(
             f,
             "stops {} (median {:.1} µs, p99 {:.1} µs, longest {:.1} µs; {:.3} ms of all on the way to the stop); calls to read memory {}; \
-             blocks not predicted {}; code objects read {}, replaced {}; looks retried {}",
+             ranges {}; blocks used {}; blocks not predicted {}; code objects read {}, replaced {}; looks retried {}",
             self.stops.len(),
             at(0.5),
             at(0.99),
             micros(self.stops.max()),
             self.waited.as_secs_f64() * 1e3,
             self.reads.calls,
+            self.reads.ranges,
+            self.reads.used,
             self.reads.missed,
             self.codes.new,
             self.codes.replaced,

@@ -2,7 +2,8 @@
 //! two words that we read somebody may take it, change its frames, and let it go again.
 
 use crate::python::threads::Lock;
-use crate::sampler::look::{Looker, Scope, copy_all};
+use crate::sampler::held::copy_all;
+use crate::sampler::look::{Looker, Scope};
 use crate::sampler::miss::Miss;
 use crate::target::{RunState, Target, Tid};
 
@@ -20,10 +21,7 @@ impl Looker {
         }
         std::mem::swap(&mut self.capture, &mut self.again);
         let read = self.read_idle(target, lock);
-        for one in stopped {
-            let waited = one.waited();
-            self.cost.stop(one.release(), waited);
-        }
+        self.release(stopped);
         read?;
         let same = self.capture == self.again && lock.holder(target.memory())?.is_none();
         let still = self.running(target).iter().all(|tid| running.contains(tid));

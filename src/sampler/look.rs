@@ -9,22 +9,21 @@ use std::time::{Duration, Instant};
 
 use rustc_hash::FxHashMap;
 
-use crate::fault;
-use crate::python::capture::{Capture, Seen, identity_of};
+use crate::python::capture::Capture;
 use crate::python::code::Codes;
 use crate::python::frames::RawFrame;
 use crate::python::locate::Python;
 use crate::python::snapshot::Snapshot;
 use crate::python::threads::{self, Interpreter, Lock};
-use crate::sample::{Failure, Flags, Frame, Outcome, Stack, ThreadId, ThreadSample};
+use crate::sample::{Failure, Frame, Outcome, Stack, ThreadId, ThreadSample};
 use crate::sampler::cost::Cost;
 use crate::sampler::holders::Holders;
 use crate::sampler::miss::Miss;
 use crate::sampler::names::Names;
 use crate::sampler::states::States;
 use crate::sampler::tids::Tids;
-use crate::target::memory::{Address, Memory};
-use crate::target::{RunState, StopError, Target};
+use crate::target::memory::Address;
+use crate::target::{Target, Tid};
 
 /// How often a look starts over when the GIL has changed hands meanwhile. 2.7 lets go of it a thousand times a second
 /// and more, and often takes it again at once.
@@ -50,7 +49,7 @@ pub enum Scope {
 
 /// When code objects that are known already are compared with memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Compare {
+pub(super) enum Compare {
     /// When the target runs again, which costs it nothing.
     After,
     /// While it stands still: what it executes has died before we could compare it.
@@ -76,18 +75,20 @@ pub struct Looker {
     /// A second one to compare with, for what is read without a stop.
     pub(super) again: Capture,
     pub(super) tids: Tids,
-    states: States,
+    /// Who held a GIL last: its thread state, its thread, and the identity that is to be found again after the stop.
+    pub(super) latest: Option<(Address, Tid, u64)>,
+    pub(super) states: States,
     /// The last stack of each thread state: an unchanged one is sent as it is.
     pub(super) last: FxHashMap<Address, (Vec<RawFrame>, Stack)>,
-    frames: Vec<Frame>,
+    pub(super) frames: Vec<Frame>,
     /// Where the thread states of the threads are, and what these are called.
-    addresses: FxHashMap<ThreadId, Address>,
+    pub(super) addresses: FxHashMap<ThreadId, Address>,
     names: Names,
     pub(super) cost: Cost,
     /// The process was found stopped by job control.
-    standing: bool,
-    holders: Holders,
-    compare: Compare,
+    pub(super) standing: bool,
+    pub(super) holders: Holders,
+    pub(super) compare: Compare,
     /// The GIL has changed hands too often to be followed on.
     contested: bool,
 }
@@ -103,6 +104,7 @@ impl Looker {
             capture: Capture::default(),
             again: Capture::default(),
             tids: Tids::default(),
+            latest: None,
             states: States::default(),
             last: FxHashMap::default(),
             frames: Vec::new(),
@@ -227,165 +229,4 @@ impl Looker {
         }
         self.decode(target, taken)
     }
-
-    /// Stops the holder, copies what is asked for, lets it go.
-    fn take_held(&mut self, target: &Target, lock: Lock, holder: Address, scope: Scope) -> Result<(), Miss> {
-        let (tid, identity) = self.tids.of(&self.python, target, holder).ok_or(Miss::Fled)?;
-        self.holders.note(tid);
-        let stands = || target.tasks().moment(tid).is_some_and(|moment| moment.state == RunState::Stopped);
-        if self.standing && stands() {
-            self.copy(target, lock, holder, identity, scope)?;
-            return if stands() { Ok(()) } else { Err(Miss::Fled) };
-        }
-        self.standing = false;
-        let stopped = match target.stop(tid) {
-            Ok(stopped) => stopped,
-            Err(error) => {
-                self.standing = error == StopError::GroupStopped;
-                self.tids.forget(identity);
-                return Err(error.into());
-            }
-        };
-        if self.python.evaluation.is_some() && self.python.is_entering(stopped.instruction()) {
-            return Err(Miss::Again(Failure::Broken));
-        }
-        fault::point("held");
-        let company = self.stop_company(target, holder, tid);
-        let copied = match &company {
-            Ok(_) => self.copy(target, lock, holder, identity, scope),
-            Err(_) => Err(Miss::Fled),
-        };
-        drop(company);
-        let waited = stopped.waited();
-        self.cost.stop(stopped.release(), waited);
-        copied
-    }
-
-    /// What happens while the holder stands still.
-    pub(super) fn copy(
-        &mut self,
-        target: &Target,
-        lock: Lock,
-        holder: Address,
-        identity: u64,
-        scope: Scope,
-    ) -> Result<(), Miss> {
-        let key = match (scope, lock) {
-            (Scope::All, Lock::Holder(word) | Lock::Runtime(word) | Lock::Current(word)) => word,
-            _ => holder,
-        };
-        let snapshot = self.snapshots.entry(key).or_default();
-        snapshot.take(target.memory())?;
-        let moment = snapshot.of(target.memory());
-        match lock.holder(&moment)? {
-            Some(now) if now == holder => {}
-            // It let go of the GIL on its way to the stop, as 2.7 does thousands of times a second, and nobody has
-            // taken it: it is the one that ran, and its own frames stand still. The other threads' may not.
-            None if scope == Scope::Running => {}
-            _ => return Err(Miss::Fled),
-        }
-        if identity_of(&self.python.layout, &moment, holder)? != identity {
-            self.tids.forget(identity);
-            return Err(Miss::Fled);
-        }
-        self.capture.clear();
-        copy_all(&self.python, &self.interpreters, &moment, lock, Some(holder), scope, &mut self.capture)?;
-        self.cost.read(snapshot.take_reads());
-        if self.compare == Compare::Before {
-            // What differs is forgotten, and learned anew below.
-            self.codes.confirm(target.memory(), &self.capture)?;
-            self.compare = Compare::Done;
-        }
-        if !self.codes.know(&self.capture) {
-            self.codes.learn(target.memory(), &self.capture)?;
-        }
-        Ok(())
-    }
-
-    /// After the target went on: from addresses to names.
-    pub(super) fn decode(&mut self, target: &Target, taken: &mut Vec<ThreadSample>) -> Result<(), Miss> {
-        if self.compare != Compare::Done && !self.codes.confirm(target.memory(), &self.capture)? {
-            return Err(Miss::Again(Failure::Broken));
-        }
-        let before = taken.len();
-        for index in 0..self.capture.threads().len() {
-            let Some(seen) = self.capture.threads().get(index) else { break };
-            let Some(tid) = self.tids.of_identity(&self.python, target, seen.identity) else { continue };
-            let thread = ThreadId { tid: tid.0, interpreter: seen.interpreter };
-            let flags = seen.flags | self.states.flags(tid);
-            self.addresses.insert(thread, seen.thread);
-            let stack = stack(&self.codes, &self.capture, seen, &mut self.last, &mut self.frames);
-            if !stack.is_empty() {
-                taken.push(ThreadSample { thread, stack, flags });
-            }
-        }
-        self.forget_the_dead(taken.len() - before);
-        Ok(())
-    }
-
-    /// Thread states die and their addresses are used again; what is remembered of them must not grow for ever.
-    fn forget_the_dead(&mut self, alive: usize) {
-        let most = 64 + 4 * alive.max(self.capture.threads().len());
-        if self.last.len() > most {
-            self.last.clear();
-        }
-        if self.addresses.len() > most {
-            self.addresses.clear();
-        }
-        if self.snapshots.len() > most {
-            self.snapshots.clear();
-        }
-    }
-}
-
-/// The holder and, if asked for, every other thread of the interpreters that share its GIL.
-pub(super) fn copy_all(
-    python: &Python,
-    interpreters: &[Interpreter],
-    memory: &impl Memory,
-    lock: Lock,
-    holder: Option<Address>,
-    scope: Scope,
-    capture: &mut Capture,
-) -> Result<(), Miss> {
-    let mut seen_holder = holder.is_none();
-    let mut list = Vec::new();
-    for interpreter in interpreters.iter().filter(|interpreter| interpreter.lock == lock) {
-        let Some(holder) = holder.filter(|_| scope == Scope::Running) else {
-            list.clear();
-            threads::threads(&python.layout, memory, interpreter.address, &mut list)?;
-            for thread in &list {
-                let is_holder = holder == Some(*thread);
-                seen_holder |= is_holder;
-                let flags = if is_holder { Flags::HOLDS_GIL } else { Flags::default() };
-                capture.add(python, memory, interpreter, *thread, flags)?;
-            }
-            continue;
-        };
-        if python.layout.thread.interpreter.of(memory, holder)? == interpreter.address {
-            capture.add(python, memory, interpreter, holder, Flags::HOLDS_GIL)?;
-            return Ok(());
-        }
-    }
-    // Its interpreter is not in the list: a new one.
-    if seen_holder { Ok(()) } else { Err(Miss::Again(Failure::Broken)) }
-}
-
-/// A thread's stack: the one of last time if nothing has moved.
-fn stack(
-    codes: &Codes,
-    capture: &Capture,
-    seen: &Seen,
-    last: &mut FxHashMap<Address, (Vec<RawFrame>, Stack)>,
-    frames: &mut Vec<Frame>,
-) -> Stack {
-    let raw = capture.frames(seen);
-    let entry = last.entry(seen.thread).or_insert_with(|| (Vec::new(), Stack::from([])));
-    codes.decode(capture, seen, frames);
-    if entry.0 != raw || entry.1[..] != frames[..] {
-        entry.0.clear();
-        entry.0.extend_from_slice(raw);
-        entry.1 = Stack::from(frames.as_slice());
-    }
-    Stack::clone(&entry.1)
 }

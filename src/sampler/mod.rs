@@ -4,9 +4,11 @@
 pub mod clock;
 mod company;
 pub mod cost;
+mod decode;
 pub mod find;
 mod free;
 mod govern;
+mod held;
 mod holders;
 mod idle;
 pub mod look;
@@ -96,8 +98,8 @@ pub struct Sampler {
     thread: JoinHandle<Cost>,
 }
 
-/// Events that may wait to be received: two seconds' at 1,000 a second.
-const WAITING_EVENTS: usize = 2048;
+/// Events that may wait to be received: a fifth of a second's when samples are taken as fast as it goes.
+const WAITING_EVENTS: usize = 8192;
 
 impl Sampler {
     /// Starts the thread and waits until it has the target, so that all that can be wrong is known before a screen is

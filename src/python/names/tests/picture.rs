@@ -291,9 +291,8 @@ struct Blocks<'a> {
     reads: Cell<u32>,
 }
 
-impl Memory for Blocks<'_> {
-    fn read(&self, from: Address, to: &mut [u8]) -> Result<(), ReadError> {
-        self.reads.set(self.reads.get() + 1);
+impl Blocks<'_> {
+    fn fill(&self, from: Address, to: &mut [u8]) -> Result<(), ReadError> {
         if to.len() != 512 {
             return self.literal.read(from, to);
         }
@@ -301,9 +300,17 @@ impl Memory for Blocks<'_> {
         let drawn = words.filter_map(|(word, at)| self.literal.read(Address(at), word).ok()).count();
         if drawn > 0 { Ok(()) } else { Err(ReadError::Unmapped(from)) }
     }
+}
+
+impl Memory for Blocks<'_> {
+    fn read(&self, from: Address, to: &mut [u8]) -> Result<(), ReadError> {
+        self.reads.set(self.reads.get() + 1);
+        self.fill(from, to)
+    }
 
     fn read_scattered(&self, ranges: &mut [Range<'_>]) -> Result<usize, ReadError> {
         self.reads.set(self.reads.get() + 1);
-        self.literal.read_scattered(ranges)
+        let unmapped = ranges.iter_mut().position(|range| self.fill(range.from, range.to).is_err());
+        Ok(unmapped.unwrap_or(ranges.len()))
     }
 }

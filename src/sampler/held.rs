@@ -1,0 +1,159 @@
+//! Looking at a GIL that somebody holds: stop the holder, copy, let it go.
+
+use crate::fault;
+use crate::python::capture::{Capture, identity_of};
+use crate::python::locate::Python;
+use crate::python::threads::{self, Interpreter, Lock};
+use crate::sample::{Failure, Flags};
+use crate::sampler::look::{Compare, Looker, Scope};
+use crate::sampler::miss::Miss;
+use crate::target::memory::{Address, Memory};
+use crate::target::{RunState, StopError, Stopped, Target, Tid};
+
+impl Looker {
+    /// Stops the holder, copies what is asked for, lets it go.
+    pub(super) fn take_held(
+        &mut self,
+        target: &Target,
+        lock: Lock,
+        holder: Address,
+        scope: Scope,
+    ) -> Result<(), Miss> {
+        let (tid, identity) = self.thread_of(target, holder)?;
+        self.holders.note(tid);
+        let stands = || target.tasks().moment(tid).is_some_and(|moment| moment.state == RunState::Stopped);
+        if self.standing && stands() {
+            self.copy(target, lock, holder, identity, scope)?;
+            return if stands() { Ok(()) } else { Err(Miss::Fled) };
+        }
+        self.standing = false;
+        self.snapshots.entry(together(scope, lock, holder)).or_default().prepare();
+        let stopped = match target.stop(tid) {
+            Ok(stopped) => stopped,
+            Err(error) => {
+                self.standing = error == StopError::GroupStopped;
+                self.forget_thread(identity);
+                return Err(error.into());
+            }
+        };
+        let copied = if self.python.evaluation.is_some() && self.python.is_entering(stopped.instruction()) {
+            self.cost.entering += 1;
+            Err(Miss::Again(Failure::Broken))
+        } else {
+            fault::point("held");
+            let company = self.stop_company(target, holder, tid);
+            company.and_then(|company| {
+                let copied = self.copy(target, lock, holder, identity, scope);
+                self.release(company);
+                copied
+            })
+        };
+        let waited = stopped.waited();
+        self.cost.stop(stopped.release(), waited);
+        copied
+    }
+
+    /// The thread behind a thread state. Of the one that held the GIL last it is known, and found to be so still by
+    /// what is copied.
+    fn thread_of(&mut self, target: &Target, holder: Address) -> Result<(Tid, u64), Miss> {
+        if let Some((thread, tid, identity)) = self.latest
+            && thread == holder
+        {
+            return Ok((tid, identity));
+        }
+        let (tid, identity) = self.tids.of(&self.python, target, holder).ok_or(Miss::Fled)?;
+        self.latest = Some((holder, tid, identity));
+        Ok((tid, identity))
+    }
+
+    fn forget_thread(&mut self, identity: u64) {
+        self.tids.forget(identity);
+        self.latest = None;
+    }
+
+    /// Lets threads go that stood still beside the holder.
+    pub(super) fn release(&mut self, stopped: Vec<Stopped<'_>>) {
+        for one in stopped {
+            let waited = one.waited();
+            self.cost.stop(one.release(), waited);
+        }
+    }
+
+    /// What happens while the holder stands still.
+    pub(super) fn copy(
+        &mut self,
+        target: &Target,
+        lock: Lock,
+        holder: Address,
+        identity: u64,
+        scope: Scope,
+    ) -> Result<(), Miss> {
+        let snapshot = self.snapshots.entry(together(scope, lock, holder)).or_default();
+        snapshot.take(target.memory())?;
+        let moment = snapshot.of(target.memory());
+        match lock.holder(&moment)? {
+            Some(now) if now == holder => {}
+            // It let go of the GIL on its way to the stop, as 2.7 does thousands of times a second, and nobody has
+            // taken it: it is the one that ran, and its own frames stand still. The other threads' may not.
+            None if scope == Scope::Running => {}
+            _ => return Err(Miss::Fled),
+        }
+        if identity_of(&self.python.layout, &moment, holder)? != identity {
+            self.forget_thread(identity);
+            return Err(Miss::Fled);
+        }
+        self.capture.clear();
+        copy_all(&self.python, &self.interpreters, &moment, lock, Some(holder), scope, &mut self.capture)?;
+        self.cost.read(snapshot.take_reads());
+        if self.compare == Compare::Before {
+            // What differs is forgotten, and learned anew below.
+            self.codes.confirm(target.memory(), &self.capture)?;
+            self.compare = Compare::Done;
+        }
+        if !self.codes.know(&self.capture) {
+            self.codes.learn(target.memory(), &self.capture)?;
+        }
+        Ok(())
+    }
+}
+
+/// By what the memory is remembered that is read at once.
+const fn together(scope: Scope, lock: Lock, holder: Address) -> Address {
+    match (scope, lock) {
+        (Scope::All, Lock::Holder(word) | Lock::Runtime(word) | Lock::Current(word)) => word,
+        _ => holder,
+    }
+}
+
+/// The holder and, if asked for, every other thread of the interpreters that share its GIL.
+pub(super) fn copy_all(
+    python: &Python,
+    interpreters: &[Interpreter],
+    memory: &impl Memory,
+    lock: Lock,
+    holder: Option<Address>,
+    scope: Scope,
+    capture: &mut Capture,
+) -> Result<(), Miss> {
+    let mut seen_holder = holder.is_none();
+    let mut list = Vec::new();
+    for interpreter in interpreters.iter().filter(|interpreter| interpreter.lock == lock) {
+        let Some(holder) = holder.filter(|_| scope == Scope::Running) else {
+            list.clear();
+            threads::threads(&python.layout, memory, interpreter.address, &mut list)?;
+            for thread in &list {
+                let is_holder = holder == Some(*thread);
+                seen_holder |= is_holder;
+                let flags = if is_holder { Flags::HOLDS_GIL } else { Flags::default() };
+                capture.add(python, memory, interpreter, *thread, flags)?;
+            }
+            continue;
+        };
+        if python.layout.thread.interpreter.of(memory, holder)? == interpreter.address {
+            capture.add(python, memory, interpreter, holder, Flags::HOLDS_GIL)?;
+            return Ok(());
+        }
+    }
+    // Its interpreter is not in the list: a new one.
+    if seen_holder { Ok(()) } else { Err(Miss::Again(Failure::Broken)) }
+}

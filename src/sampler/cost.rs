@@ -25,6 +25,16 @@ pub struct Cost {
     pub reads: Reads,
     /// Code objects read.
     pub codes: CodeCounts,
+    /// Tenths of a second or so that we spent elsewhere than on the target's CPU, and on it.
+    seats: [Seat; 2],
+}
+
+/// A place of our own.
+#[derive(Debug, Clone, Copy, Default)]
+struct Seat {
+    windows: u32,
+    /// What a look cost the target, summed over these.
+    loss: Duration,
 }
 
 const LONGEST: u64 = 10_000_000_000;
@@ -42,7 +52,20 @@ impl Cost {
             entering: 0,
             reads: Reads::default(),
             codes: CodeCounts::default(),
+            seats: [Seat::default(); 2],
         }
+    }
+
+    /// How many stops there were.
+    pub fn stops(&self) -> u64 {
+        self.stops.len()
+    }
+
+    /// For a while we were on the target's CPU, or elsewhere, and a look cost it so much.
+    pub(super) fn seat(&mut self, with_target: bool, loss: Duration) {
+        let seat = &mut self.seats[usize::from(with_target)];
+        seat.windows += 1;
+        seat.loss += loss;
     }
 
     /// A thread stood still for this long, `waited` of it on the way there.
@@ -67,14 +90,22 @@ impl Default for Cost {
     }
 }
 
+impl Seat {
+    fn micros(self) -> f64 {
+        self.loss.as_secs_f64() * 1e6 / f64::from(self.windows.max(1))
+    }
+}
+
 impl fmt::Display for Cost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let micros = |nanos| Duration::from_nanos(nanos).as_secs_f64() * 1e6;
         let at = |quantile| micros(self.stops.value_at_quantile(quantile));
+        let [apart, with] = self.seats;
         write!(
             f,
             "stops {} (median {:.1} µs, p99 {:.1} µs, longest {:.1} µs; {:.3} ms of all on the way to the stop); calls to read memory {}; \
-             ranges {}; blocks used {}; blocks not predicted {}; code objects read {}, replaced {}; looks retried {}",
+             ranges {}; blocks used {}; blocks not predicted {}; code objects read {}, replaced {}; looks retried {}; entering {}; \
+             on the target's CPU in {} of {} windows (a look costs it {:.1} µs there, {:.1} µs elsewhere)",
             self.stops.len(),
             at(0.5),
             at(0.99),
@@ -87,6 +118,11 @@ impl fmt::Display for Cost {
             self.codes.new,
             self.codes.replaced,
             self.retried,
+            self.entering,
+            with.windows,
+            with.windows + apart.windows,
+            with.micros(),
+            apart.micros(),
         )
     }
 }

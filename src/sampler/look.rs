@@ -137,6 +137,16 @@ impl Looker {
         self.cost
     }
 
+    /// The same, to be added to.
+    pub(super) const fn cost_mut(&mut self) -> &mut Cost {
+        &mut self.cost
+    }
+
+    /// The thread that held a GIL when one was last looked at.
+    pub(super) fn latest(&self) -> Option<Tid> {
+        self.latest.map(|(_, tid, _)| tid)
+    }
+
     /// The names that have to be told after a look has taken these threads.
     pub fn names(&mut self, target: &Target, taken: &[ThreadSample]) -> Vec<(ThreadId, String)> {
         self.names.news(target, &self.python, &self.interpreters, &self.addresses, taken)

@@ -14,6 +14,8 @@ mod idle;
 pub mod look;
 mod miss;
 pub mod names;
+mod place;
+mod seat;
 pub mod states;
 pub mod tids;
 mod turn;

@@ -14,6 +14,7 @@ use crate::sampler::cost::Cost;
 use crate::sampler::find;
 use crate::sampler::govern::Governor;
 use crate::sampler::look::{Gone, Looker, Scope};
+use crate::sampler::seat::Seat;
 use crate::sampler::{Length, Plan, UNHEARD, Watch};
 use crate::target::{Life, Target, process};
 
@@ -54,6 +55,7 @@ pub(super) struct Turns {
     totals: Totals,
     paused: bool,
     cost: Cost,
+    seat: Option<Seat>,
     end: Option<Instant>,
 }
 
@@ -88,6 +90,7 @@ impl Turns {
             totals: Totals::default(),
             paused: false,
             cost: Cost::new(),
+            seat: Seat::new(),
             end: None,
         }
     }
@@ -202,6 +205,9 @@ impl Turns {
             }
             if self.length == Length::Once {
                 return Err(Over(Ending::Detached));
+            }
+            if let Some(seat) = &mut self.seat {
+                seat.after(target, looker, self.totals.late);
             }
             let before = self.totals.stopped;
             self.totals.stopped = micros(looker.cost().stopped);

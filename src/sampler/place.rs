@@ -1,0 +1,219 @@
+//! Whether to run on the CPU of the thread that is looked at. Pure: what was measured goes in, where to run comes out.
+//!
+//! On its CPU a stop is short, because no other CPU has to be woken by an interrupt; but everything that we do is done
+//! at its cost. On another CPU it loses the stop and the way back, and nothing else. Which is less differs from machine
+//! to machine and from hour to hour, so both are tried, in turn, and again some time later.
+
+use std::time::Duration;
+
+/// Where to run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Where the kernel likes.
+    Anywhere,
+    /// On this CPU, which is the target's.
+    With(u32),
+}
+
+/// What some looks in a row have cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Window {
+    /// Looks that stopped a thread.
+    pub(super) looks: u32,
+    /// Looks that were due and not taken.
+    pub(super) late: u32,
+    /// The median stop, and how long the way to it took.
+    pub(super) stop: Duration,
+    pub(super) waited: Duration,
+    /// CPU time of ours, per look.
+    pub(super) own: Duration,
+    /// How often it was asked where the thread is, and how often it was on our CPU.
+    pub(super) asked: u32,
+    pub(super) together: u32,
+    /// Where it was last.
+    pub(super) cpu: Option<u32>,
+}
+
+impl Window {
+    /// What a look costs the target.
+    pub(super) fn loss(&self) -> Duration {
+        let together = f64::from(self.together) / f64::from(self.asked.max(1));
+        // The way back takes as long as the way there.
+        let (with, apart) = (self.own.max(self.stop), self.stop + self.waited);
+        with.mul_f64(together) + apart.mul_f64(1.0 - together)
+    }
+
+    /// Does the thread stay where it is when we come?
+    const fn is_followed(&self) -> bool {
+        self.together * 4 >= self.asked * 3
+    }
+
+    /// The share of looks that were not taken.
+    fn lateness(&self) -> f64 {
+        f64::from(self.late) / f64::from((self.late + self.looks).max(1))
+    }
+}
+
+/// Windows of each place before it is decided.
+const TRIALS: usize = 2;
+/// So much cheaper the target's CPU has to be: to be bound to one is a disadvantage when others want it.
+const CHEAPER: f64 = 0.85;
+/// And so many more looks may be late there.
+const LATER: f64 = 0.05;
+/// Windows for which a decision holds: first, and when the next trial comes to the same.
+const HELD: (u32, u32) = (50, 400);
+
+/// Decides, window by window.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Policy {
+    /// CPUs that we may use.
+    cpus: usize,
+    place: Place,
+    /// What was measured in this trial: anywhere, and with the target.
+    tried: [Vec<Window>; 2],
+    /// Windows until the next trial.
+    left: u32,
+    hold: u32,
+    /// What the last trial came to.
+    chose: Option<bool>,
+}
+
+impl Policy {
+    /// Begins anywhere.
+    pub(super) fn new(cpus: usize) -> Self {
+        Self { cpus, place: Place::Anywhere, tried: [vec![], vec![]], left: 0, hold: HELD.0, chose: None }
+    }
+
+    /// After this window: where to run in the next.
+    pub(super) fn judge(&mut self, window: &Window) -> Place {
+        let Some(cpu) = window.cpu.filter(|_| self.cpus > 1) else { return self.stay(Place::Anywhere) };
+        if self.place != Place::Anywhere && !window.is_followed() {
+            return self.decide(false, cpu);
+        }
+        if self.left > 0 {
+            self.left -= 1;
+            return match self.place {
+                Place::Anywhere => Place::Anywhere,
+                Place::With(_) => self.stay(Place::With(cpu)),
+            };
+        }
+        let [apart, with] = &mut self.tried;
+        let tried = if self.place == Place::Anywhere { &mut *apart } else { &mut *with };
+        tried.push(*window);
+        let (apart, with) = (apart.len(), with.len());
+        if apart >= TRIALS && with >= TRIALS {
+            let better = self.is_better_with();
+            return self.decide(better, cpu);
+        }
+        self.stay(if apart > with { Place::With(cpu) } else { Place::Anywhere })
+    }
+
+    fn stay(&mut self, place: Place) -> Place {
+        self.place = place;
+        place
+    }
+
+    fn decide(&mut self, with: bool, cpu: u32) -> Place {
+        self.hold = if self.chose == Some(with) { (self.hold * 2).min(HELD.1) } else { HELD.0 };
+        self.chose = Some(with);
+        self.left = self.hold;
+        self.tried.iter_mut().for_each(Vec::clear);
+        self.stay(if with { Place::With(cpu) } else { Place::Anywhere })
+    }
+
+    fn is_better_with(&self) -> bool {
+        let [apart, with] = &self.tried;
+        let loss = |windows: &[Window]| windows.iter().map(Window::loss).min().unwrap_or_default();
+        let late = |windows: &[Window]| windows.iter().map(Window::lateness).fold(1.0, f64::min);
+        loss(with) < loss(apart).mul_f64(CHEAPER) && late(with) < late(apart) + LATER
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn micros(micros: u64) -> Duration {
+        Duration::from_micros(micros)
+    }
+
+    fn window(stop: u64, own: u64, together: u32, cpu: u32) -> Window {
+        Window {
+            looks: 100,
+            stop: micros(stop),
+            waited: micros(stop / 2),
+            own: micros(own),
+            asked: 12,
+            together,
+            cpu: Some(cpu),
+            ..Window::default()
+        }
+    }
+
+    /// Runs for so many windows on a machine where a look with the target and one apart measure so; how many were
+    /// spent with it.
+    fn run(policy: &mut Policy, windows: u32, with: Window, apart: Window) -> u32 {
+        let mut place = policy.place;
+        let mut together = 0;
+        for _ in 0..windows {
+            together += u32::from(place != Place::Anywhere);
+            place = policy.judge(if place == Place::Anywhere { &apart } else { &with });
+        }
+        together
+    }
+
+    #[test]
+    fn goes_where_the_target_is_when_another_cpu_is_far() {
+        let mut policy = Policy::new(2);
+        let together = run(&mut policy, 1000, window(12, 25, 12, 1), window(55, 30, 0, 1));
+        assert!(together > 900, "{together}");
+        assert_eq!(policy.place, Place::With(1));
+    }
+
+    #[test]
+    fn stays_away_where_the_way_is_short() {
+        let mut policy = Policy::new(64);
+        let together = run(&mut policy, 1000, window(6, 20, 12, 3), window(8, 20, 0, 3));
+        assert!(together < 20, "{together}");
+        assert_eq!(policy.place, Place::Anywhere);
+    }
+
+    #[test]
+    fn follows_a_target_that_moves_and_gives_way_to_one_that_hops() {
+        let mut policy = Policy::new(2);
+        run(&mut policy, 20, window(12, 25, 12, 0), window(55, 30, 0, 0));
+        assert_eq!(policy.place, Place::With(0));
+        // It went to another CPU at the end of a window.
+        assert_eq!(policy.judge(&window(12, 25, 11, 1)), Place::With(1));
+        // It is elsewhere every other time.
+        assert_eq!(policy.judge(&window(40, 25, 6, 0)), Place::Anywhere);
+        let together = run(&mut policy, 1000, window(40, 25, 6, 0), window(55, 30, 0, 1));
+        assert!(together < 20, "{together}");
+    }
+
+    #[test]
+    fn comes_back_when_the_machine_has_changed() {
+        let mut policy = Policy::new(2);
+        run(&mut policy, 600, window(6, 20, 12, 0), window(8, 20, 0, 0));
+        assert_eq!(policy.place, Place::Anywhere);
+        run(&mut policy, 600, window(12, 25, 12, 0), window(55, 30, 0, 0));
+        assert_eq!(policy.place, Place::With(0));
+    }
+
+    #[test]
+    fn gives_way_where_looks_would_be_late() {
+        let mut policy = Policy::new(2);
+        let late = Window { late: 30, ..window(12, 25, 12, 0) };
+        run(&mut policy, 20, late, window(55, 30, 0, 0));
+        assert_eq!(policy.place, Place::Anywhere);
+    }
+
+    #[test]
+    fn has_no_choice_with_one_cpu_or_without_knowing() {
+        let mut policy = Policy::new(1);
+        assert_eq!(run(&mut policy, 100, window(1, 1, 12, 0), window(55, 30, 0, 0)), 0);
+        let mut policy = Policy::new(2);
+        let blind = Window { cpu: None, ..window(55, 30, 0, 0) };
+        assert_eq!(run(&mut policy, 100, blind, blind), 0);
+    }
+}

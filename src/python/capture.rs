@@ -19,6 +19,9 @@ const MOST_FRAMES: usize = 1 << 22;
 pub struct Capture {
     threads: Vec<Seen>,
     frames: Vec<RawFrame>,
+    /// How many of the threads were read at this moment; the rest, of which it is certain that they have not run
+    /// meanwhile, before.
+    fresh: usize,
 }
 
 /// A thread in a [`Capture`].
@@ -59,18 +62,35 @@ impl Capture {
             stamp: None,
             frames: 0..frames.len(),
         };
-        Self { threads: vec![seen], frames: frames.to_vec() }
+        Self { threads: vec![seen], frames: frames.to_vec(), fresh: 1 }
     }
 
     /// Forgets what was seen.
     pub fn clear(&mut self) {
         self.threads.clear();
         self.frames.clear();
+        self.fresh = 0;
+    }
+
+    /// Adds what an earlier picture shows of all threads but one. That one of them waits for the GIL was true then; what
+    /// it does now was not looked at.
+    pub fn add_remembered(&mut self, earlier: &Self, without: Address) {
+        for seen in earlier.threads.iter().filter(|seen| seen.thread != without) {
+            let start = self.frames.len();
+            self.frames.extend_from_slice(earlier.frames(seen));
+            let frames = start..self.frames.len();
+            self.threads.push(Seen { flags: Flags::default(), frames, ..seen.clone() });
+        }
     }
 
     /// The threads, in the order in which they were added.
     pub fn threads(&self) -> &[Seen] {
         &self.threads
+    }
+
+    /// The threads that were read at this moment.
+    pub fn fresh(&self) -> &[Seen] {
+        self.threads.get(..self.fresh).unwrap_or_default()
     }
 
     /// All frames of all threads.
@@ -90,7 +110,20 @@ impl Capture {
         memory: &impl Memory,
         interpreter: &Interpreter,
         thread: Address,
+        flags: Flags,
+    ) -> Result<(), WalkError> {
+        self.add_while(python, memory, interpreter, thread, flags, &mut |_| true)
+    }
+
+    /// The same, with its frames as long as `goes_on` says so.
+    pub fn add_while(
+        &mut self,
+        python: &Python,
+        memory: &impl Memory,
+        interpreter: &Interpreter,
+        thread: Address,
         mut flags: Flags,
+        goes_on: &mut dyn FnMut(Address) -> bool,
     ) -> Result<(), WalkError> {
         let layout = &python.layout;
         if layout.thread.interpreter.of(memory, thread)? != interpreter.address {
@@ -119,13 +152,14 @@ impl Capture {
         if start >= MOST_FRAMES {
             return Err(WalkError::Broken(thread));
         }
-        let walked = frames::walk(layout, memory, thread, &mut self.frames);
+        let walked = frames::walk_while(layout, memory, thread, &mut self.frames, goes_on);
         if let Err(error) = walked {
             self.frames.truncate(start);
             return Err(error);
         }
         let frames = start..self.frames.len();
         self.threads.push(Seen { thread, identity, interpreter: interpreter.id, flags, stamp, frames });
+        self.fresh = self.threads.len();
         Ok(())
     }
 }

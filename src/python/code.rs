@@ -80,6 +80,8 @@ pub struct Codes {
     /// Of all that are known.
     weight: usize,
     counts: CodeCounts,
+    /// How often entries were forgotten.
+    edition: u64,
 }
 
 /// What the cache did.
@@ -107,6 +109,7 @@ impl Codes {
             doubtful: Vec::new(),
             weight: 0,
             counts: CodeCounts::default(),
+            edition: 0,
         }
     }
 
@@ -127,6 +130,7 @@ impl Codes {
         if self.known.len() >= MOST || self.weight >= HEAVIEST {
             self.known.clear();
             self.weight = 0;
+            self.edition += 1;
         }
         let most = self.weight + LARGEST_STACK;
         for seen in capture.threads() {
@@ -145,14 +149,21 @@ impl Codes {
         Ok(())
     }
 
+    /// As long as this stays the same, equal frames decode to equal stacks.
+    pub const fn edition(&self) -> u64 {
+        self.edition
+    }
+
     fn forget(&mut self, address: Address) {
+        self.edition += 1;
         if let Some(code) = self.known.remove(&address) {
             self.weight -= code.weight;
         }
     }
 
     /// Compares the entries of `capture` with what stands in memory now, forgets those that differ and says
-    /// whether all agreed.
+    /// whether all agreed. What is remembered in it is certain: its frames, which have not run since they were read,
+    /// keep their code objects alive.
     ///
     /// This may happen after the target went on. An entry that agrees *now* was right then, too: otherwise
     /// the code object that ran would have had to die since, and one with the very strings and line table
@@ -160,7 +171,7 @@ impl Codes {
     pub fn confirm(&mut self, memory: &impl Memory, capture: &Capture) -> Result<bool, ReadError> {
         let mut doubtful = std::mem::take(&mut self.doubtful);
         doubtful.clear();
-        for seen in capture.threads() {
+        for seen in capture.fresh() {
             let certain = |code: &Code| seen.stamp.is_some() && code.stamp == seen.stamp;
             let frames = capture.frames(seen).iter();
             doubtful.extend(

@@ -67,11 +67,22 @@ pub fn walk(
     thread: Address,
     frames: &mut Vec<RawFrame>,
 ) -> Result<(), WalkError> {
+    walk_while(layout, memory, thread, frames, &mut |_| true)
+}
+
+/// The same, as long as `goes_on` says so of the frames' addresses. A walk that it has ended proves nothing.
+pub fn walk_while(
+    layout: &Layout,
+    memory: &impl Memory,
+    thread: Address,
+    frames: &mut Vec<RawFrame>,
+    goes_on: &mut dyn FnMut(Address) -> bool,
+) -> Result<(), WalkError> {
     match &layout.frames {
-        Frames::Objects(objects) => walk_objects(objects, memory, thread, frames),
+        Frames::Objects(objects) => walk_objects(objects, memory, thread, frames, goes_on),
         Frames::Interpreter(kind) => {
             let copies = layout.code.bytecode.and_then(|bytecode| bytecode.copies);
-            Walk { kind, copies, memory }.run(thread, frames)
+            Walk { kind, copies, memory }.run(thread, frames, goes_on)
         }
     }
 }
@@ -81,6 +92,7 @@ fn walk_objects(
     memory: &impl Memory,
     thread: Address,
     frames: &mut Vec<RawFrame>,
+    goes_on: &mut dyn FnMut(Address) -> bool,
 ) -> Result<(), WalkError> {
     let mut chain = Chain::new(DEEPEST);
     let start = objects.back.offset();
@@ -91,6 +103,9 @@ fn walk_objects(
     while !frame.is_null() {
         pointer(frame)?;
         chain.step(frame).map_err(|Endless| WalkError::Broken(frame))?;
+        if !goes_on(frame) {
+            return Ok(());
+        }
         memory.read(frame + u64::from(start), bytes)?;
         let code = pointer(part(objects.code, bytes, start, frame)?)?;
         let last: i32 = part(objects.last_instruction, bytes, start, frame)?;
@@ -124,7 +139,12 @@ struct Walk<'a, M> {
 }
 
 impl<M: Memory> Walk<'_, M> {
-    fn run(&self, thread: Address, frames: &mut Vec<RawFrame>) -> Result<(), WalkError> {
+    fn run(
+        &self,
+        thread: Address,
+        frames: &mut Vec<RawFrame>,
+        goes_on: &mut dyn FnMut(Address) -> bool,
+    ) -> Result<(), WalkError> {
         let mut entries = Entries::new(self.kind.first, self.memory, thread)?;
         let mut frame = entries.first;
         let mut last = Address::NULL;
@@ -134,6 +154,9 @@ impl<M: Memory> Walk<'_, M> {
         while !frame.is_null() {
             pointer(frame)?;
             chain.step(frame).map_err(|Endless| WalkError::Broken(frame))?;
+            if !goes_on(frame) {
+                return Ok(());
+            }
             self.memory.read(frame, bytes)?;
             let owner: u8 = part(self.kind.owner, bytes, 0, frame)?;
             if owner > Owner::LAST {

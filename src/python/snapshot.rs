@@ -97,6 +97,11 @@ impl Snapshot {
         Moment { snapshot: self, live }
     }
 
+    /// The same, of which nothing more is read: what was not copied is not there.
+    pub const fn sealed(&self) -> Moment<'_, Sealed> {
+        Moment { snapshot: self, live: &Sealed }
+    }
+
     /// What the copying took since this was last asked.
     pub fn take_reads(&mut self) -> Reads {
         std::mem::take(&mut self.copied.get_mut().reads)
@@ -255,6 +260,16 @@ impl Copied {
 
 /// Ranges filled in one call. They live on our stack; the kernel would take 1,024.
 const RANGES: usize = 64;
+
+/// Memory that has gone on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sealed;
+
+impl Memory for Sealed {
+    fn read(&self, from: Address, _: &mut [u8]) -> Result<(), ReadError> {
+        Err(ReadError::Unmapped(from))
+    }
+}
 
 /// A snapshot together with the memory that it is of.
 #[derive(Debug)]

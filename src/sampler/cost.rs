@@ -21,6 +21,8 @@ pub struct Cost {
     pub retried: u64,
     /// Stops that were of no use because the thread had only just entered the evaluation loop.
     pub entering: u64,
+    /// Looks at all threads in which only the holder had to be read.
+    pub remembered: u64,
     /// Reads of the target's memory, per look.
     pub reads: Reads,
     /// Code objects read.
@@ -50,6 +52,7 @@ impl Cost {
             waited: Duration::ZERO,
             retried: 0,
             entering: 0,
+            remembered: 0,
             reads: Reads::default(),
             codes: CodeCounts::default(),
             seats: [Seat::default(); 2],

@@ -5,18 +5,22 @@ use rustc_hash::FxHashMap;
 use crate::python::capture::{Capture, Seen};
 use crate::python::code::Codes;
 use crate::python::frames::RawFrame;
-use crate::sample::{Failure, Frame, Stack, ThreadId, ThreadSample};
+use crate::sample::{Failure, Flags, Frame, Stack, ThreadId, ThreadSample};
+use crate::sampler::held::key_of;
 use crate::sampler::look::{Compare, Looker};
 use crate::sampler::miss::Miss;
+use crate::sampler::others::Rest;
 use crate::target::Target;
 use crate::target::memory::Address;
 
 impl Looker {
     /// After the target went on: from addresses to names.
     pub(super) fn decode(&mut self, target: &Target, taken: &mut Vec<ThreadSample>) -> Result<(), Miss> {
+        self.complete()?;
         if self.compare != Compare::Done && !self.codes.confirm(target.memory(), &self.capture)? {
             return Err(Miss::Again(Failure::Broken));
         }
+        self.remember();
         let before = taken.len();
         for index in 0..self.capture.threads().len() {
             let Some(seen) = self.capture.threads().get(index) else { break };
@@ -33,6 +37,44 @@ impl Looker {
         Ok(())
     }
 
+    /// Adds to the picture what need not be read while the thread stands still.
+    fn complete(&mut self) -> Result<(), Miss> {
+        let (Rest::NotAsked(interpreter, holder) | Rest::Remembered(interpreter, holder)) = self.rest else {
+            return Ok(());
+        };
+        let trail = self.trails.entry(holder).or_default();
+        if trail.is_cut() {
+            trail.begin();
+            let Some(snapshot) = self.snapshots.get(&holder) else { return Ok(()) };
+            let (moment, flags) = (snapshot.sealed(), Flags::HOLDS_GIL);
+            self.capture.clear();
+            let mut goes_on = |frame| trail.pass(frame);
+            self.capture.add_while(&self.python, &moment, &interpreter, holder, flags, &mut goes_on)?;
+            if !self.codes.know(&self.capture) {
+                return Err(Miss::Again(Failure::Broken));
+            }
+        }
+        trail.mark();
+        Ok(())
+    }
+
+    /// The threads that need not be read again, and those of which that can be told from now on.
+    fn remember(&mut self) {
+        match std::mem::take(&mut self.rest) {
+            Rest::Nothing | Rest::NotAsked(..) => {}
+            Rest::Remembered(interpreter, holder) => {
+                if let Some(others) = self.others.get(&key_of(interpreter.lock)) {
+                    self.cost.remembered += 1;
+                    self.capture.add_remembered(others.capture(), holder);
+                }
+            }
+            Rest::ToRead(lock, turn) => {
+                let others = self.others.entry(key_of(lock)).or_default();
+                others.remember(turn, self.codes.edition(), &self.capture);
+            }
+        }
+    }
+
     /// Thread states die and their addresses are used again; what is remembered of them must not grow for ever.
     fn forget_the_dead(&mut self, alive: usize) {
         let most = 64 + 4 * alive.max(self.capture.threads().len());
@@ -45,6 +87,24 @@ impl Looker {
         if self.snapshots.len() > most {
             self.snapshots.clear();
         }
+        if self.trails.len() > most {
+            self.trails.clear();
+        }
+    }
+}
+
+/// A thread's stack, as it was copied and as it was told.
+#[derive(Debug)]
+pub(super) struct Last {
+    raw: Vec<RawFrame>,
+    edition: u64,
+    stack: Stack,
+}
+
+impl Last {
+    /// Are these its frames still?
+    pub(super) fn is(&self, raw: &[RawFrame]) -> bool {
+        self.raw == raw
     }
 }
 
@@ -53,16 +113,20 @@ fn stack(
     codes: &Codes,
     capture: &Capture,
     seen: &Seen,
-    last: &mut FxHashMap<Address, (Vec<RawFrame>, Stack)>,
+    last: &mut FxHashMap<Address, Last>,
     frames: &mut Vec<Frame>,
 ) -> Stack {
-    let raw = capture.frames(seen);
-    let entry = last.entry(seen.thread).or_insert_with(|| (Vec::new(), Stack::from([])));
-    codes.decode(capture, seen, frames);
-    if entry.0 != raw || entry.1[..] != frames[..] {
-        entry.0.clear();
-        entry.0.extend_from_slice(raw);
-        entry.1 = Stack::from(frames.as_slice());
+    let (raw, edition) = (capture.frames(seen), codes.edition());
+    let entry =
+        last.entry(seen.thread).or_insert_with(|| Last { raw: Vec::new(), edition, stack: Stack::from([]) });
+    if entry.edition != edition || !entry.is(raw) {
+        codes.decode(capture, seen, frames);
+        entry.raw.clear();
+        entry.raw.extend_from_slice(raw);
+        entry.edition = edition;
+        if entry.stack[..] != frames[..] {
+            entry.stack = Stack::from(frames.as_slice());
+        }
     }
-    Stack::clone(&entry.1)
+    Stack::clone(&entry.stack)
 }

@@ -1,16 +1,19 @@
-//! Looking at an interpreter without a GIL, where each thread runs by itself: those that run Python are stopped, one
-//! at a time and each for one consistent moment; the others are read as they are, twice, and not disturbed.
+//! Looking at an interpreter without a GIL, where each thread runs by itself: those that run Python are all stopped at
+//! the same time, for one consistent moment; the others are read as they are, twice, and not disturbed.
 
 use crate::python::capture::{attached, identity_of};
 use crate::python::threads::{self, Interpreter};
 use crate::sample::{Flags, ThreadSample};
 use crate::sampler::look::{Looker, Scope};
 use crate::sampler::miss::Miss;
-use crate::target::Target;
 use crate::target::memory::Address;
+use crate::target::{Target, Tid};
+
+/// A thread that runs Python: its thread state, which thread it is, and its identity.
+type Running = (Address, Tid, u64);
 
 impl Looker {
-    /// An interpreter without a GIL: each thread that runs is stopped for itself; the others are read as they are.
+    /// An interpreter without a GIL.
     pub(super) fn take_free(
         &mut self,
         target: &Target,
@@ -19,23 +22,21 @@ impl Looker {
         taken: &mut Vec<ThreadSample>,
     ) -> Result<(), Miss> {
         let mut list = Vec::new();
+        let mut detached = Vec::new();
         self.persist(target, |looker| {
             list.clear();
-            Ok(threads::threads(&looker.python.layout, target.memory(), interpreter.address, &mut list)?)
+            threads::threads(&looker.python.layout, target.memory(), interpreter.address, &mut list)?;
+            looker.take_attached(target, interpreter, &list, &mut detached)?;
+            looker.decode(target, taken)
         })?;
-        for thread in list {
+        for thread in detached.into_iter().filter(|_| scope == Scope::All) {
             let one = self.persist(target, |looker| {
-                if attached(&looker.python.layout, target.memory(), thread)? {
-                    looker.take_running(target, interpreter, thread)?;
-                } else if scope == Scope::All {
-                    looker.take_detached(target, interpreter, thread)?;
-                } else {
-                    return Ok(());
-                }
+                looker
+                    .prove_still(target, &mut |looker| looker.read_detached(target, interpreter, thread))?;
                 looker.decode(target, taken)
             });
             match one {
-                // It has ended since it was listed.
+                // It has ended since it was listed, or runs Python now.
                 Err(Miss::Fled) => {}
                 result => result?,
             }
@@ -43,45 +44,74 @@ impl Looker {
         Ok(())
     }
 
-    fn take_running(
+    /// Stops the threads that run Python, copies them, lets them go. `detached` becomes the others.
+    fn take_attached(
         &mut self,
         target: &Target,
         interpreter: &Interpreter,
-        thread: Address,
+        list: &[Address],
+        detached: &mut Vec<Address>,
     ) -> Result<(), Miss> {
-        let (tid, identity) = self.tids.of(&self.python, target, thread).ok_or(Miss::Fled)?;
-        let stopped = target.stop(tid).inspect_err(|_| self.tids.forget(identity))?;
-        let copied = self.copy_one(target, interpreter, thread, identity);
-        let waited = stopped.waited();
-        self.cost.stop(stopped.release(), waited);
-        copied
+        detached.clear();
+        let mut running: Vec<Running> = Vec::new();
+        for thread in list {
+            if !attached(&self.python.layout, target.memory(), *thread)? {
+                detached.push(*thread);
+            } else if let Some((tid, identity)) = self.tids.of(&self.python, target, *thread) {
+                running.push((*thread, tid, identity));
+            }
+        }
+        for (thread, ..) in &running {
+            self.snapshots.entry(*thread).or_default().prepare();
+        }
+        let tids: Vec<_> = running.iter().map(|(_, tid, _)| *tid).collect();
+        let told = target.stop_all(&tids);
+        self.capture.clear();
+        let mut copied = Ok(());
+        let mut stopped = Vec::with_capacity(told.len());
+        for (one, told) in running.iter().zip(told) {
+            match told {
+                Ok(guard) => {
+                    stopped.push(guard);
+                    copied = copied.and_then(|()| self.copy_one(target, interpreter, *one));
+                }
+                Err(error) => match Miss::from(error) {
+                    // It has ended.
+                    Miss::Fled => self.tids.forget(one.2),
+                    miss => copied = Err(miss),
+                },
+            }
+        }
+        let learned = copied.and_then(|()| {
+            if self.codes.know(&self.capture) {
+                return Ok(());
+            }
+            Ok(self.codes.learn(target.memory(), &self.capture)?)
+        });
+        self.release(stopped);
+        learned
     }
 
     fn copy_one(
         &mut self,
         target: &Target,
         interpreter: &Interpreter,
-        thread: Address,
-        identity: u64,
+        (thread, _, identity): Running,
     ) -> Result<(), Miss> {
         let snapshot = self.snapshots.entry(thread).or_default();
         snapshot.take(target.memory())?;
         let moment = snapshot.of(target.memory());
-        if identity_of(&self.python.layout, &moment, thread)? != identity {
-            return Err(Miss::Fled);
+        // Another one has its place by now.
+        if identity_of(&self.python.layout, &moment, thread)? == identity {
+            let runs = attached(&self.python.layout, &moment, thread)?;
+            let flags = if runs { Flags::HOLDS_GIL } else { Flags::default() };
+            self.capture.add(&self.python, &moment, interpreter, thread, flags)?;
         }
-        let runs = attached(&self.python.layout, &moment, thread)?;
-        let flags = if runs { Flags::HOLDS_GIL } else { Flags::default() };
-        self.capture.clear();
-        self.capture.add(&self.python, &moment, interpreter, thread, flags)?;
         self.cost.read(snapshot.take_reads());
-        if !self.codes.know(&self.capture) {
-            self.codes.learn(target.memory(), &self.capture)?;
-        }
         Ok(())
     }
 
-    fn take_detached(
+    fn read_detached(
         &mut self,
         target: &Target,
         interpreter: &Interpreter,
@@ -89,19 +119,17 @@ impl Looker {
     ) -> Result<(), Miss> {
         let memory = target.memory();
         let snapshot = self.snapshots.entry(thread).or_default();
-        for capture in [&mut self.again, &mut self.capture] {
-            snapshot.take(memory)?;
-            let moment = snapshot.of(memory);
-            capture.clear();
-            capture.add(&self.python, &moment, interpreter, thread, Flags::default())?;
-            if attached(&self.python.layout, &moment, thread)? {
-                return Err(Miss::Fled);
-            }
-            if !self.codes.know(capture) {
-                self.codes.learn(memory, capture)?;
-            }
-        }
+        snapshot.take(memory)?;
+        let moment = snapshot.of(memory);
+        self.capture.clear();
+        self.capture.add(&self.python, &moment, interpreter, thread, Flags::default())?;
         self.cost.read(snapshot.take_reads());
-        if self.capture == self.again { Ok(()) } else { Err(Miss::Fled) }
+        if attached(&self.python.layout, &snapshot.of(memory), thread)? {
+            return Err(Miss::Fled);
+        }
+        if !self.codes.know(&self.capture) {
+            self.codes.learn(memory, &self.capture)?;
+        }
+        Ok(())
     }
 }

@@ -7,6 +7,7 @@ use crate::python::threads::{self, Interpreter, Lock};
 use crate::sample::{Failure, Flags};
 use crate::sampler::look::{Compare, Looker, Scope};
 use crate::sampler::miss::Miss;
+use crate::sampler::others::Rest;
 use crate::target::memory::{Address, Memory};
 use crate::target::{RunState, StopError, Stopped, Target, Tid};
 
@@ -27,7 +28,7 @@ impl Looker {
             return if stands() { Ok(()) } else { Err(Miss::Fled) };
         }
         self.standing = false;
-        self.snapshots.entry(together(scope, lock, holder)).or_default().prepare();
+        self.snapshots.entry(holder).or_default().prepare();
         let stopped = match target.stop(tid) {
             Ok(stopped) => stopped,
             Err(error) => {
@@ -88,9 +89,10 @@ impl Looker {
         identity: u64,
         scope: Scope,
     ) -> Result<(), Miss> {
-        let snapshot = self.snapshots.entry(together(scope, lock, holder)).or_default();
-        snapshot.take(target.memory())?;
-        let moment = snapshot.of(target.memory());
+        let memory = target.memory();
+        let snapshot = self.snapshots.entry(holder).or_default();
+        snapshot.take(memory)?;
+        let moment = snapshot.of(memory);
         match lock.holder(&moment)? {
             Some(now) if now == holder => {}
             // It let go of the GIL on its way to the stop, as 2.7 does thousands of times a second, and nobody has
@@ -103,57 +105,82 @@ impl Looker {
             return Err(Miss::Fled);
         }
         self.capture.clear();
-        copy_all(&self.python, &self.interpreters, &moment, lock, Some(holder), scope, &mut self.capture)?;
-        self.cost.read(snapshot.take_reads());
+        let interpreter = home(&self.python, &self.interpreters, &moment, lock, holder)?;
+        self.rest = match scope {
+            Scope::Running => Rest::NotAsked(interpreter, holder),
+            Scope::All => {
+                let others = self.others.entry(key_of(lock)).or_default();
+                let edition = self.codes.edition();
+                others.rest(&self.python, &moment, &self.interpreters, interpreter, holder, edition)?
+            }
+        };
+        if let Rest::ToRead(..) = self.rest {
+            self.cost.read(snapshot.take_reads());
+            let snapshot = self.snapshots.entry(key_of(lock)).or_default();
+            snapshot.take(memory)?;
+            let (python, all) = (&self.python, &self.interpreters);
+            copy_all(python, all, &snapshot.of(memory), lock, Some(holder), &mut self.capture)?;
+            self.cost.read(snapshot.take_reads());
+        } else {
+            let trail = self.trails.entry(holder).or_default();
+            trail.begin();
+            let known = self.compare == Compare::After;
+            let mut goes_on = |frame| if known { trail.pass_if_new(frame) } else { trail.pass(frame) };
+            let flags = Flags::HOLDS_GIL;
+            self.capture.add_while(&self.python, &moment, &interpreter, holder, flags, &mut goes_on)?;
+            self.cost.read(snapshot.take_reads());
+        }
         if self.compare == Compare::Before {
             // What differs is forgotten, and learned anew below.
-            self.codes.confirm(target.memory(), &self.capture)?;
+            self.codes.confirm(memory, &self.capture)?;
             self.compare = Compare::Done;
         }
         if !self.codes.know(&self.capture) {
-            self.codes.learn(target.memory(), &self.capture)?;
+            self.codes.learn(memory, &self.capture)?;
         }
         Ok(())
     }
 }
 
-/// By what the memory is remembered that is read at once.
-const fn together(scope: Scope, lock: Lock, holder: Address) -> Address {
-    match (scope, lock) {
-        (Scope::All, Lock::Holder(word) | Lock::Runtime(word) | Lock::Current(word)) => word,
-        _ => holder,
+/// By what the memory of all threads under a lock is remembered.
+pub(super) const fn key_of(lock: Lock) -> Address {
+    match lock {
+        Lock::Holder(word) | Lock::Runtime(word) | Lock::Current(word) => word,
+        Lock::Attached => Address::NULL,
     }
 }
 
-/// The holder and, if asked for, every other thread of the interpreters that share its GIL.
+/// The interpreter that a holder belongs to. One that is not in the list is new.
+fn home(
+    python: &Python,
+    interpreters: &[Interpreter],
+    memory: &impl Memory,
+    lock: Lock,
+    holder: Address,
+) -> Result<Interpreter, Miss> {
+    let address = python.layout.thread.interpreter.of(memory, holder)?;
+    let home = interpreters.iter().find(|one| one.lock == lock && one.address == address);
+    home.copied().ok_or(Miss::Again(Failure::Broken))
+}
+
+/// Every thread of the interpreters that share a GIL.
 pub(super) fn copy_all(
     python: &Python,
     interpreters: &[Interpreter],
     memory: &impl Memory,
     lock: Lock,
     holder: Option<Address>,
-    scope: Scope,
     capture: &mut Capture,
 ) -> Result<(), Miss> {
-    let mut seen_holder = holder.is_none();
     let mut list = Vec::new();
     for interpreter in interpreters.iter().filter(|interpreter| interpreter.lock == lock) {
-        let Some(holder) = holder.filter(|_| scope == Scope::Running) else {
-            list.clear();
-            threads::threads(&python.layout, memory, interpreter.address, &mut list)?;
-            for thread in &list {
-                let is_holder = holder == Some(*thread);
-                seen_holder |= is_holder;
-                let flags = if is_holder { Flags::HOLDS_GIL } else { Flags::default() };
-                capture.add(python, memory, interpreter, *thread, flags)?;
-            }
-            continue;
-        };
-        if python.layout.thread.interpreter.of(memory, holder)? == interpreter.address {
-            capture.add(python, memory, interpreter, holder, Flags::HOLDS_GIL)?;
-            return Ok(());
+        list.clear();
+        threads::threads(&python.layout, memory, interpreter.address, &mut list)?;
+        for thread in &list {
+            let flags = if holder == Some(*thread) { Flags::HOLDS_GIL } else { Flags::default() };
+            capture.add(python, memory, interpreter, *thread, flags)?;
         }
     }
-    // Its interpreter is not in the list: a new one.
-    if seen_holder { Ok(()) } else { Err(Miss::Again(Failure::Broken)) }
+    let seen = |holder| capture.threads().iter().any(|seen| seen.thread == holder);
+    if holder.is_none_or(seen) { Ok(()) } else { Err(Miss::Again(Failure::Broken)) }
 }

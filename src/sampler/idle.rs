@@ -3,29 +3,38 @@
 
 use crate::python::threads::Lock;
 use crate::sampler::held::copy_all;
-use crate::sampler::look::{Looker, Scope};
+use crate::sampler::look::Looker;
 use crate::sampler::miss::Miss;
 use crate::target::{RunState, Target, Tid};
 
 impl Looker {
-    /// Reads twice, and believes it if nothing has changed, still nobody holds the GIL, and every thread whose stack is
-    /// not the one that was seen last slept meanwhile, or stood still for us: one that runs (in C, without the GIL) is
-    /// stopped. Reading twice alone is not enough: on 2.7 a thread was read in the middle of a return, twice at the
-    /// same one, and gave a stack without its root.
+    /// All threads, while nobody holds the GIL.
     pub(super) fn take_idle(&mut self, target: &Target, lock: Lock) -> Result<(), Miss> {
-        self.read_idle(target, lock)?;
+        self.prove_still(target, &mut |looker| looker.read_idle(target, lock))?;
+        if lock.holder(target.memory())?.is_none() { Ok(()) } else { Err(Miss::Fled) }
+    }
+
+    /// Reads twice, and believes it if nothing has changed and every thread whose stack is not the one that was seen
+    /// last slept meanwhile, or stood still for us: one that runs (in C, without the GIL) is stopped. Reading twice alone
+    /// is not enough: on 2.7 a thread was read in the middle of a return, twice at the same one, and gave a stack
+    /// without its root.
+    pub(super) fn prove_still(
+        &mut self,
+        target: &Target,
+        read: &mut dyn FnMut(&mut Self) -> Result<(), Miss>,
+    ) -> Result<(), Miss> {
+        read(self)?;
         let running = self.running(target);
         let stopped = target.stop_all(&running).into_iter().collect::<Result<Vec<_>, _>>()?;
-        if !stopped.is_empty() {
-            self.read_idle(target, lock)?;
-        }
-        std::mem::swap(&mut self.capture, &mut self.again);
-        let read = self.read_idle(target, lock);
+        let first = if stopped.is_empty() { Ok(()) } else { read(self) };
+        let second = first.and_then(|()| {
+            std::mem::swap(&mut self.capture, &mut self.again);
+            read(self)
+        });
         self.release(stopped);
-        read?;
-        let same = self.capture == self.again && lock.holder(target.memory())?.is_none();
+        second?;
         let still = self.running(target).iter().all(|tid| running.contains(tid));
-        if same && still { Ok(()) } else { Err(Miss::Fled) }
+        if self.capture == self.again && still { Ok(()) } else { Err(Miss::Fled) }
     }
 
     /// All threads as they are at this moment, into the capture.
@@ -36,8 +45,7 @@ impl Looker {
         snapshot.take(memory)?;
         self.capture.clear();
         let moment = snapshot.of(memory);
-        let copied =
-            copy_all(&self.python, &self.interpreters, &moment, lock, None, Scope::All, &mut self.capture);
+        let copied = copy_all(&self.python, &self.interpreters, &moment, lock, None, &mut self.capture);
         self.cost.read(snapshot.take_reads());
         // What contradicts itself is being changed, so somebody has taken the GIL.
         let changing = |miss| if matches!(miss, Miss::Again(_)) { Miss::Fled } else { miss };
@@ -53,7 +61,7 @@ impl Looker {
         let mut running = Vec::new();
         for seen in self.capture.threads() {
             let frames = self.capture.frames(seen);
-            if self.last.get(&seen.thread).is_some_and(|(before, _)| before == frames) {
+            if self.last.get(&seen.thread).is_some_and(|last| last.is(frames)) {
                 continue;
             }
             let Some(tid) = self.tids.of_identity(&self.python, target, seen.identity) else { continue };

@@ -11,17 +11,19 @@ use rustc_hash::FxHashMap;
 
 use crate::python::capture::Capture;
 use crate::python::code::Codes;
-use crate::python::frames::RawFrame;
 use crate::python::locate::Python;
 use crate::python::snapshot::Snapshot;
 use crate::python::threads::{self, Interpreter, Lock};
-use crate::sample::{Failure, Frame, Outcome, Stack, ThreadId, ThreadSample};
+use crate::sample::{Failure, Frame, Outcome, ThreadId, ThreadSample};
 use crate::sampler::cost::Cost;
+use crate::sampler::decode::Last;
 use crate::sampler::holders::Holders;
 use crate::sampler::miss::Miss;
 use crate::sampler::names::Names;
+use crate::sampler::others::{Others, Rest};
 use crate::sampler::states::States;
 use crate::sampler::tids::Tids;
+use crate::sampler::trail::Trail;
 use crate::target::memory::Address;
 use crate::target::{Target, Tid};
 
@@ -72,6 +74,12 @@ pub struct Looker {
     /// What was copied last time, by what is read at once: a thread, or all of a GIL.
     pub(super) snapshots: FxHashMap<Address, Snapshot>,
     pub(super) capture: Capture,
+    /// What is still to be added to it.
+    pub(super) rest: Rest,
+    /// By the GIL, what is remembered of threads that do not hold it.
+    pub(super) others: FxHashMap<Address, Others>,
+    /// By thread state.
+    pub(super) trails: FxHashMap<Address, Trail>,
     /// A second one to compare with, for what is read without a stop.
     pub(super) again: Capture,
     pub(super) tids: Tids,
@@ -79,7 +87,7 @@ pub struct Looker {
     pub(super) latest: Option<(Address, Tid, u64)>,
     pub(super) states: States,
     /// The last stack of each thread state: an unchanged one is sent as it is.
-    pub(super) last: FxHashMap<Address, (Vec<RawFrame>, Stack)>,
+    pub(super) last: FxHashMap<Address, Last>,
     pub(super) frames: Vec<Frame>,
     /// Where the thread states of the threads are, and what these are called.
     pub(super) addresses: FxHashMap<ThreadId, Address>,
@@ -102,6 +110,9 @@ impl Looker {
             listed: None,
             snapshots: FxHashMap::default(),
             capture: Capture::default(),
+            rest: Rest::Nothing,
+            others: FxHashMap::default(),
+            trails: FxHashMap::default(),
             again: Capture::default(),
             tids: Tids::default(),
             latest: None,
@@ -193,6 +204,7 @@ impl Looker {
                 self.compare = Compare::Before;
             }
             self.contested = chases >= CONTESTED;
+            self.rest = Rest::Nothing;
             match attempt(self) {
                 Err(Miss::Fled) if chases < CHASES => {
                     chases += 1;

@@ -14,10 +14,12 @@ mod idle;
 pub mod look;
 mod miss;
 pub mod names;
+mod others;
 mod place;
 mod seat;
 pub mod states;
 pub mod tids;
+mod trail;
 mod turn;
 
 use std::ffi::OsString;

@@ -28,6 +28,8 @@ pub enum Screen {
 pub struct Options {
     /// `PID`, `-p PID` or `-t command…`.
     pub watch: Watch,
+    /// `--nonblocking`: never stop the target.
+    pub nonblocking: bool,
     /// `--abi`: the layout to use where the target hides its version.
     pub abi: Option<Version>,
     /// `--threads`: every thread, not only the GIL's holder.
@@ -176,6 +178,7 @@ fn command() -> Command {
         .arg(flag("trace", Some('t'), "Run the rest of the line, watch that to its end"))
         .arg(flag("keep-root", None, "With -t under sudo: as root, not as who called it"))
         .arg(flag("threads", None, "Every thread, not only the one that holds the GIL"))
+        .arg(flag("nonblocking", None, "Never stop it: show only stacks that prove themselves"))
         .arg(value("abi", None, "VERSION", "Take the target for this Python (27, 3.9, 312 ...)"))
         .next_help_heading("How long, how often")
         .arg(
@@ -328,6 +331,7 @@ fn options(matches: &ArgMatches, rest: Vec<OsString>) -> Result<Options, UsageEr
         watch: watch(matches, rest)?,
         abi: abi(matches)?,
         threads: flag("threads"),
+        nonblocking: flag("nonblocking"),
         output: matches.get_one("output").cloned(),
         seconds,
         interval: matches.get_one("rate").copied(),

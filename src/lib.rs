@@ -32,9 +32,9 @@ use headless::{Recording, Stops};
 use output::Output;
 use profile::{Idle, Lines, Profile, Selection, Who};
 use python::version::Version;
-use sample::Ending;
+use sample::{Ending, Micros};
 use sampler::look::Scope;
-use sampler::{Length, Plan, Sampler, Watch};
+use sampler::{Length, Plan, Sampler, Stopping, Watch};
 use target::User;
 
 /// Mean time between two samples, without `-r`.
@@ -142,6 +142,7 @@ fn plan(options: &Options) -> Plan {
         interval: options.interval.unwrap_or(INTERVAL),
         governed: false,
         scope: if options.threads || options.dump { Scope::All } else { Scope::Running },
+        stopping: if options.nonblocking { Stopping::Never } else { Stopping::Brief },
         length,
     }
 }
@@ -184,19 +185,25 @@ pub fn write_profile(options: &Options, profile: &Profile, mut out: &mut dyn Wri
 fn tell_cost(recording: &Recording) {
     let totals = recording.profile.totals();
     let text = format!(
-        "samples {} in {:.3} s; failed {:?}; late {}; dropped {}; stopped {:.3} ms",
+        "samples {} in {:.3} s; failed {:?}; late {}; dropped {}; stopped {:.3} ms, {:.2} % of the time",
         totals.samples,
         Duration::from_micros(totals.elapsed.0).as_secs_f64(),
         totals.failed,
         totals.late,
         totals.dropped,
         Duration::from_micros(totals.stopped.0).as_secs_f64() * 1e3,
+        100.0 * share_of(totals.stopped, totals.elapsed),
     );
     // Standard error may be gone: then nobody wants to know.
     let _ = writeln!(io::stderr(), "{text}");
     if let Some(cost) = &recording.cost {
         let _ = writeln!(io::stderr(), "{cost}");
     }
+}
+
+fn share_of(part: Micros, whole: Micros) -> f64 {
+    let seconds = |micros: Micros| Duration::from_micros(micros.0).as_secs_f64();
+    seconds(part) / seconds(whole).max(f64::MIN_POSITIVE)
 }
 
 /// Ours, or with `-t` the command's, as strace does: 128 + n when signal n ended it.

@@ -93,6 +93,20 @@ impl Capture {
         self.threads.get(..self.fresh).unwrap_or_default()
     }
 
+    /// Are these the same threads with the same frames, if it does not matter how far the newest frame of each is?
+    pub fn agrees(&self, other: &Self) -> bool {
+        let same = |(one, two): (&Seen, &Seen)| {
+            let (frames, others) = (self.frames(one), other.frames(two));
+            let newest = frames.first().zip(others.first());
+            one.thread == two.thread
+                && one.identity == two.identity
+                && frames.len() == others.len()
+                && newest.is_none_or(|(one, two)| one.code == two.code)
+                && frames.get(1..) == others.get(1..)
+        };
+        self.threads.len() == other.threads.len() && self.threads.iter().zip(&other.threads).all(same)
+    }
+
     /// All frames of all threads.
     pub fn all_frames(&self) -> &[RawFrame] {
         &self.frames

@@ -29,6 +29,8 @@ struct Copied {
     places: FxHashMap<u64, u32>,
     blocks: Vec<Block>,
     data: Vec<u8>,
+    /// The same, copied a second time, if it was.
+    second: Vec<u8>,
     /// The last block that was looked up, since words are asked for in runs.
     last: Option<(u64, u32)>,
     /// Which block was asked for after which.
@@ -43,6 +45,8 @@ struct Block {
     number: u64,
     /// Moments since it was used.
     age: u8,
+    /// Its two copies differed the last time that there were two.
+    restless: bool,
 }
 
 /// Blocks are copied for so many moments after the last that used them,
@@ -92,14 +96,32 @@ impl Snapshot {
         copied.fill(memory)
     }
 
+    /// Begins a new moment of memory that goes on meanwhile: copies the blocks twice, the second time in the opposite
+    /// order, with those in the middle that were seen to change. What both copies agree on was so in between.
+    pub fn take_twice(&mut self, memory: &impl Memory) -> Result<(), ReadError> {
+        self.prepare();
+        let copied = self.copied.get_mut();
+        copied.prepared = false;
+        let filled = copied.fill_twice(memory);
+        if !matches!(filled, Ok(true)) {
+            copied.forget();
+        }
+        filled.map(drop)
+    }
+
     /// This moment's memory; what was not copied yet is read from `live`.
     pub fn of<'a, M: Memory>(&'a self, live: &'a M) -> Moment<'a, M> {
-        Moment { snapshot: self, live }
+        Moment { snapshot: self, live, second: false }
     }
 
     /// The same, of which nothing more is read: what was not copied is not there.
     pub const fn sealed(&self) -> Moment<'_, Sealed> {
-        Moment { snapshot: self, live: &Sealed }
+        Moment { snapshot: self, live: &Sealed, second: false }
+    }
+
+    /// The second copy that [`Snapshot::take_twice`] has made.
+    pub const fn sealed_again(&self) -> Moment<'_, Sealed> {
+        Moment { snapshot: self, live: &Sealed, second: true }
     }
 
     /// What the copying took since this was last asked.
@@ -143,7 +165,7 @@ impl Copied {
             let Some([before, after]) = self.blocks.get(place - 1..=place) else { break };
             let gap = before.number + 1..after.number;
             if gap.end - gap.start < GAP {
-                self.blocks.extend(gap.map(|number| Block { number, age: KEPT }));
+                self.blocks.extend(gap.map(|number| Block { number, age: KEPT, restless: false }));
             }
         }
         self.blocks.sort_unstable_by_key(|block| block.number);
@@ -169,6 +191,7 @@ impl Copied {
         self.blocks.clear();
         self.places.clear();
         self.data.clear();
+        self.second.clear();
         self.last = None;
     }
 
@@ -195,6 +218,27 @@ impl Copied {
             if memory.read_scattered(&mut ranges[..count])? < count {
                 return Ok(false);
             }
+        }
+        Ok(true)
+    }
+
+    /// Reads all blocks twice, and says whether all are still mapped.
+    fn fill_twice(&mut self, memory: &impl Memory) -> Result<bool, ReadError> {
+        self.second.clear();
+        self.second.resize(self.data.len(), 0);
+        let mut ranges = runs(&self.blocks, &mut self.data);
+        let mut second = runs(&self.blocks, &mut self.second);
+        second.reverse();
+        ranges.extend(second);
+        self.reads.calls += 1;
+        self.reads.ranges += ranges.len() as u64;
+        let count = ranges.len();
+        if memory.read_scattered(&mut ranges)? < count {
+            return Ok(false);
+        }
+        let copies = self.data.chunks_exact(BLOCK as usize).zip(self.second.chunks_exact(BLOCK as usize));
+        for (block, (one, other)) in self.blocks.iter_mut().zip(copies) {
+            block.restless = one != other;
         }
         Ok(true)
     }
@@ -230,7 +274,7 @@ impl Copied {
             let Some(number) = next else { break };
             if !self.places.contains_key(&number) {
                 self.places.insert(number, self.blocks.len() as u32);
-                self.blocks.push(Block { number, age: 1 });
+                self.blocks.push(Block { number, age: 1, restless: false });
             }
             next = self.next.get(&number).copied();
         }
@@ -258,6 +302,20 @@ impl Copied {
     }
 }
 
+/// Neighbours together, each with its part of `data`; those that change come last.
+fn runs<'a>(blocks: &[Block], data: &'a mut [u8]) -> Vec<Range<'a>> {
+    let mut runs = Vec::new();
+    let mut data = data;
+    for run in blocks.chunk_by(|one, other| one.number + 1 == other.number) {
+        let (to, rest) = std::mem::take(&mut data).split_at_mut(run.len() * BLOCK as usize);
+        data = rest;
+        let from = Address(run.first().map_or(0, |block| block.number).wrapping_mul(BLOCK));
+        runs.push((run.iter().any(|block| block.restless), Range { from, to }));
+    }
+    runs.sort_by_key(|(restless, _)| *restless);
+    runs.into_iter().map(|(_, range)| range).collect()
+}
+
 /// Ranges filled in one call. They live on our stack; the kernel would take 1,024.
 const RANGES: usize = 64;
 
@@ -276,6 +334,7 @@ impl Memory for Sealed {
 pub struct Moment<'a, M> {
     snapshot: &'a Snapshot,
     live: &'a M,
+    second: bool,
 }
 
 impl<M: Memory> Memory for Moment<'_, M> {
@@ -289,7 +348,8 @@ impl<M: Memory> Memory for Moment<'_, M> {
             let length = rest.len().min(BLOCK as usize - skip);
             let (now, later) = rest.split_at_mut(length);
             let start = place * BLOCK as usize + skip;
-            let bytes = copied.data.get(start..start + length).ok_or(ReadError::Unmapped(from))?;
+            let data = if self.second { &copied.second } else { &copied.data };
+            let bytes = data.get(start..start + length).ok_or(ReadError::Unmapped(from))?;
             now.copy_from_slice(bytes);
             rest = later;
             address = address.wrapping_add(length as u64);

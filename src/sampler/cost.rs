@@ -7,6 +7,7 @@ use hdrhistogram::Histogram;
 
 use crate::python::code::CodeCounts;
 use crate::python::snapshot::Reads;
+use crate::sampler::unstopped::Attempts;
 
 /// Running counts.
 #[derive(Debug)]
@@ -23,17 +24,21 @@ pub struct Cost {
     pub entering: u64,
     /// Looks at all threads in which only the holder had to be read.
     pub remembered: u64,
+    /// Attempts to look without stopping anything.
+    pub attempts: Attempts,
     /// Reads of the target's memory, per look.
     pub reads: Reads,
+    /// How often the kernel was asked what a thread does.
+    pub asked: u64,
     /// Code objects read.
     pub codes: CodeCounts,
     /// Tenths of a second or so that we spent elsewhere than on the target's CPU, and on it.
-    seats: [Seat; 2],
+    spots: [Spot; 2],
 }
 
 /// A place of our own.
 #[derive(Debug, Clone, Copy, Default)]
-struct Seat {
+struct Spot {
     windows: u32,
     /// What a look cost the target, summed over these.
     loss: Duration,
@@ -53,9 +58,11 @@ impl Cost {
             retried: 0,
             entering: 0,
             remembered: 0,
+            attempts: Attempts::default(),
+            asked: 0,
             reads: Reads::default(),
             codes: CodeCounts::default(),
-            seats: [Seat::default(); 2],
+            spots: [Spot::default(); 2],
         }
     }
 
@@ -65,10 +72,10 @@ impl Cost {
     }
 
     /// For a while we were on the target's CPU, or elsewhere, and a look cost it so much.
-    pub(super) fn seat(&mut self, with_target: bool, loss: Duration) {
-        let seat = &mut self.seats[usize::from(with_target)];
-        seat.windows += 1;
-        seat.loss += loss;
+    pub(super) fn spot(&mut self, with_target: bool, loss: Duration) {
+        let spot = &mut self.spots[usize::from(with_target)];
+        spot.windows += 1;
+        spot.loss += loss;
     }
 
     /// A thread stood still for this long, `waited` of it on the way there.
@@ -93,7 +100,7 @@ impl Default for Cost {
     }
 }
 
-impl Seat {
+impl Spot {
     fn micros(self) -> f64 {
         self.loss.as_secs_f64() * 1e6 / f64::from(self.windows.max(1))
     }
@@ -103,29 +110,38 @@ impl fmt::Display for Cost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let micros = |nanos| Duration::from_nanos(nanos).as_secs_f64() * 1e6;
         let at = |quantile| micros(self.stops.value_at_quantile(quantile));
-        let [apart, with] = self.seats;
-        write!(
+        let [apart, with] = self.spots;
+        writeln!(
             f,
-            "stops {} (median {:.1} µs, p99 {:.1} µs, longest {:.1} µs; {:.3} ms of all on the way to the stop); calls to read memory {}; \
-             ranges {}; blocks used {}; blocks not predicted {}; code objects read {}, replaced {}; looks retried {}; entering {}; \
-             on the target's CPU in {} of {} windows (a look costs it {:.1} µs there, {:.1} µs elsewhere)",
+            "stops {}: median {:.1} µs, p99 {:.1} µs, longest {:.1} µs; {:.3} ms of all on the way to the stop",
             self.stops.len(),
             at(0.5),
             at(0.99),
             micros(self.stops.max()),
             self.waited.as_secs_f64() * 1e3,
-            self.reads.calls,
-            self.reads.ranges,
-            self.reads.used,
-            self.reads.missed,
-            self.codes.new,
-            self.codes.replaced,
-            self.retried,
-            self.entering,
+        )?;
+        writeln!(
+            f,
+            "looks retried {}; stops refused because a frame was only just being entered {}",
+            self.retried, self.entering
+        )?;
+        writeln!(
+            f,
+            "memory: calls {}, ranges {}, blocks used {}, of which not predicted {}; looks that read only the holder, the \
+             other threads being as they were, {}",
+            self.reads.calls, self.reads.ranges, self.reads.used, self.reads.missed, self.remembered
+        )?;
+        writeln!(f, "code objects read {}, replaced {}", self.codes.new, self.codes.replaced)?;
+        writeln!(f, "the kernel was asked what a thread does {} times", self.asked)?;
+        write!(
+            f,
+            "on the target's CPU {} of {} times that it was thought of (a look cost the target {:.1} µs there, {:.1} µs \
+             elsewhere)",
             with.windows,
             with.windows + apart.windows,
             with.micros(),
             apart.micros(),
-        )
+        )?;
+        if self.attempts == Attempts::default() { Ok(()) } else { write!(f, "\n{}", self.attempts) }
     }
 }

@@ -90,6 +90,9 @@ impl Looker {
         if self.trails.len() > most {
             self.trails.clear();
         }
+        if self.roots.len() > most {
+            self.roots.clear();
+        }
     }
 }
 

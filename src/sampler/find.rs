@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::python::locate::{LocateError, Python, locate};
 use crate::python::version::Version;
-use crate::sampler::{Plan, StartError, Watch};
+use crate::sampler::{Plan, StartError, Stopping, Watch};
 use crate::target::launch::launch_at;
 use crate::target::memory::ReadError;
 use crate::target::process;
@@ -57,7 +57,11 @@ impl fmt::Display for FindError {
 pub fn open(plan: &Plan, seat: Option<&Seat>) -> Result<Found, StartError> {
     match &plan.watch {
         Watch::Process(pid) => {
-            let target = Target::attach(Pid(*pid)).map_err(|error| StartError::Attach(*pid, error))?;
+            let attached = match plan.stopping {
+                Stopping::Brief => Target::attach(Pid(*pid)),
+                Stopping::Never => Target::attach_unstopped(Pid(*pid)),
+            };
+            let target = attached.map_err(|error| StartError::Attach(*pid, error))?;
             let python = patiently(&target, plan.abi).map_err(StartError::Find)?;
             Ok(Found { target, python: Some(python) })
         }

@@ -23,10 +23,16 @@ impl Looker {
     ) -> Result<(), Miss> {
         let mut list = Vec::new();
         let mut detached = Vec::new();
+        let before = taken.len();
         self.persist(target, |looker| {
             list.clear();
+            taken.truncate(before);
             threads::threads(&looker.python.layout, target.memory(), interpreter.address, &mut list)?;
-            looker.take_attached(target, interpreter, &list, &mut detached)?;
+            let running = looker.attached(target, &list, &mut detached)?;
+            if looker.never_stops() {
+                return looker.take_each(target, interpreter, &running, taken);
+            }
+            looker.take_attached(target, interpreter, &running)?;
             looker.decode(target, taken)
         })?;
         for thread in detached.into_iter().filter(|_| scope == Scope::All) {
@@ -44,16 +50,15 @@ impl Looker {
         Ok(())
     }
 
-    /// Stops the threads that run Python, copies them, lets them go. `detached` becomes the others.
-    fn take_attached(
+    /// The threads that run Python. `detached` becomes the others.
+    fn attached(
         &mut self,
         target: &Target,
-        interpreter: &Interpreter,
         list: &[Address],
         detached: &mut Vec<Address>,
-    ) -> Result<(), Miss> {
+    ) -> Result<Vec<Running>, Miss> {
         detached.clear();
-        let mut running: Vec<Running> = Vec::new();
+        let mut running = Vec::new();
         for thread in list {
             if !attached(&self.python.layout, target.memory(), *thread)? {
                 detached.push(*thread);
@@ -61,7 +66,36 @@ impl Looker {
                 running.push((*thread, tid, identity));
             }
         }
-        for (thread, ..) in &running {
+        Ok(running)
+    }
+
+    /// Looks at each as it runs.
+    fn take_each(
+        &mut self,
+        target: &Target,
+        interpreter: &Interpreter,
+        running: &[Running],
+        taken: &mut Vec<ThreadSample>,
+    ) -> Result<(), Miss> {
+        for (thread, ..) in running {
+            match self.take_unstopped(target, interpreter.lock, *thread, Scope::Running) {
+                Ok(()) => self.decode(target, taken)?,
+                // It runs no longer.
+                Err(Miss::Fled) => {}
+                Err(miss) => return Err(miss),
+            }
+        }
+        Ok(())
+    }
+
+    /// Stops the threads that run Python, copies them, lets them go.
+    fn take_attached(
+        &mut self,
+        target: &Target,
+        interpreter: &Interpreter,
+        running: &[Running],
+    ) -> Result<(), Miss> {
+        for (thread, ..) in running {
             self.snapshots.entry(*thread).or_default().prepare();
         }
         let tids: Vec<_> = running.iter().map(|(_, tid, _)| *tid).collect();

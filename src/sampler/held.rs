@@ -151,7 +151,7 @@ pub(super) const fn key_of(lock: Lock) -> Address {
 }
 
 /// The interpreter that a holder belongs to. One that is not in the list is new.
-fn home(
+pub(super) fn home(
     python: &Python,
     interpreters: &[Interpreter],
     memory: &impl Memory,

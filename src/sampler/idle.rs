@@ -24,7 +24,7 @@ impl Looker {
         read: &mut dyn FnMut(&mut Self) -> Result<(), Miss>,
     ) -> Result<(), Miss> {
         read(self)?;
-        let running = self.running(target);
+        let running = self.runs(target);
         let stopped = target.stop_all(&running).into_iter().collect::<Result<Vec<_>, _>>()?;
         let first = if stopped.is_empty() { Ok(()) } else { read(self) };
         let second = first.and_then(|()| {
@@ -33,7 +33,7 @@ impl Looker {
         });
         self.release(stopped);
         second?;
-        let still = self.running(target).iter().all(|tid| running.contains(tid));
+        let still = self.runs(target).iter().all(|tid| running.contains(tid));
         if self.capture == self.again && still { Ok(()) } else { Err(Miss::Fled) }
     }
 
@@ -54,6 +54,12 @@ impl Looker {
             self.codes.learn(memory, &self.capture).map_err(|error| changing(error.into()))?;
         }
         Ok(())
+    }
+
+    /// The threads that have to stand still. None where nothing is ever stopped: there it has to do that both readings
+    /// were the same, and nobody held the GIL after either.
+    fn runs(&mut self, target: &Target) -> Vec<Tid> {
+        if self.never_stops() { Vec::new() } else { self.running(target) }
     }
 
     /// The threads of the capture that run, of those whose stacks are not the ones that were seen last.

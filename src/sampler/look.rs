@@ -15,6 +15,7 @@ use crate::python::locate::Python;
 use crate::python::snapshot::Snapshot;
 use crate::python::threads::{self, Interpreter, Lock};
 use crate::sample::{Failure, Frame, Outcome, ThreadId, ThreadSample};
+use crate::sampler::Stopping;
 use crate::sampler::cost::Cost;
 use crate::sampler::decode::Last;
 use crate::sampler::holders::Holders;
@@ -24,6 +25,7 @@ use crate::sampler::others::{Others, Rest};
 use crate::sampler::states::States;
 use crate::sampler::tids::Tids;
 use crate::sampler::trail::Trail;
+use crate::sampler::unstopped::Root;
 use crate::target::memory::Address;
 use crate::target::{Target, Tid};
 
@@ -95,6 +97,10 @@ pub struct Looker {
     pub(super) cost: Cost,
     /// The process was found stopped by job control.
     pub(super) standing: bool,
+    stopping: Stopping,
+    /// By thread state, where nothing is stopped; and which look this is.
+    pub(super) roots: FxHashMap<Address, Root>,
+    pub(super) turn: u64,
     pub(super) holders: Holders,
     pub(super) compare: Compare,
     /// The GIL has changed hands too often to be followed on.
@@ -103,7 +109,7 @@ pub struct Looker {
 
 impl Looker {
     /// Looks at `python`; costs are added to what `cost` holds.
-    pub fn new(python: Python, cost: Cost) -> Self {
+    pub fn new(python: Python, stopping: Stopping, cost: Cost) -> Self {
         Self {
             codes: Codes::new(python.layout.clone(), python.code_type),
             interpreters: Vec::new(),
@@ -123,6 +129,9 @@ impl Looker {
             names: Names::new(&python),
             cost,
             standing: false,
+            stopping,
+            roots: FxHashMap::default(),
+            turn: 0,
             holders: Holders::default(),
             compare: Compare::After,
             contested: false,
@@ -236,6 +245,11 @@ impl Looker {
         Ok(())
     }
 
+    /// Is nothing to be stopped?
+    pub(super) fn never_stops(&self) -> bool {
+        self.stopping == Stopping::Never
+    }
+
     fn take_locked(
         &mut self,
         target: &Target,
@@ -243,8 +257,10 @@ impl Looker {
         scope: Scope,
         taken: &mut Vec<ThreadSample>,
     ) -> Result<(), Miss> {
+        let contested = self.contested && scope == Scope::All;
         match self.holders.wait(target, lock)? {
-            _ if self.contested && scope == Scope::All => self.take_contested(target, lock)?,
+            Some(holder) if self.never_stops() => self.take_unstopped(target, lock, holder, scope)?,
+            _ if contested && !self.never_stops() => self.take_contested(target, lock)?,
             Some(holder) => self.take_held(target, lock, holder, scope)?,
             None if scope == Scope::Running => return Ok(()),
             None => self.take_idle(target, lock)?,

@@ -16,11 +16,12 @@ mod miss;
 pub mod names;
 mod others;
 mod place;
-mod seat;
+mod placing;
 pub mod states;
 pub mod tids;
 mod trail;
 mod turn;
+mod unstopped;
 
 use std::ffi::OsString;
 use std::thread::{Builder, JoinHandle};
@@ -60,6 +61,15 @@ pub enum Length {
     ToTheEnd,
 }
 
+/// May the target be touched?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stopping {
+    /// The thread that is read stands still for some ten microseconds.
+    Brief,
+    /// Nothing is ever stopped.
+    Never,
+}
+
 /// What to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
@@ -75,6 +85,8 @@ pub struct Plan {
     pub governed: bool,
     /// Which threads.
     pub scope: Scope,
+    /// In which manner.
+    pub stopping: Stopping,
     /// How long.
     pub length: Length,
 }

@@ -14,8 +14,8 @@ use crate::sampler::cost::Cost;
 use crate::sampler::find;
 use crate::sampler::govern::Governor;
 use crate::sampler::look::{Gone, Looker, Scope};
-use crate::sampler::seat::Seat;
-use crate::sampler::{Length, Plan, UNHEARD, Watch};
+use crate::sampler::placing::Placing;
+use crate::sampler::{Length, Plan, Stopping, UNHEARD, Watch};
 use crate::target::{Life, Target, process};
 
 /// How often the totals are told.
@@ -40,6 +40,7 @@ pub(super) struct Turns {
     /// It is a command of ours, which may run a Python at any time.
     follow: bool,
     scope: Scope,
+    stopping: Stopping,
     length: Length,
     clock: Clock,
     /// The mean time between two looks that was asked for.
@@ -55,7 +56,7 @@ pub(super) struct Turns {
     totals: Totals,
     paused: bool,
     cost: Cost,
-    seat: Option<Seat>,
+    placing: Option<Placing>,
     end: Option<Instant>,
 }
 
@@ -78,6 +79,7 @@ impl Turns {
             abi: plan.abi,
             follow: matches!(plan.watch, Watch::Command(_)),
             scope: plan.scope,
+            stopping: plan.stopping,
             length: plan.length,
             clock: Clock::new(now, plan.interval, fastrand::u64(..)),
             wanted: plan.interval,
@@ -90,7 +92,7 @@ impl Turns {
             totals: Totals::default(),
             paused: false,
             cost: Cost::new(),
-            seat: Seat::new(),
+            placing: Placing::new(),
             end: None,
         }
     }
@@ -182,8 +184,9 @@ impl Turns {
     fn watch(&mut self, target: &Target, python: Python) -> Result<Gone, Over> {
         self.tell(Event::About(self.about(target, &python)))?;
         self.tell(Event::Interval(micros(self.clock.interval())))?;
-        let mut looker = Looker::new(python, std::mem::take(&mut self.cost));
+        let mut looker = Looker::new(python, self.stopping, std::mem::take(&mut self.cost));
         let result = self.look_on(target, &mut looker);
+        looker.cost_mut().asked = target.tasks().asked();
         self.cost = looker.into_cost();
         result
     }
@@ -206,8 +209,8 @@ impl Turns {
             if self.length == Length::Once {
                 return Err(Over(Ending::Detached));
             }
-            if let Some(seat) = &mut self.seat {
-                seat.after(target, looker, self.totals.late);
+            if let Some(placing) = &mut self.placing {
+                placing.after(target, looker, self.totals.late);
             }
             let before = self.totals.stopped;
             self.totals.stopped = micros(looker.cost().stopped);

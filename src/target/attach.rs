@@ -10,7 +10,7 @@ use nix::errno::Errno;
 use super::container::Container;
 use super::launch::launch;
 use super::memory::ReadError;
-use super::process::{self, Identity, Pid, Stat, Status};
+use super::process::{self, Identity, Pid, Stat};
 use super::{Child, ProcessMemory, StopError, Target};
 
 /// Why a process cannot be looked at.
@@ -150,32 +150,55 @@ const BURIAL: Duration = Duration::from_secs(2);
 /// All checks, cheapest first; at their end the target has been stopped and let go once, which is the one
 /// test of permission that leaves no doubt.
 pub(super) fn attach(pid: Pid, child: Option<Child>) -> Result<Target, AttachError> {
-    let stat = process::stat(pid).ok_or(AttachError::NoSuchProcess(pid))?;
-    let status = process::status(pid.leader()).unwrap_or_default();
-    check(pid, &stat, &status)?;
+    check(pid)?;
+    nobody_traces(pid)?;
+    let target = open(pid, child)?;
+    prove(&target)?;
+    current(target)
+}
+
+/// The same without that proof.
+pub(super) fn attach_unstopped(pid: Pid) -> Result<Target, AttachError> {
+    current(open(pid, None)?)
+}
+
+fn open(pid: Pid, child: Option<Child>) -> Result<Target, AttachError> {
+    let stat = check(pid)?;
     let memory = open_memory(pid)?;
     let identity = Identity { pid, start: stat.start };
     let target = Target::new(identity, memory, child).map_err(|errno| AttachError::Failed(errno as i32))?;
     if !target.is_64_bit() {
         return Err(AttachError::ThirtyTwoBit);
     }
-    prove(&target)?;
-    // Between the first look and now the number may have become another's.
-    if identity.holds() { Ok(target) } else { Err(AttachError::NoSuchProcess(pid)) }
+    Ok(target)
 }
 
 /// All that can be checked without stopping anything. What passes may still be refused, by a filter that forbids
 /// ptrace itself.
 pub fn may_attach(pid: Pid) -> Result<(), AttachError> {
-    let stat = process::stat(pid).ok_or(AttachError::NoSuchProcess(pid))?;
-    let status = process::status(pid.leader()).unwrap_or_default();
-    check(pid, &stat, &status)?;
+    check(pid)?;
+    nobody_traces(pid)?;
     // The kernel lets its memory be opened by whom it lets trace it.
     open_memory(pid)?;
     if super::is_64_bit(pid) { Ok(()) } else { Err(AttachError::ThirtyTwoBit) }
 }
 
-fn check(pid: Pid, stat: &Stat, status: &Status) -> Result<(), AttachError> {
+/// Between the first look and now the number may have become another's.
+fn current(target: Target) -> Result<Target, AttachError> {
+    let identity = target.identity();
+    if identity.holds() { Ok(target) } else { Err(AttachError::NoSuchProcess(identity.pid)) }
+}
+
+fn nobody_traces(pid: Pid) -> Result<(), AttachError> {
+    match process::status(pid.leader()).ok().and_then(|status| status.tracer) {
+        Some(tracer) => Err(traced_by(process::process_of(tracer).unwrap_or(Pid(tracer.0)))),
+        None => Ok(()),
+    }
+}
+
+fn check(pid: Pid) -> Result<Stat, AttachError> {
+    let stat = process::stat(pid).ok_or(AttachError::NoSuchProcess(pid))?;
+    let status = process::status(pid.leader()).unwrap_or_default();
     if let Some(process) = status.process.filter(|&process| process != pid) {
         return Err(AttachError::Thread { tid: pid, process });
     }
@@ -188,10 +211,7 @@ fn check(pid: Pid, stat: &Stat, status: &Status) -> Result<(), AttachError> {
     if is_ourselves(pid) {
         return Err(AttachError::Ourselves(pid));
     }
-    match status.tracer {
-        Some(tracer) => Err(traced_by(process::process_of(tracer).unwrap_or(Pid(tracer.0)))),
-        None => Ok(()),
-    }
+    Ok(stat)
 }
 
 fn traced_by(tracer: Pid) -> AttachError {

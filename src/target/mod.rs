@@ -93,6 +93,12 @@ impl Target {
         attach::attach(pid, None)
     }
 
+    /// Looks at a process for the first time, and leaves it alone: checks only what has to do with reading its memory.
+    /// Who traces it does not matter.
+    pub fn attach_unstopped(pid: Pid) -> Result<Self, AttachError> {
+        attach::attach_unstopped(pid)
+    }
+
     fn new(identity: Identity, memory: ProcessMemory, child: Option<Child>) -> Result<Self, Errno> {
         Ok(Self {
             identity,

@@ -13,6 +13,7 @@ mod subject;
 mod subs;
 mod table;
 mod truth;
+mod unstopped;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -47,10 +48,21 @@ fn every_python_of_this_machine_is_read_truly() {
     table.finish();
 }
 
+/// What may not be stopped is read all the same.
+#[test]
+fn nothing_is_stopped_where_nothing_may_be() {
+    let seen = unstopped::look_at_some(&pythons().there);
+    let wrong: Vec<_> = seen.iter().filter_map(|one| one.as_ref().err()).collect();
+    assert!(wrong.is_empty() && !seen.is_empty(), "{wrong:#?}");
+    for said in seen.into_iter().flatten() {
+        println!("{said}");
+    }
+}
+
 /// Two seconds in the maze, with one thread or, on every other Python, with four.
 fn short_walk(python: &Interpreter) -> Result<[u64; 4], String> {
     let busy = if python.version.1.is_multiple_of(2) { 4 } else { 1 };
-    let look = Look { seconds: 2.0, interval: 0.001, all_threads: busy == 4 };
+    let look = Look { seconds: 2.0, interval: 0.001, all_threads: busy == 4, nonblocking: false };
     let (verdict, figures) = Maze::enter(python, busy)?.look(look)?;
     Ok([verdict.samples, verdict.impossible, figures.failed(), verdict.idle])
 }

@@ -25,6 +25,11 @@ const SECONDS: f64 = 6.0;
 /// So many looks at the most: a machine that is that busy measures nothing.
 const LOOKS: u32 = 20;
 
+/// Is nothing to be stopped?
+fn nonblocking() -> bool {
+    std::env::var_os("PYFLAME_TEST_NONBLOCKING").is_some_and(|word| word == "1")
+}
+
 /// How many samples are wanted.
 fn wanted() -> u64 {
     std::env::var("PYFLAME_TEST_SAMPLES").map_or(100_000, |word| word.parse().expect("PYFLAME_TEST_SAMPLES"))
@@ -70,7 +75,12 @@ fn look_long(python: &Interpreter, busy: u32) -> Result<(Verdict, Figures), Stri
     for turn in 0..LOOKS.max(u32::try_from(wanted() / 10_000).unwrap_or(u32::MAX)) {
         // With four threads, every other time all of them: that is read in another way.
         let all_threads = busy > 1 && turn % 2 == 1;
-        let (seen, cost) = maze.look(Look { seconds: SECONDS, interval: INTERVAL, all_threads })?;
+        let (seen, cost) = maze.look(Look {
+            seconds: SECONDS,
+            interval: INTERVAL,
+            all_threads,
+            nonblocking: nonblocking(),
+        })?;
         verdict += &seen;
         figures += &cost;
         if figures.samples >= wanted() && (busy == 1 || turn > 0) {

@@ -19,7 +19,7 @@ const ASK: u32 = 8;
 
 /// Where we sit, and what has been measured there since we last thought of it.
 #[derive(Debug)]
-pub(super) struct Seat {
+pub(super) struct Placing {
     placement: Placement,
     policy: Policy,
     place: Place,
@@ -34,7 +34,7 @@ pub(super) struct Seat {
     window: Window,
 }
 
-impl Seat {
+impl Placing {
     /// Of the calling thread; `None` if the kernel does not say where it may run.
     pub(super) fn new() -> Option<Self> {
         let placement = Placement::new().ok()?;
@@ -91,7 +91,7 @@ impl Seat {
             own: used().saturating_sub(self.used) / self.window.looks.max(1),
             ..self.window
         };
-        looker.cost_mut().seat(self.place != Place::Anywhere, window.loss());
+        looker.cost_mut().spot(self.place != Place::Anywhere, window.loss());
         let place = self.policy.judge(&window);
         let moved = match place {
             Place::Anywhere => self.placement.run_anywhere(),

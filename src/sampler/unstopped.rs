@@ -1,0 +1,209 @@
+//! Looking without ever stopping a thread, for those who may not. All that is needed is copied twice, in opposite orders,
+//! so that there is a moment between the two copies of everything. What both copies show was so at that moment, unless
+//! it changed and changed back within a microsecond. What they do not agree on is not shown; it is counted, by reason.
+//! So a program is seen where it stays for a microsecond, and what is over sooner is seen less often than it should be.
+
+use std::fmt;
+
+use rustc_hash::FxHashMap;
+
+use crate::python::capture::{Capture, attached, identity_of};
+use crate::python::locate::Python;
+use crate::python::threads::{Interpreter, Lock};
+use crate::sample::{Failure, Flags};
+use crate::sampler::held::{copy_all, home};
+use crate::sampler::look::{Looker, Scope};
+use crate::sampler::miss::Miss;
+use crate::target::Target;
+use crate::target::memory::{Address, Memory};
+
+/// How often a look is attempted, some 5 µs each.
+const ATTEMPTS: u32 = 32;
+
+/// In so many looks in a row a thread has to be seen to begin elsewhere before that is believed.
+const TURNS: u32 = 3;
+
+/// The function that a thread begins with. It hardly ever changes, so a stack that begins elsewhere is one that has lost
+/// its root: a frame of 2.7 that was being given back was seen twice with no caller.
+#[derive(Debug, Default)]
+pub(super) struct Root {
+    /// The first that was seen, until there is proof of another.
+    code: Option<Address>,
+    /// Another one that was seen since, and in how many looks.
+    other: Option<(Address, u32)>,
+    look: u64,
+}
+
+impl Root {
+    /// A stack begins with this one; is it to be believed?
+    fn is(&mut self, code: Address, look: u64) -> bool {
+        if *self.code.get_or_insert(code) == code {
+            self.other = None;
+            return true;
+        }
+        let seen = match self.other {
+            Some((other, seen)) if other == code => seen + u32::from(self.look != look),
+            _ => 1,
+        };
+        self.look = look;
+        self.other = Some((code, seen));
+        if seen >= TURNS {
+            self.code = Some(code);
+        }
+        seen >= TURNS
+    }
+}
+
+/// What became of attempts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Attempts {
+    pub(super) all: u64,
+    /// The two copies did not agree.
+    moved: u64,
+    /// A copy contradicted itself.
+    broken: u64,
+    /// Something had not been copied.
+    missing: u64,
+    /// A stack did not begin where its thread begins.
+    rootless: u64,
+    /// A code object had to be read first: another one may have been at its address before.
+    unknown: u64,
+}
+
+impl fmt::Display for Attempts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { all, moved, broken, missing, rootless, unknown } = self;
+        write!(
+            f,
+            "attempts without a stop {all}: changed meanwhile {moved}, contradicted themselves {broken}, \
+             lacked a part {missing}, began elsewhere {rootless}, met unknown code {unknown}"
+        )
+    }
+}
+
+/// What is to be read.
+#[derive(Debug, Clone, Copy)]
+struct Wanted {
+    lock: Lock,
+    holder: Address,
+    identity: u64,
+    scope: Scope,
+}
+
+impl Looker {
+    /// Looks at the holder, or at all threads, as they run.
+    pub(super) fn take_unstopped(
+        &mut self,
+        target: &Target,
+        lock: Lock,
+        holder: Address,
+        scope: Scope,
+    ) -> Result<(), Miss> {
+        let memory = target.memory();
+        let identity = identity_of(&self.python.layout, memory, holder)?;
+        let wanted = Wanted { lock, holder, identity, scope };
+        let mut last = Miss::Fled;
+        self.turn += 1;
+        for _ in 0..ATTEMPTS {
+            self.cost.attempts.all += 1;
+            match self.attempt(memory, wanted) {
+                Err(Miss::Again(failure)) => last = Miss::Failed(failure),
+                // Somebody else has the GIL by now: begin with that one.
+                result => return result,
+            }
+        }
+        Err(last)
+    }
+
+    fn attempt(&mut self, memory: &impl Memory, wanted: Wanted) -> Result<(), Miss> {
+        let snapshot = self.snapshots.entry(wanted.holder).or_default();
+        snapshot.take_twice(memory)?;
+        let (python, interpreters) = (&self.python, &self.interpreters);
+        let first = copy(python, interpreters, &snapshot.sealed(), wanted, &mut self.capture);
+        let both = first
+            .and_then(|()| copy(python, interpreters, &snapshot.sealed_again(), wanted, &mut self.again));
+        let counts = &mut self.cost.attempts;
+        let result = match both {
+            Err(Miss::Again(Failure::Unreadable)) => {
+                counts.missing += 1;
+                // So that it is there the next time. What this gives is of no moment in particular.
+                let _ = copy(python, interpreters, &snapshot.of(memory), wanted, &mut self.again);
+                Err(Miss::Again(Failure::Unreadable))
+            }
+            Err(Miss::Again(failure)) => {
+                counts.broken += 1;
+                Err(Miss::Again(failure))
+            }
+            Err(miss) => Err(miss),
+            Ok(()) if !self.capture.agrees(&self.again) => {
+                counts.moved += 1;
+                Err(Miss::Again(Failure::Broken))
+            }
+            Ok(()) if !self.codes.know(&self.capture) => {
+                counts.unknown += 1;
+                let learned = self.codes.learn(memory, &self.capture);
+                Err(learned.err().map_or(Miss::Again(Failure::Broken), Miss::from))
+            }
+            Ok(()) if !begin_where_they_do(&self.capture, &mut self.roots, self.turn) => {
+                counts.rootless += 1;
+                Err(Miss::Again(Failure::Broken))
+            }
+            Ok(()) => Ok(()),
+        };
+        self.cost.read(snapshot.take_reads());
+        result
+    }
+}
+
+/// Does every stack begin where its thread does?
+fn begin_where_they_do(capture: &Capture, roots: &mut FxHashMap<Address, Root>, look: u64) -> bool {
+    let mut all = true;
+    for seen in capture.threads() {
+        if let Some(root) = capture.frames(seen).last() {
+            all &= roots.entry(seen.thread).or_default().is(root.code, look);
+        }
+    }
+    all
+}
+
+/// What is wanted, from one copy.
+fn copy(
+    python: &Python,
+    interpreters: &[Interpreter],
+    memory: &impl Memory,
+    wanted: Wanted,
+    capture: &mut Capture,
+) -> Result<(), Miss> {
+    let Wanted { lock, holder, identity, scope } = wanted;
+    capture.clear();
+    let runs = match lock {
+        Lock::Attached => attached(&python.layout, memory, holder)?,
+        lock => lock.holder(memory)? == Some(holder),
+    };
+    if !runs || identity_of(&python.layout, memory, holder)? != identity {
+        return Err(Miss::Fled);
+    }
+    match scope {
+        Scope::All => copy_all(python, interpreters, memory, lock, Some(holder), capture),
+        Scope::Running => {
+            let interpreter = home(python, interpreters, memory, lock, holder)?;
+            Ok(capture.add(python, memory, &interpreter, holder, Flags::HOLDS_GIL)?)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_begins_elsewhere_only_if_it_is_seen_to_again_and_again() {
+        let (one, other) = (Address(8), Address(16));
+        let mut root = Root::default();
+        assert!((0..4).all(|look| root.is(one, look)));
+        // However often in one look, and with the true one between.
+        assert!((0..9).all(|_| !root.is(other, 4)));
+        assert!(!root.is(other, 5) && root.is(one, 5) && !root.is(other, 6) && !root.is(other, 7));
+        assert!(root.is(other, 8) && !root.is(one, 8));
+    }
+}

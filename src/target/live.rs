@@ -126,18 +126,6 @@ impl ProcessMemory {
             },
         }
     }
-
-    /// A call for each; how many were filled.
-    fn read_singly(&self, ranges: &mut [Range<'_>]) -> Result<usize, ReadError> {
-        for (index, range) in ranges.iter_mut().enumerate() {
-            match self.read(range.from, range.to) {
-                Ok(()) => {}
-                Err(ReadError::Unmapped(_)) => return Ok(index),
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(ranges.len())
-    }
 }
 
 /// How many of the ranges lie in the first `bytes`.

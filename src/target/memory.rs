@@ -78,6 +78,11 @@ pub trait Memory {
     /// Fills each range, in order, in as few calls to the kernel as can be; returns how many ranges were
     /// filled whole before the first that could not be read. Other than [`ReadError::Unmapped`] is an error.
     fn read_scattered(&self, ranges: &mut [Range<'_>]) -> Result<usize, ReadError> {
+        self.read_singly(ranges)
+    }
+
+    /// The same with a call for each.
+    fn read_singly(&self, ranges: &mut [Range<'_>]) -> Result<usize, ReadError> {
         for (index, range) in ranges.iter_mut().enumerate() {
             match self.read(range.from, range.to) {
                 Ok(()) => {}

@@ -68,7 +68,6 @@ pub struct Tracer {
     /// The process as our child, if it is one: then its end is told to us alone.
     child: Option<Child>,
     stopped: Cell<Duration>,
-    waited: Cell<Duration>,
     patience: Cell<Duration>,
     /// The last that was known of the process: stopped by job control.
     by_job_control: Cell<bool>,
@@ -95,7 +94,6 @@ impl Tracer {
             strays: RefCell::new(Vec::with_capacity(64)),
             child,
             stopped: Cell::new(Duration::ZERO),
-            waited: Cell::new(Duration::ZERO),
             patience: Cell::new(PATIENCE),
             by_job_control: Cell::new(false),
         })
@@ -127,11 +125,6 @@ impl Tracer {
     /// gave.
     pub fn stopped(&self) -> Duration {
         self.stopped.get()
-    }
-
-    /// How much of that was the way to the stop: the sum of [`Stopped::waited`].
-    pub fn waited(&self) -> Duration {
-        self.waited.get()
     }
 
     /// How long to wait for a thread to stop from now on.
@@ -251,7 +244,6 @@ impl Tracer {
         match looked {
             Some(Ok(event @ Event::Stopped { signal, event: kind })) => {
                 let waited = since.elapsed();
-                self.waited.set(self.waited.get() + waited);
                 let stopped =
                     Stopped { tracer: self, tid, signal: signal_of(event), since, waited, held: true };
                 let by_job_control = kind == EVENT_STOP && signal != libc::SIGTRAP;

@@ -44,6 +44,7 @@ def children(count):
     for _ in range(count):
         child = os.fork()
         if child == 0:
+            tracee.end_with_parent()
             time.sleep(1000000)
         born.append(child)
     tracee.ready("born " + " ".join(map(str, born)))

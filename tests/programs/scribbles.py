@@ -35,6 +35,7 @@ def sleeper(depth):
         frame = frame.f_back
     child = os.fork()
     if child == 0:
+        tracee.end_with_parent()
         ctypes.PyDLL(None).sleep(1000000)
         os._exit(0)
     await_sleep(child)

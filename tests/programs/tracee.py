@@ -53,6 +53,12 @@ def board(path=None):
         return mmap.mmap(opened.fileno(), 16)
 
 
+def end_with_parent():
+    """prctl(PR_SET_PDEATHSIG, SIGKILL): a test that fails leaves no children behind."""
+    if libc is not None:
+        libc.prctl(1, ctypes.c_ulong(9), 0, 0, 0)
+
+
 def ready(word="ready"):
     """The line that a test waits for before it attaches."""
     sys.stdout.write(word + "\n")

@@ -255,7 +255,8 @@ fn watch(
             }
             world.terminal.draw(|frame| picture::paint(state, frame.buffer_mut()))?;
             state.dirty = false;
-            drawn = Some(Instant::now());
+            // A picture that says that there is nothing yet must not hold up the first of something.
+            drawn = (!awaits_first(state, world)).then(Instant::now);
         }
     }
 }
@@ -291,10 +292,14 @@ fn hear(state: &mut State, world: &mut World) -> bool {
     answered
 }
 
+/// Somebody waits for a first picture, and nobody else draws on the screen.
+fn awaits_first(state: &State, world: &World) -> bool {
+    state.profile.first_at().is_none() && world.wire.is_none()
+}
+
 fn turn(state: &State, world: &World, drawn: Option<Instant>) -> Duration {
-    let is_first = state.profile.first_at().is_none() && world.wire.is_none();
     match drawn {
-        _ if is_first || world.awaits_answer() => FIRST_TURN,
+        _ if awaits_first(state, world) || world.awaits_answer() => FIRST_TURN,
         // Until the next picture is due.
         Some(drawn) if state.dirty => {
             BETWEEN_PICTURES.saturating_sub(drawn.elapsed()).clamp(FIRST_TURN, TURN)

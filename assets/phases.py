@@ -36,6 +36,7 @@ def main():
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 10
     while True:
         for work in (load_rows, compute_prices, compress_archive):
+            print(work.__name__, flush=True)
             run_phase(work, time.monotonic() + seconds)
 
 

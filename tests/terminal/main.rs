@@ -2,6 +2,7 @@
 //! an emulator. What it draws is judged by `tests/tui`; here it is that all of it arrives, and what it leaves behind.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::cast_precision_loss, clippy::cast_sign_loss, reason = "figures for people")]
 
 #[path = "../live/interpreters.rs"]
 mod interpreters;
@@ -9,6 +10,7 @@ mod interpreters;
 mod subject;
 
 mod endings;
+mod figures;
 mod manners;
 mod pty;
 mod use_of_it;

@@ -1,0 +1,190 @@
+//! What the viewer costs and how quick it is, on the programs of `assets/`: figures for people, printed with the load
+//! under which they were taken. On a quiet machine they must keep to their budgets.
+//!
+//!     PYFLAME_TEST_LONG=1 cargo test --release --test terminal figures -- --nocapture --test-threads 1
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use crate::{Subject, Terminal, python3};
+
+const SIZE: (u16, u16) = (160, 48);
+/// For how long the cost is measured.
+const WATCHED: Duration = Duration::from_secs(10);
+
+/// Who has not seen a change by then has missed it: the next one comes a second later.
+const NEVER: Duration = Duration::from_secs(7);
+
+/// A figure and what it may be.
+struct Figure {
+    what: String,
+    value: f64,
+    budget: f64,
+    unit: &'static str,
+}
+
+fn workload(words: &[&str]) -> Subject {
+    let mut command = Command::new(&python3().command);
+    command.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("assets")).args(words);
+    Subject::of(command.env("PYTHONDONTWRITEBYTECODE", "1"))
+}
+
+/// The machine's load of the last minute.
+fn load() -> f64 {
+    fs::read_to_string("/proc/loadavg").unwrap().split(' ').next().unwrap().parse().unwrap()
+}
+
+/// The CPU time of all threads of a process, and of its first one, which draws.
+fn cpu(pid: u32) -> (Duration, Duration) {
+    let (mut all, mut first) = (Duration::ZERO, Duration::ZERO);
+    for task in fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten() {
+        let Ok(text) = fs::read_to_string(task.path().join("schedstat")) else { continue };
+        let used = Duration::from_nanos(text.split(' ').next().unwrap().parse().unwrap());
+        all += used;
+        if task.file_name().to_string_lossy() == pid.to_string() {
+            first = used;
+        }
+    }
+    (all, first)
+}
+
+fn has_frames(text: &str) -> bool {
+    text.contains("100 %") && text.contains('▶')
+}
+
+/// Milliseconds until it is so.
+fn time(terminal: &mut Terminal, what: &str, is_so: impl Fn(&str) -> bool) -> f64 {
+    let begin = Instant::now();
+    while !is_so(&terminal.text()) {
+        assert!(begin.elapsed() < Duration::from_secs(60), "{what}\n{}", terminal.text());
+        terminal.listen(Duration::from_millis(1));
+    }
+    begin.elapsed().as_secs_f64() * 1e3
+}
+
+/// The value below which this share of them is.
+fn percentile(values: &mut [f64], share: f64) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[((values.len() - 1) as f64 * share).round() as usize]
+}
+
+fn watch(name: &str, words: &[&str], figures: &mut Vec<Figure>) {
+    let subject = workload(words);
+    // The first half of its second passes with imports.
+    std::thread::sleep(Duration::from_millis(1500));
+    let pid = subject.pid().to_string();
+    let mut add = |what: &str, value: f64, budget: f64, unit: &'static str| {
+        figures.push(Figure { what: format!("{name}: {what}"), value, budget, unit });
+    };
+
+    let (mut firsts, mut quits) = (Vec::new(), Vec::new());
+    for _ in 0..9 {
+        let begin = Instant::now();
+        let mut terminal = Terminal::start(&[&pid], &[], SIZE);
+        time(&mut terminal, "the first picture", has_frames);
+        firsts.push(begin.elapsed().as_secs_f64() * 1e3);
+        let begin = Instant::now();
+        terminal.press("q");
+        terminal.end();
+        quits.push(begin.elapsed().as_secs_f64() * 1e3);
+    }
+    add("first picture with frames, median", percentile(&mut firsts, 0.5), 150.0, "ms");
+    add("first picture with frames, worst of 9", percentile(&mut firsts, 1.0), 150.0, "ms");
+    add("quit, worst of 9", percentile(&mut quits, 1.0), 50.0, "ms");
+
+    let mut terminal = Terminal::start(&["-r", "0.001", &pid], &[], SIZE);
+    time(&mut terminal, "a picture", has_frames);
+    // Ten pictures a second.
+    terminal.press("++");
+    std::thread::sleep(Duration::from_secs(2));
+    while terminal.listen(Duration::from_millis(1)) > 0 {}
+    let (bytes, (all, first), begin) = (terminal.bytes.len(), cpu(terminal.child.id()), Instant::now());
+    while begin.elapsed() < WATCHED {
+        terminal.listen(Duration::from_millis(50));
+    }
+    let seconds = begin.elapsed().as_secs_f64();
+    let (all_then, first_then) = cpu(terminal.child.id());
+    let share =
+        |then: Duration, before: Duration| (then.as_secs_f64() - before.as_secs_f64()) / seconds * 100.0;
+    add("CPU of the whole program", share(all_then, all), 3.0, "% of a core");
+    add("CPU of the thread that draws", share(first_then, first), 1.0, "% of a core");
+    add("to the terminal", (terminal.bytes.len() - bytes) as f64 / seconds / 1e3, 20.0, "KB/s");
+
+    let mut keys = Vec::new();
+    for _ in 0..100 {
+        terminal.press("?");
+        keys.push(time(&mut terminal, "help", |text| text.contains("Help: Flame")));
+        terminal.press("\x1b");
+        keys.push(time(&mut terminal, "no help", |text| !text.contains("Help: Flame")));
+    }
+    add("key to screen, median", percentile(&mut keys, 0.5), 30.0, "ms");
+    add("key to screen, p99", percentile(&mut keys, 0.99), 30.0, "ms");
+}
+
+/// From the moment at which the program says that it does something else.
+fn change(figures: &mut Vec<Figure>) {
+    let mut subject = workload(&["phases.py", "8"]);
+    // Its full rate: on a busy machine the governor would leave too few samples to tell a change by.
+    let mut terminal = Terminal::start(&["-r", "0.001", &subject.pid().to_string()], &[], SIZE);
+    let (mut tops, mut marks) = (Vec::new(), Vec::new());
+    for phase in 0..5 {
+        let line = subject.await_line("", Duration::from_secs(60)).unwrap();
+        if phase == 0 {
+            continue;
+        }
+        while terminal.listen(Duration::ZERO) > 0 {}
+        let mark = |text: &str| text.split("changed ").nth(1).map(|rest| rest[..8].to_owned());
+        let before = mark(&terminal.text());
+        let begin = Instant::now();
+        let on_top = format!("├ {line} ");
+        let (mut top, mut marked) = (None, None);
+        while (top.is_none() || marked.is_none()) && begin.elapsed() < NEVER {
+            terminal.listen(Duration::from_millis(5));
+            let text = terminal.text();
+            let now = begin.elapsed().as_secs_f64() * 1e3;
+            top = top.or_else(|| text.contains(&on_top).then_some(now));
+            marked = marked.or_else(|| (mark(&text) != before).then_some(now));
+        }
+        let never = NEVER.as_secs_f64() * 1e3;
+        tops.push(top.unwrap_or(never));
+        marks.push(marked.unwrap_or(never));
+    }
+    for (what, mut values) in [("under the cursor", tops), ("marked", marks)] {
+        let value = percentile(&mut values, 1.0);
+        let what = format!("phases: a new hot function is {what}, worst of 4");
+        figures.push(Figure { what, value, budget: 1500.0, unit: "ms" });
+    }
+}
+
+#[test]
+fn figures() {
+    if std::env::var_os("PYFLAME_TEST_LONG").is_none() {
+        eprintln!("not measured: PYFLAME_TEST_LONG=1 asks for it");
+        return;
+    }
+    let before = load();
+    let mut figures = Vec::new();
+    for (name, words) in [
+        ("web", &["web.py", "0"][..]),
+        ("tower", &["tower.py"]),
+        ("siblings", &["siblings.py"]),
+        ("coroutines", &["coroutines.py"]),
+        ("idle", &["idle.py"]),
+    ] {
+        watch(name, words, &mut figures);
+    }
+    change(&mut figures);
+    println!("load {before:.1} before, {:.1} after", load());
+    let mut over = Vec::new();
+    for Figure { what, value, budget, unit } in &figures {
+        let verdict = if value <= budget { "" } else { "  OVER" };
+        println!("{what:<58} {value:>8.1} {unit}, of {budget}{verdict}");
+        if value > budget {
+            over.push(what);
+        }
+    }
+    // What others do to the machine is not ours.
+    assert!(over.is_empty() || before > 1.0, "over their budgets on a quiet machine: {over:?}");
+}

@@ -89,15 +89,20 @@ look() {
 # Presses keys, one after the other.
 press() { xdotool key --delay 60 "$@"; }
 
+# Out of whatever lies over the panes, and out.
 leave() {
+    press Escape
+    sleep 0.5
     press q
+    sleep 1
+    kill "$terminal" 2>/dev/null || true
     wait "$terminal" 2>/dev/null || true
 }
 
 # shot NAME: what is on the screen now.
 shot() {
     import -window "$window" "$room/shot.png"
-    pngquant --force --speed 1 --strip --output "$out/$1.png" 64 "$room/shot.png"
+    pngquant --force --nofs --speed 1 --strip --output "$out/$1.png" 64 "$room/shot.png"
     say "$1.png: $(stat -c %s "$out/$1.png") bytes"
 }
 
@@ -129,7 +134,9 @@ film() {
         import -window "$window" "$room/film-$number.png"
         sleep 0.2
     done
-    convert -delay 25 -loop 0 "$room"/film-*.png -colors 48 +dither -layers optimize "$out/phases.gif"
+    # One palette for all, and no dithering: what does not move must not differ from frame to frame.
+    convert "$room"/film-{10,20,37}.png -append +dither -colors 32 "$room/palette.png"
+    convert -delay 25 -loop 0 "$room"/film-*.png +dither -remap "$room/palette.png" -layers optimize "$out/phases.gif"
     say "phases.gif: $(stat -c %s "$out/phases.gif") bytes"
     leave
     end

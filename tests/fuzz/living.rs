@@ -147,7 +147,8 @@ fn decode(python: &Python, memory: &impl Memory, capture: &Capture) -> usize {
 
 fn names_of_threads(pythons: &[Resting]) {
     let mut named = 0;
-    hunt("names of threads", 64 << 20, |numbers| {
+    // A snapshot copies 128 MiB at the most, and its buffer is twice there while it grows.
+    hunt("names of threads", 320 << 20, |numbers| {
         let resting = &pythons[numbers.below(pythons.len())];
         let memory = Mutant::new(resting.target.memory(), &resting.leads, numbers, 1 << 23);
         let python = as_published(resting, &memory);

@@ -1,5 +1,7 @@
 //! The target's threads: who they are, what each is doing now, and how it spent a window.
 
+use std::cmp::Reverse;
+
 use super::columns::Look;
 use super::selection::Selection;
 use super::stacks::NodeId;
@@ -71,12 +73,21 @@ pub struct ThreadRow {
     pub standing: Micros,
     /// In how many looks of the window it was seen in each state, by [`State::ALL`].
     pub states: [u64; 4],
+    /// The stack in which it was seen most often in each state, and how often.
+    pub places: [(u64, NodeId); 4],
 }
 
 impl ThreadRow {
     /// Looks of the window in which it was seen.
     pub fn looks(&self) -> u64 {
         self.states.iter().sum()
+    }
+
+    /// What it did most of the time, and the stack in which it mostly did that.
+    pub fn mostly(&self) -> (State, NodeId) {
+        let doing = State::ALL.into_iter().rev().max_by_key(|doing| self.states[doing.index()]);
+        let doing = doing.unwrap_or(State::Idle);
+        (doing, self.places[doing.index()].1)
     }
 }
 
@@ -89,7 +100,13 @@ pub fn thread_rows(profile: &Profile, window: &Window, selection: &Selection) ->
             continue;
         }
         let row = rows[thread.index()].get_or_insert_with(|| row_of(profile, thread));
-        row.states[profile.state(node, flags).index()] += count;
+        let state = profile.state(node, flags).index();
+        row.states[state] += count;
+        // Flags make several counts of one stack: the largest of them will do.
+        let place = &mut row.places[state];
+        if (count, Reverse(node)) > (place.0, Reverse(place.1)) {
+            *place = (count, node);
+        }
     }
     rows.into_iter().flatten().collect()
 }
@@ -97,5 +114,6 @@ pub fn thread_rows(profile: &Profile, window: &Window, selection: &Selection) ->
 fn row_of(profile: &Profile, thread: ThreadNo) -> ThreadRow {
     let known = profile.thread(thread);
     let now = profile.is_present(thread).then(|| profile.state(known.node, known.flags));
-    ThreadRow { thread, now, standing: Micros(known.seen.0.saturating_sub(known.since.0)), states: [0; 4] }
+    let standing = Micros(known.seen.0.saturating_sub(known.since.0));
+    ThreadRow { thread, now, standing, states: [0; 4], places: [(0, NodeId::ROOT); 4] }
 }

@@ -10,7 +10,10 @@ use super::state::State;
 use super::text;
 use super::theme::state_label;
 use crate::profile::{NodeId, Origin, State as Doing, Thread, ThreadNo, ThreadRow, origin};
+use crate::sample::Micros;
 
+/// Who stands in one stack for so long is shown there.
+const STUCK: Micros = Micros(1_000_000);
 /// Steps of the strip that a sparkline shows.
 const SPARK: usize = 40;
 
@@ -73,19 +76,19 @@ fn paint_row(state: &State, thread: &ThreadRow, selected: bool, line: Rect, buff
     let signs = theme.signs;
     let width = usize::from(line.width);
     let chosen = state.threads.as_ref().is_some_and(|set| set.contains(&thread.thread));
-    let doing = mostly(thread);
-    let lead = if chosen { signs.live } else { " " };
+    let (doing, leaf) = shown(state, thread);
+    let mark = if chosen { signs.live } else { " " };
     let longest = state.view.threads.iter().map(|row| text::width(&name(state, row.thread))).max();
     let name_width =
         longest.unwrap_or(0).min(if width >= 100 { 28 } else { (width / 3).clamp(8, 20).min(width) });
     let mut spans = vec![
         Span::styled(
-            format!("{lead}{}", text::pad(&name(state, thread.thread), name_width, signs)),
+            format!("{mark}{}", text::pad(&name(state, thread.thread), name_width, signs)),
             theme.text(),
         ),
         Span::styled(format!(" {:<8}", state_label(doing)), theme.state(doing)),
     ];
-    let standing = if thread.standing.0 >= 1_000_000 && doing != Doing::Running {
+    let standing = if thread.standing >= STUCK && doing != Doing::Running {
         text::seconds(thread.standing)
     } else {
         String::new()
@@ -93,7 +96,7 @@ fn paint_row(state: &State, thread: &ThreadRow, selected: bool, line: Rect, buff
     let spark = if width >= 100 { SPARK } else { 0 };
     let taken: usize = spans.iter().map(Span::width).sum();
     let rest = width.saturating_sub(taken + spark + 1);
-    let place = place(state, thread, rest.saturating_sub(text::width(&standing) + 1));
+    let place = place(state, leaf, rest.saturating_sub(text::width(&standing) + 1));
     let words = if standing.is_empty() {
         text::pad(&place, rest, signs)
     } else {
@@ -111,18 +114,26 @@ fn paint_row(state: &State, thread: &ThreadRow, selected: bool, line: Rect, buff
     }
 }
 
-/// What it does most of the time: the newest look alone would flicker.
-fn mostly(thread: &ThreadRow) -> Doing {
-    let heaviest = Doing::ALL.into_iter().rev().max_by_key(|doing| thread.states[doing.index()]);
-    heaviest.or(thread.now).unwrap_or(Doing::Idle)
+/// What it does, and where: now, if it has stood there for a while; else most of the time, for the newest look alone
+/// would flicker.
+fn shown(state: &State, thread: &ThreadRow) -> (Doing, Option<NodeId>) {
+    match (thread.now, state.view.stood(thread.thread)) {
+        (Some(now), Some(node)) if thread.standing >= STUCK => (now, Some(node)),
+        (_, stood) if thread.looks() == 0 => (Doing::Idle, stood),
+        _ => {
+            let (doing, node) = thread.mostly();
+            (doing, Some(node))
+        }
+    }
 }
 
 /// Where it stands in the program's own code, and what that has called, as far as there is room.
-fn place(state: &State, thread: &ThreadRow, width: usize) -> String {
+fn place(state: &State, leaf: Option<NodeId>, width: usize) -> String {
     let profile = &state.profile;
     let signs = state.theme.signs;
-    let leaf = state.view.stood(thread.thread).filter(|node| profile.frame(*node).is_some());
-    let Some(leaf) = leaf else { return "no Python frame".to_owned() };
+    let Some(leaf) = leaf.filter(|node| profile.frame(*node).is_some()) else {
+        return "no Python frame".to_owned();
+    };
     let is_own = |node: &NodeId| {
         profile.frame(*node).is_some_and(|(function, _)| origin(profile.function(function)) == Origin::Own)
     };

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Takes the pictures in screenshots/: the program itself, on real workloads (assets/), in an xterm on a screen that
-# nobody sees. Needs no network. About five minutes.
+# nobody sees. Needs no network. About six minutes.
 #
 # Usage: tests/pictures.sh [--install] [NAME...]     without names: all of them
 #

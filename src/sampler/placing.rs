@@ -79,6 +79,7 @@ impl Placing {
         let ours = nix::sched::sched_getcpu().ok().and_then(|cpu| u32::try_from(cpu).ok());
         self.window.asked += 1;
         self.window.together += u32::from(ours == Some(moment.cpu));
+        target.tracer().set_apart(ours.is_some_and(|ours| ours != moment.cpu));
         self.window.cpu = Some(moment.cpu);
     }
 

@@ -19,6 +19,8 @@ use super::watch::Watchdog;
 pub const PATIENCE: Duration = Duration::from_millis(100);
 /// So many times longer if it is ready to run and waits for a CPU.
 const MORE: u32 = 10;
+/// How long we stay awake for a thread that stops on another CPU. It takes some 10 µs; to be woken by it takes longer.
+const AWAKE: Duration = Duration::from_micros(40);
 /// How long we wait for a thread that was killed while we held it.
 const DYING: Duration = Duration::from_millis(20);
 /// `PTRACE_EVENT_STOP`
@@ -69,6 +71,8 @@ pub struct Tracer {
     child: Option<Child>,
     stopped: Cell<Duration>,
     patience: Cell<Duration>,
+    /// The thread to be stopped was last seen on another CPU than ours.
+    apart: Cell<bool>,
     /// The last that was known of the process: stopped by job control.
     by_job_control: Cell<bool>,
 }
@@ -95,6 +99,7 @@ impl Tracer {
             child,
             stopped: Cell::new(Duration::ZERO),
             patience: Cell::new(PATIENCE),
+            apart: Cell::new(false),
             by_job_control: Cell::new(false),
         })
     }
@@ -125,6 +130,12 @@ impl Tracer {
     /// gave.
     pub fn stopped(&self) -> Duration {
         self.stopped.get()
+    }
+
+    /// Says whether threads run on another CPU than we: then we stay awake while they come to their stop. (On ours
+    /// they could not.)
+    pub fn set_apart(&self, apart: bool) {
+        self.apart.set(apart);
     }
 
     /// How long to wait for a thread to stop from now on.
@@ -218,6 +229,21 @@ impl Tracer {
         Err(StopError::Gone)
     }
 
+    /// Waits without sleeping, for a moment, for a thread that stops on another CPU: were we woken from sleep by its
+    /// stop, it would stand still that much longer.
+    fn look_awake(&self, tid: Tid, since: Instant) -> Option<Result<Event, Errno>> {
+        while self.apart.get() {
+            match ptrace::look(tid, Patience::Now) {
+                Ok(None) if since.elapsed() < AWAKE => std::hint::spin_loop(),
+                // It is where we are after all, or has other things to do.
+                Ok(None) => self.apart.set(false),
+                Ok(Some(event)) => return Some(Ok(event)),
+                Err(errno) => return Some(Err(errno)),
+            }
+        }
+        None
+    }
+
     /// Waits for what becomes of a traced thread, until it is told or patience is over; the watchdog breaks
     /// the wait.
     fn look_patiently(&self, tid: Tid, since: Instant, patience: Duration) -> Option<Result<Event, Errno>> {
@@ -240,7 +266,8 @@ impl Tracer {
     }
 
     fn wait(&self, tid: Tid, since: Instant) -> Result<Stopped<'_>, StopError> {
-        let looked = self.look_patiently(tid, since, self.patience.get());
+        let looked = self.look_awake(tid, since);
+        let looked = looked.or_else(|| self.look_patiently(tid, since, self.patience.get()));
         match looked {
             Some(Ok(event @ Event::Stopped { signal, event: kind })) => {
                 let waited = since.elapsed();

@@ -15,7 +15,6 @@ use nix::unistd::{getpgrp, tcgetpgrp};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGTSTP, SIGTTIN};
 
 use crate::fault;
-
 use crate::profile::Profile;
 use crate::sample::{Command, Ending, Event, Totals};
 use crate::sampler::Sampler;

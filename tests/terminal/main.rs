@@ -24,6 +24,16 @@ fn subject(program: &str) -> Subject {
     Subject::program(python3(), program, &[]).ready()
 }
 
+/// From the flame to its help, back, and to the functions.
+fn look_around(terminal: &mut Terminal) {
+    terminal.press("?");
+    terminal.shows("Help: Flame");
+    terminal.press("\x1b");
+    terminal.hides("Help: Flame");
+    terminal.press("4");
+    terminal.shows("4 Top");
+}
+
 /// The viewer on the process, with its first picture.
 fn watching(subject: &Subject, size: (u16, u16)) -> Terminal {
     let mut terminal = Terminal::start(&[&subject.pid().to_string()], &[], size);

@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use crate::{Terminal, subject};
+use crate::{Terminal, look_around, subject};
 
 const OTHER_SCREEN: &str = "\x1b[?1049h";
 
@@ -34,12 +34,7 @@ fn no_color_means_none() {
     let subject = subject("shares.py");
     let mut terminal = Terminal::start(&[&subject.pid().to_string()], &[("NO_COLOR", "1")], (100, 30));
     terminal.shows("seventy");
-    terminal.press("?");
-    terminal.shows("Help: Flame");
-    terminal.press("\x1b");
-    terminal.hides("Help: Flame");
-    terminal.press("4");
-    terminal.shows("4 Top");
+    look_around(&mut terminal);
     terminal.press("q");
     terminal.end();
     let renditions = renditions(&terminal.written());

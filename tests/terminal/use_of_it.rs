@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use crate::{Terminal, subject, watching};
+use crate::{Terminal, look_around, subject, watching};
 
 #[test]
 fn keys_do_what_they_say() {
@@ -152,12 +152,7 @@ fn the_targets_death_leaves_the_picture() {
     terminal.shows("■ exited");
     let text = terminal.text();
     assert!(text.contains("seventy"), "{text}");
-    terminal.press("?");
-    terminal.shows("Help: Flame");
-    terminal.press("\x1b");
-    terminal.hides("Help: Flame");
-    terminal.press("4");
-    terminal.shows("4 Top");
+    look_around(&mut terminal);
     terminal.press("q");
     assert!(terminal.end().success());
     terminal.shows("it exited");

@@ -36,7 +36,10 @@ pub struct Heat {
 impl Heat {
     /// Where the time of a function goes; lines are always told apart.
     pub fn of(profile: &Profile, window: &Window, selection: &Selection, function: FunctionId) -> Self {
-        let weights = Weights::of(profile, window, selection);
+        Self::laid(profile, &Weights::of(profile, window, selection), function)
+    }
+
+    fn laid(profile: &Profile, weights: &Weights, function: FunctionId) -> Self {
         let mut lines: BTreeMap<u32, (LineHeat, u32)> = BTreeMap::new();
         let mut heat = Self::default();
         let mut inside = 0_u32;
@@ -84,7 +87,21 @@ pub fn callers(
     selection: &Selection,
     function: FunctionId,
 ) -> Vec<Caller> {
+    callers_laid(profile, &Weights::of(profile, window, selection), function)
+}
+
+/// Both at once: stacks are counted for one as for the other.
+pub fn look_closer(
+    profile: &Profile,
+    window: &Window,
+    selection: &Selection,
+    function: FunctionId,
+) -> (Heat, Vec<Caller>) {
     let weights = Weights::of(profile, window, selection);
+    (Heat::laid(profile, &weights, function), callers_laid(profile, &weights, function))
+}
+
+fn callers_laid(profile: &Profile, weights: &Weights, function: FunctionId) -> Vec<Caller> {
     let mut found: HashMap<Option<FunctionId>, u64> = HashMap::new();
     let mut inside = 0_u32;
     weights.walk(|place, entering| {

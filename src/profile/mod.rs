@@ -31,7 +31,7 @@ mod window;
 pub use change::{AutoWindow, Change, find_change};
 pub use columns::{Look, LookSeen};
 pub use diff::Diff;
-pub use heat::{Caller, Heat, LineHeat, callers};
+pub use heat::{Caller, Heat, LineHeat, callers, look_closer};
 pub use matcher::Matcher;
 pub use places::{Origin, is_plumbing, origin};
 pub use selection::{Direction, Idle, Lines, Selection, Span, Step, Threads, Who};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 
-use super::places;
+use super::places::{self, Origin};
 use crate::sample::{Frame, Function};
 
 /// A function, told apart from others by what it says of itself. Valid as long as its profile.
@@ -46,6 +46,7 @@ pub(super) struct Node {
 /// What [`places`] says of a function, asked once.
 #[derive(Debug, Clone, Copy)]
 struct Manners {
+    origin: Origin,
     rests: bool,
     plumbing: bool,
 }
@@ -118,8 +119,11 @@ impl Stacks {
         let id = known.unwrap_or_else(|| {
             let id = FunctionId(u32::try_from(self.functions.len()).unwrap_or(u32::MAX));
             self.functions.push(Arc::clone(function));
-            self.manners
-                .push(Manners { rests: places::rests(function), plumbing: places::is_plumbing(function) });
+            self.manners.push(Manners {
+                origin: places::origin(function),
+                rests: places::rests(function),
+                plumbing: places::is_plumbing(function),
+            });
             self.text_bytes += text_of(function);
             let (functions, hasher) = (&self.functions, &self.hash);
             self.by_content.insert_unique(hash, id, |id| hasher.hash_one(functions[id.index()].as_ref()));
@@ -161,6 +165,10 @@ impl Stacks {
 
     pub(super) fn function(&self, id: FunctionId) -> &Arc<Function> {
         &self.functions[id.index()]
+    }
+
+    pub(super) fn origin(&self, id: FunctionId) -> Origin {
+        self.manners[id.index()].origin
     }
 
     pub(super) fn is_plumbing(&self, id: FunctionId) -> bool {

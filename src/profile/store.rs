@@ -7,6 +7,7 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 
 use super::columns::{Columns, Look, LookSeen};
+use super::places::Origin;
 use super::selection::Span;
 use super::stacks::{FunctionId, NodeId, Stacks};
 use super::threads::{State, Thread, ThreadNo};
@@ -318,6 +319,11 @@ impl Profile {
     /// A function.
     pub fn function(&self, id: FunctionId) -> &Arc<Function> {
         self.stacks.function(id)
+    }
+
+    /// Whose code a function is. As [`origin`](super::origin), found once.
+    pub fn origin(&self, id: FunctionId) -> Origin {
+        self.stacks.origin(id)
     }
 
     /// Does this function only start others? As [`is_plumbing`](super::is_plumbing), found once.

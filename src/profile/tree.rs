@@ -47,6 +47,11 @@ pub struct Call {
     pub key: u64,
 }
 
+impl Call {
+    const ALL: Self =
+        Self { step: None, parent: CallId::ROOT, depth: 0, total: 0, own: 0, repeats: 1, key: 0 };
+}
+
 /// The calls that a selection takes, with their weights.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallTree {
@@ -59,6 +64,14 @@ pub struct CallTree {
     looks: u64,
     idle: u64,
     failed: u64,
+}
+
+impl Default for CallTree {
+    /// Nothing but the root.
+    fn default() -> Self {
+        let (calls, first) = (vec![Call::ALL], vec![0, 0]);
+        Self { calls, first, order: Vec::new(), lines: Vec::new(), looks: 0, idle: 0, failed: 0 }
+    }
 }
 
 impl CallTree {
@@ -230,10 +243,9 @@ struct Grown<'a> {
 
 impl<'a> Grown<'a> {
     fn new(selection: &'a Selection) -> Self {
-        let all = Call { step: None, parent: CallId::ROOT, depth: 0, total: 0, own: 0, repeats: 1, key: 0 };
         let folds = selection.hide_plumbing || selection.fold_recursion || selection.lines == Lines::Merged;
         let plain = !folds && selection.direction == Direction::Callees;
-        Self { selection, calls: vec![all], known: HashMap::new(), plain, lines: Vec::new() }
+        Self { selection, calls: vec![Call::ALL], known: HashMap::new(), plain, lines: Vec::new() }
     }
 
     /// Where a frame goes that was called from `from`, which is the `run`-th of equal frames in a row.

@@ -1,7 +1,7 @@
 //! The flame as boxes in whole cells: which calls share a row, which chains fold into one box, and
 //! which siblings are too small for a box of their own. How it is painted stands in `flame_pane`.
 
-use std::collections::HashMap;
+use hashbrown::HashMap;
 
 use super::still::{Moment, Path, Place, Scale, Stillness};
 use crate::profile::{CallId, CallTree};

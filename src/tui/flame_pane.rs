@@ -10,7 +10,7 @@ use super::picture::{put, row, say};
 use super::state::State;
 use super::text;
 use super::theme::{Emphasis, Kind};
-use crate::profile::{Call, CallId, Direction, Idle, Lines, Who, origin};
+use crate::profile::{Call, CallId, Direction, Idle, Lines, Who};
 
 /// Growth is worth a word from this share of everything on.
 const GROWTH: f64 = 0.05;
@@ -106,7 +106,7 @@ pub(super) fn kind(state: &State, call: &Call) -> Kind {
     if call.own * 2 >= call.total && state.view.waits(step.function) {
         return Kind::Waiting;
     }
-    Kind::of(origin(state.profile.function(step.function)))
+    Kind::of(state.profile.origin(step.function))
 }
 
 /// A call's name as its box has it.
@@ -178,20 +178,22 @@ fn chain_label(state: &State, calls: &[CallId], tails: &[String], width: usize) 
     let names = |shorten: fn(&str) -> &str| -> Vec<String> {
         calls.iter().map(|call| named(state, *call, shorten)).collect()
     };
-    let (whole, short) = (names(text::local_name), names(text::last_name));
+    let whole = names(text::local_name);
+    // Most fit as they are.
+    let words = format!("{}{}", whole.join(signs.chain), tails[0]);
+    if text::width(&words) <= width {
+        return words;
+    }
+    let short = names(text::last_name);
     let last = short.len().saturating_sub(1);
     let beginnings = (0..=last).map(|skipped| {
         let lead = if skipped > 0 { format!("{}{}", signs.ellipsis, signs.chain) } else { String::new() };
         format!("{lead}{}", short[skipped..].join(signs.chain))
     });
-    let tries: Vec<String> = std::iter::once(whole.join(signs.chain)).chain(beginnings).collect();
     let ends = [&whole[last..], &short[last..]].concat();
-    for (words, tail) in tries
-        .iter()
-        .map(|words| (words, &tails[0]))
-        .chain(tails.iter().flat_map(|tail| ends.iter().map(move |end| (end, tail))))
-    {
-        if text::width(words) + text::width(tail) <= width {
+    let alone = tails.iter().flat_map(|tail| ends.iter().map(move |end| (end.clone(), tail)));
+    for (words, tail) in beginnings.map(|words| (words, &tails[0])).chain(alone) {
+        if text::width(&words) + text::width(tail) <= width {
             return format!("{words}{tail}");
         }
     }
@@ -233,7 +235,7 @@ fn paint_cell(state: &State, cell: &Cell, line: Rect, buffer: &mut Buffer) {
     let style = if let What::Line(call, line, _) = &cell.what {
         let step = state.view.tree.call(*call).step;
         let waits = step.is_some_and(|step| state.view.line_waits(step.function, *line));
-        let own = step.map_or(Kind::Own, |step| Kind::of(origin(state.profile.function(step.function))));
+        let own = step.map_or(Kind::Own, |step| Kind::of(state.profile.origin(step.function)));
         theme.line(if waits { Kind::Waiting } else { own }, emphasis)
     } else if last.step.is_none() && emphasis == Emphasis::Plain {
         theme.root()

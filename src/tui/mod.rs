@@ -77,7 +77,11 @@ use terminal::Terminal;
 
 /// How long the loop waits for a key before it looks at the channel again: samples are taken in by
 /// the handful, which costs less than waking up for each.
-const TURN: Duration = Duration::from_millis(40);
+const TURN: Duration = Duration::from_millis(100);
+/// The same where a command writes to a terminal of ours, or a picture is overdue.
+const SHORT_TURN: Duration = Duration::from_millis(40);
+/// A picture's samples are on their way for so long.
+const ON_THEIR_WAY: Duration = Duration::from_millis(2);
 /// The same before the first picture, which somebody is waiting for.
 const FIRST_TURN: Duration = Duration::from_millis(5);
 /// Pictures that nobody asked for with a key or the mouse are at least so far apart.
@@ -305,7 +309,8 @@ fn turn(state: &State, world: &World, drawn: Option<Instant>) -> Duration {
             BETWEEN_PICTURES.saturating_sub(drawn.elapsed()).clamp(FIRST_TURN, TURN)
         }
         None => FIRST_TURN,
-        _ => TURN,
+        _ if world.wire.is_some() => SHORT_TURN,
+        _ => state.until_due().map_or(SHORT_TURN, |rest| (rest + ON_THEIR_WAY).clamp(FIRST_TURN, TURN)),
     }
 }
 

@@ -1,18 +1,19 @@
 //! The whole picture, from the state and nothing else.
 
-use ratatui::buffer::Buffer;
+use ratatui::buffer::{Buffer, Cell};
 use ratatui::layout::Rect;
 use ratatui::style::Style;
+use ratatui::symbols::border;
 use ratatui::symbols::merge::MergeStrategy;
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Block, Widget};
+use ratatui::widgets::Widget;
 
 use super::keys::Pane;
 use super::layout::{self, Areas};
 use super::state::{Overlay, State};
 use super::{
-    console_pane, flame_pane, footer, header, overlay_pane, source_pane, states, threads_pane, timeline,
-    top_pane,
+    console_pane, flame_pane, footer, header, overlay_pane, source_pane, states, text, threads_pane,
+    timeline, top_pane,
 };
 
 /// Paints the screen.
@@ -58,11 +59,7 @@ fn frames(state: &State, areas: &Areas, buffer: &mut Buffer) {
     panes.sort_by_key(|(_, pane)| *pane == state.pane);
     let there = || panes.into_iter().filter(|(area, _)| !area.is_empty());
     for (area, pane) in there() {
-        Block::bordered()
-            .border_set(state.theme.signs.border)
-            .border_style(state.theme.border(pane == state.pane))
-            .merge_borders(MergeStrategy::Exact)
-            .render(area, buffer);
+        border(area, &state.theme.signs.border, state.theme.border(pane == state.pane), buffer);
     }
     // Titles come after all lines: the line of a pane above would take their colour away.
     for (area, pane) in there() {
@@ -91,16 +88,63 @@ fn frames(state: &State, areas: &Areas, buffer: &mut Buffer) {
     }
 }
 
+/// The line round a pane. Ratatui's `Block` draws the same, but looks up how a sign goes together with itself for every
+/// cell of a line that two panes share.
+fn border(area: Rect, set: &border::Set<'_>, style: Style, buffer: &mut Buffer) {
+    let area = area.intersection(*buffer.area());
+    if area.width < 2 || area.height < 2 {
+        return;
+    }
+    let mut draw = |x: u16, y: u16, sign: &str| {
+        let cell = &mut buffer[(x, y)];
+        if cell.symbol() != sign {
+            cell.merge_symbol(sign, MergeStrategy::Exact);
+        }
+        cell.set_style(style);
+    };
+    let (left, right, top, bottom) = (area.left(), area.right() - 1, area.top(), area.bottom() - 1);
+    for x in left + 1..right {
+        draw(x, top, set.horizontal_top);
+        draw(x, bottom, set.horizontal_bottom);
+    }
+    for y in top + 1..bottom {
+        draw(left, y, set.vertical_left);
+        draw(right, y, set.vertical_right);
+    }
+    draw(left, top, set.top_left);
+    draw(right, top, set.top_right);
+    draw(left, bottom, set.bottom_left);
+    draw(right, bottom, set.bottom_right);
+}
+
 /// Text over what is there, cut at the end of the area.
 pub fn put<'a>(spans: impl Into<Line<'a>>, area: Rect, buffer: &mut Buffer) {
     let area = area.intersection(*buffer.area());
-    if !area.is_empty() {
-        let line: Line<'_> = spans.into();
-        let taken = Rect { width: area.width.min(line.width() as u16), ..area };
-        for x in taken.left()..taken.right() {
-            buffer[(x, taken.y)].reset();
+    if area.is_empty() {
+        return;
+    }
+    let line: Line<'_> = spans.into();
+    let mut rest = area;
+    for span in &line.spans {
+        let width = (text::width(&span.content) as u16).min(rest.width);
+        let start = buffer.index_of(rest.x.min(area.right() - 1), rest.y);
+        let cells = &mut buffer.content[start..start + usize::from(width)];
+        if text::is_plain(&span.content) {
+            for (cell, sign) in cells.iter_mut().zip(span.content.chars()) {
+                cell.reset();
+                // A cell without a sign is a blank.
+                if sign != ' ' {
+                    cell.set_char(sign);
+                }
+                cell.set_style(span.style);
+            }
+        } else {
+            // Ratatui knows which characters go together.
+            cells.iter_mut().for_each(Cell::reset);
+            span.render(Rect { width, ..rest }, buffer);
         }
-        line.render(taken, buffer);
+        rest.x += width;
+        rest.width -= width;
     }
 }
 
@@ -132,4 +176,46 @@ pub fn say(text: &str, style: Style, area: Rect, buffer: &mut Buffer) {
         Rect { x, y: area.y + area.height / 3, width, height: 1 },
         buffer,
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use ratatui::widgets::Block;
+
+    use super::super::{keys::Pane, layout::Strip, signs};
+    use super::*;
+
+    #[test]
+    fn borders_are_those_of_ratatui() {
+        for size in [(160, 48), (80, 24), (50, 11)] {
+            for set in [signs::UNICODE.border, signs::ASCII.border] {
+                let whole = Rect::new(0, 0, size.0, size.1);
+                let (mut ours, mut theirs) = (Buffer::empty(whole), Buffer::empty(whole));
+                let areas = layout::areas(size, Pane::Flame, Strip::Source);
+                let panes = [areas.timeline, areas.side, areas.strip, areas.main];
+                for (area, style) in panes.into_iter().zip([Style::new(), Style::new().bold()].repeat(2)) {
+                    border(area, &set, style, &mut ours);
+                    let block = Block::bordered().border_set(set).border_style(style);
+                    block.merge_borders(MergeStrategy::Exact).render(area, &mut theirs);
+                }
+                assert_eq!(ours, theirs, "{size:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn plain_text_is_put_as_any_other() {
+        let words = "a ▶ ▁█▒│ ±2 × … é·";
+        assert!(text::is_plain(words) && !text::is_plain("関"));
+        let whole = Rect::new(0, 0, 12, 1);
+        let (mut ours, mut theirs) = (Buffer::empty(whole), Buffer::empty(whole));
+        let span = Span::styled(words, Style::new().italic());
+        span.clone().render(whole, &mut theirs);
+        put(span, whole, &mut ours);
+        assert_eq!(ours, theirs);
+        // What was there is gone, and what follows a wide character stands where it should.
+        put(vec![Span::raw("関x"), Span::raw("y")], whole, &mut ours);
+        let signs: Vec<&str> = ours.content[..5].iter().map(Cell::symbol).collect();
+        assert_eq!(signs, ["関", " ", "x", "y", "▁"]);
+    }
 }

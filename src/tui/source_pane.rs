@@ -11,7 +11,7 @@ use super::picture::{put, row, say};
 use super::state::State;
 use super::text;
 use super::theme::Kind;
-use crate::profile::{FunctionId, LineHeat, origin};
+use crate::profile::{FunctionId, LineHeat};
 
 /// The longest bar, with a blank before it.
 const BAR: usize = 11;
@@ -24,7 +24,7 @@ pub(super) fn title(state: &State, width: u16) -> Vec<Span<'static>> {
         return vec![Span::styled(" no function under the cursor", theme.faint())];
     };
     let function = state.profile.function(id);
-    let kind = Kind::of(origin(function));
+    let kind = Kind::of(state.profile.origin(id));
     let heat = &state.view.heat;
     let all = state.view.tree.total().max(1) as f64;
     let dot = signs.dot;
@@ -105,7 +105,11 @@ fn lines(state: &State, source: &[String], id: FunctionId, area: Rect, buffer: &
         let gap = before.is_some_and(|before| number > before + 1);
         before = Some(number);
         let code = source.get(number.saturating_sub(1) as usize).map_or("", String::as_str);
-        let kind = if state.view.line_waits(id, number) { Kind::Waiting } else { Kind::of(origin(function)) };
+        let kind = if state.view.line_waits(id, number) {
+            Kind::Waiting
+        } else {
+            Kind::of(state.profile.origin(id))
+        };
         let line = Line { number, code, heat: heat.get(&number).copied(), hottest, kind, gap };
         paint_line(state, &line, running.is_some_and(|line| line.line == number), row(area, at), buffer);
     }

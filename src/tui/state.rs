@@ -2,6 +2,7 @@
 //! from both. Plain data; it changes in `update` only.
 
 use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
 
 use super::action::{Effect, Note};
 use super::console::Console;
@@ -323,6 +324,11 @@ impl State {
             return row.map(|row| row.step.function);
         }
         self.view.cursor_call().and_then(|call| call.step).map(|step| step.function)
+    }
+
+    /// How long until there should be another picture; nothing if it should be there already.
+    pub fn until_due(&self) -> Option<Duration> {
+        (self.view.at.0 + self.refresh.0).checked_sub(self.now.0).map(Duration::from_micros)
     }
 
     /// Says something at the foot of the screen.

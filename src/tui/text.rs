@@ -13,6 +13,9 @@ const LONGEST: usize = 512;
 /// `raw` without anything that a terminal obeys, that turns text round, or that has no width.
 /// Such characters appear as their number, so that two names never look alike without being so.
 pub(super) fn clean(raw: &str, signs: &Signs) -> String {
+    if raw.len() <= LONGEST && raw.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return raw.to_owned();
+    }
     let mut out = String::with_capacity(raw.len().min(LONGEST));
     for character in raw.chars().take(LONGEST) {
         let harmless = !character.is_control()
@@ -48,12 +51,22 @@ pub(super) fn is_mark(character: char) -> bool {
 
 /// The cells that `text` takes.
 pub(super) fn width(text: &str) -> usize {
-    text.width()
+    if is_plain(text) { text.chars().count() } else { text.width() }
+}
+
+/// Nothing but characters that take one cell whatever stands beside them: most of what is on a screen, and needs no
+/// tables to be measured.
+pub(super) fn is_plain(text: &str) -> bool {
+    let fills_a_cell = |character| {
+        matches!(character,
+            ' '..='~' | '\u{A1}'..='\u{AC}' | '\u{AE}'..='\u{FF}' | '\u{2010}'..='\u{2027}' | '\u{2500}'..='\u{25FC}')
+    };
+    text.bytes().all(|byte| matches!(byte, b' '..=b'~')) || text.chars().all(fills_a_cell)
 }
 
 /// At most `cells` of `text`, from its start; what was cut ends in an ellipsis.
 pub(super) fn cut(text: &str, cells: usize, signs: &Signs) -> String {
-    if text.width() <= cells {
+    if width(text) <= cells {
         return text.to_owned();
     }
     if cells == 0 {
@@ -75,7 +88,7 @@ pub(super) fn cut(text: &str, cells: usize, signs: &Signs) -> String {
 
 /// At most `cells` of `text`, from its end: for paths, whose end tells most.
 pub(super) fn cut_start(text: &str, cells: usize, signs: &Signs) -> String {
-    if text.width() <= cells {
+    if width(text) <= cells {
         return text.to_owned();
     }
     if cells == 0 {
@@ -98,14 +111,14 @@ pub(super) fn cut_start(text: &str, cells: usize, signs: &Signs) -> String {
 /// `text` in exactly `cells` cells, blanks behind it.
 pub(super) fn pad(text: &str, cells: usize, signs: &Signs) -> String {
     let cut = cut(text, cells, signs);
-    let blanks = cells.saturating_sub(cut.width());
+    let blanks = cells.saturating_sub(width(&cut));
     format!("{cut}{}", " ".repeat(blanks))
 }
 
 /// `text` in exactly `cells` cells, blanks before it.
 pub(super) fn pad_start(text: &str, cells: usize, signs: &Signs) -> String {
     let cut = cut(text, cells, signs);
-    let blanks = cells.saturating_sub(cut.width());
+    let blanks = cells.saturating_sub(width(&cut));
     format!("{}{cut}", " ".repeat(blanks))
 }
 

@@ -9,7 +9,7 @@ use super::picture::{put, row, say};
 use super::state::State;
 use super::text;
 use super::theme::state_label;
-use crate::profile::{NodeId, Origin, State as Doing, Thread, ThreadNo, ThreadRow, origin};
+use crate::profile::{NodeId, Origin, State as Doing, Thread, ThreadNo, ThreadRow};
 use crate::sample::Micros;
 
 /// Who stands in one stack for so long is shown there.
@@ -135,7 +135,7 @@ fn place(state: &State, leaf: Option<NodeId>, width: usize) -> String {
         return "no Python frame".to_owned();
     };
     let is_own = |node: &NodeId| {
-        profile.frame(*node).is_some_and(|(function, _)| origin(profile.function(function)) == Origin::Own)
+        profile.frame(*node).is_some_and(|(function, _)| profile.origin(function) == Origin::Own)
     };
     let own = profile.path(leaf).find(is_own).unwrap_or(leaf);
     let words = |node: NodeId, shorten: fn(&str) -> &str| {

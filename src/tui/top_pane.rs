@@ -9,7 +9,7 @@ use super::picture::{put, row, say};
 use super::state::{Order, State};
 use super::text;
 use super::theme::Kind;
-use crate::profile::{Lines, TopRow, Trend, origin};
+use crate::profile::{Lines, TopRow, Trend};
 
 /// The words in the line above the list.
 pub(super) fn title(state: &State) -> Vec<Span<'static>> {
@@ -56,7 +56,7 @@ fn paint_row(state: &State, entry: &TopRow, selected: bool, line: Rect, buffer: 
     let signs = theme.signs;
     let function = state.profile.function(entry.step.function);
     let share = |weight: u64| text::percent(weight as f64 / state.view.tree.total().max(1) as f64);
-    let kind = Kind::of(origin(function));
+    let kind = Kind::of(state.profile.origin(entry.step.function));
     let lit = !state.find.is_on() || state.find.matches.contains(&entry.step.function);
     let style = if lit { theme.text() } else { theme.faint() };
     let wide = line.width >= 60;

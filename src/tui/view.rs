@@ -1,7 +1,7 @@
 //! The picture before it is painted: everything that panes read off the profile, worked out anew
 //! when there is something new to show, and kept while nothing is.
 
-use std::collections::HashMap;
+use hashbrown::HashMap;
 
 use super::action::Effect;
 use super::find;
@@ -13,7 +13,7 @@ use super::still::{self, Moment, Stillness};
 use crate::profile::{
     AutoWindow, Call, CallId, CallTree, Caller, Diff, FunctionId, Heat, Idle, MarkKind, NodeId, Origin,
     Profile, Selection, Span, State as Doing, Step, ThreadNo, ThreadRow, Timeline, Top, TopRow, Trend,
-    Window, callers, origin, thread_rows,
+    Window, look_closer, thread_rows,
 };
 use crate::sample::Micros;
 
@@ -36,6 +36,8 @@ pub struct View {
     timeline_of: Selection,
     trend: Option<(Selection, Trend)>,
     still: Stillness,
+    /// How far chance alone moves shares, as of so many complete steps of the timeline.
+    dispersion: (u64, f64),
     /// Calls with their weights.
     pub tree: CallTree,
     /// The same as boxes.
@@ -78,7 +80,8 @@ impl Default for View {
             timeline_of: selection.clone(),
             trend: None,
             still: Stillness::default(),
-            tree: CallTree::of(&Profile::new(), &selection),
+            dispersion: (0, 1.0),
+            tree: CallTree::default(),
             flame: Flame::default(),
             zoom: CallId::ROOT,
             cursor: CallId::ROOT,
@@ -163,6 +166,7 @@ impl View {
         let selection = Selection { span: Span::All, root: Vec::new(), ..state.whole_selection() };
         let same = selection.threads == self.timeline_of.threads && selection.idle == self.timeline_of.idle;
         if !same {
+            self.dispersion.0 = 0;
             self.timeline = Timeline::new(&selection, KEPT);
             self.timeline_of = selection;
         }
@@ -291,24 +295,26 @@ impl View {
             Reach::Last(length) => length,
             _ => AutoWindow::LONGEST,
         };
-        let moment = Moment {
-            now: self.at,
-            window,
-            whole: self.tree.call(self.zoom).total,
-            dispersion: self.dispersion(),
-            width,
-        };
+        let dispersion = self.dispersion();
+        let moment =
+            Moment { now: self.at, window, whole: self.tree.call(self.zoom).total, dispersion, width };
         self.flame.lay_out(&self.tree, self.zoom, &mut self.still, &moment);
     }
 
-    fn dispersion(&self) -> f64 {
+    /// Found anew when a step is complete, not at each picture.
+    fn dispersion(&mut self) -> f64 {
         let buckets = self.timeline.buckets();
+        let number = self.timeline.first_number() + buckets.len() as u64;
+        if self.dispersion.0 == number {
+            return self.dispersion.1;
+        }
         let recent = (AutoWindow::LONGEST.0 / Timeline::STEP.0) as usize;
         // The newest one is still filling.
         let complete = buckets.len().saturating_sub(1);
         let steps: Vec<_> =
             buckets.range(complete.saturating_sub(recent)..complete).map(|bucket| &bucket.leaves).collect();
-        still::dispersion(&steps)
+        self.dispersion = (number, still::dispersion(&steps));
+        self.dispersion.1
     }
 
     fn cursor_still_there(&self, path: &[Step]) -> Option<CallId> {
@@ -318,9 +324,7 @@ impl View {
     /// Where most time ends in code of one's own: the call to look at first. It stays with `before`
     /// unless something is clearly heavier.
     fn hottest(&self, profile: &Profile, before: Option<CallId>) -> CallId {
-        let own = |call: &Call| {
-            call.step.is_some_and(|step| origin(profile.function(step.function)) == Origin::Own)
-        };
+        let own = |call: &Call| call.step.is_some_and(|step| profile.origin(step.function) == Origin::Own);
         let mut weights: HashMap<CallId, u64> = HashMap::new();
         // What ends in no frame that is shown (plumbing that waits for work) is nothing to look at.
         for (id, call) in self.tree.calls().filter(|(id, call)| call.own > 0 && *id != CallId::ROOT) {
@@ -359,8 +363,7 @@ impl View {
             return;
         };
         let selection = state.selection();
-        self.heat = Heat::of(&state.profile, &self.window, &selection, function);
-        self.callers = callers(&state.profile, &self.window, &selection, function);
+        (self.heat, self.callers) = look_closer(&state.profile, &self.window, &selection, function);
     }
 }
 

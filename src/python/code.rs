@@ -12,7 +12,7 @@ use rustc_hash::FxHashMap;
 
 use crate::python::capture::{Capture, Seen, Stamp};
 use crate::python::frames::{Instruction, RawFrame};
-use crate::python::layout::{Bytecode, Field, Layout};
+use crate::python::layout::{Bytecode, Field, FrameSize, Layout};
 use crate::python::lines::Lines;
 use crate::python::text::TextError;
 use crate::sample::{Frame, Function};
@@ -60,6 +60,8 @@ struct Code {
     lines: Lines,
     /// Instructions before this position belong to no call yet.
     first_traceable: i64,
+    /// Bytes of its frames on the data stack, where that is of interest.
+    frame_size: Option<u64>,
     /// When it was last known to be right, where the version has such a notion.
     stamp: Option<Stamp>,
     /// Bytes of it and its names, and of its line table or its lines, whichever are more.
@@ -98,7 +100,8 @@ impl Codes {
     pub fn new(layout: Layout, kind: Address) -> Self {
         let code = &layout.code;
         let fields = [code.first_line.offset(), code.file.offset(), code.name.offset(), code.lines.offset()];
-        let start = fields.into_iter().min().unwrap_or(0);
+        let sizes = code.frame_size.map(|size| size.stack.offset());
+        let start = fields.into_iter().chain(sizes).min().unwrap_or(0);
         let end = fields.into_iter().chain(code.qualified_name.map(Field::offset)).max();
         let length = (end.unwrap_or(0) + 8 - start) as usize;
         Self {
@@ -147,6 +150,20 @@ impl Codes {
             }
         }
         Ok(())
+    }
+
+    /// Do the frames of a thread on its data stack, of which all code objects are known, lie end to end? While one that
+    /// is about to run is pushed and not yet linked it may be otherwise, and so it is where a chain begins with a frame
+    /// that has died: its memory is that of the one about to run.
+    pub fn are_end_to_end(&self, frames: &[RawFrame]) -> bool {
+        let mut above = None;
+        frames.iter().filter_map(|frame| Some((frame, frame.place?))).all(|(frame, place)| {
+            let size = self.known.get(&frame.code).and_then(|code| code.frame_size);
+            let end = size.map(|size| place + size);
+            let follows = above.is_none_or(|above| end == Some(above));
+            above = Some(place);
+            follows
+        })
     }
 
     /// As long as this stays the same, equal frames decode to equal stacks.
@@ -241,12 +258,13 @@ impl Codes {
             Some(bytecode) => i64::from(bytecode.first_traceable.of(memory, address)?),
             None => i64::MIN,
         };
+        let frame_size = layout.code.frame_size.map(|size| frame_size(size, &head, skip));
         let lines = Lines::decode(layout.code.line_format, &table, first_line);
         // What was read costs time, what is kept memory; so does an entry without names and lines, of which a stack
         // could have millions.
         let names = function.file.len() + function.name.len();
         let weight = size_of::<Code>() + size_of::<Function>() + names + table.len().max(lines.weight());
-        Ok(Code { head, function: Arc::new(function), lines, first_traceable, stamp, weight })
+        Ok(Code { head, function: Arc::new(function), lines, first_traceable, frame_size, stamp, weight })
     }
 
     /// The frames, root first, of what [`Codes::learn`] has read and [`Codes::confirm`] has confirmed.
@@ -264,6 +282,15 @@ impl Codes {
             stack.push(Frame { function: Arc::clone(&code.function), line: code.lines.at(position) });
         }
     }
+}
+
+/// Bytes of a frame, from the head of its code object.
+fn frame_size(size: FrameSize, head: &[u8], skip: u32) -> u64 {
+    let words = |field: Field<i32>| field.from(head, skip).and_then(|words| u64::try_from(words).ok());
+    let locals = size.locals.map_or(Some(0), words);
+    let sum = words(size.stack).zip(locals).map(|(stack, locals)| stack + locals + u64::from(size.specials));
+    // What is absurd fits nowhere.
+    sum.unwrap_or(0) * 8
 }
 
 /// Bytes in a code unit.

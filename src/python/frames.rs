@@ -27,6 +27,8 @@ pub struct RawFrame {
     pub instruction: Instruction,
     /// It belongs to a generator: such a frame is a call even before its first traceable instruction.
     pub generator: bool,
+    /// 3.11 and 3.12: where it lies, if that is in the newest chunk of the data stack.
+    pub place: Option<Address>,
 }
 
 /// A place in a code object's instructions.
@@ -110,7 +112,12 @@ fn walk_objects(
         let code = pointer(part(objects.code, bytes, start, frame)?)?;
         let last: i32 = part(objects.last_instruction, bytes, start, frame)?;
         let position = i64::from(last) * i64::from(if last < 0 { 1 } else { objects.instruction_unit });
-        frames.push(RawFrame { code, instruction: Instruction::Position(position), generator: false });
+        frames.push(RawFrame {
+            code,
+            instruction: Instruction::Position(position),
+            generator: false,
+            place: None,
+        });
         frame = part(objects.back, bytes, start, frame)?;
     }
     Ok(())
@@ -163,7 +170,8 @@ impl<M: Memory> Walk<'_, M> {
                 return Err(WalkError::Broken(frame));
             }
             if owner < Owner::NOT_PYTHON {
-                frames.push(self.raw(frame, bytes, owner)?);
+                frames
+                    .push(RawFrame { place: entries.place(frame, owner), ..self.raw(frame, bytes, owner)? });
             }
             last = frame;
             frame = part(self.kind.previous, bytes, 0, frame)?;
@@ -200,7 +208,7 @@ impl<M: Memory> Walk<'_, M> {
             Some(copies) if copy > 0 => Instruction::InCopy(address, self.copy(copies, code, copy)?),
             _ => Instruction::Address(address),
         };
-        Ok(RawFrame { code, instruction, generator: owner == Owner::GENERATOR })
+        Ok(RawFrame { code, instruction, generator: owner == Owner::GENERATOR, place: None })
     }
 
     /// Where the code's copy number `index` begins: `_PyCodeArray` is a length and that many pointers.
@@ -266,6 +274,14 @@ impl Entries {
                 Self { first, ends: Ends::Base(base) }
             }
         })
+    }
+
+    /// Where a frame lies, if the frames beside it lie there too.
+    fn place(&self, frame: Address, owner: u8) -> Option<Address> {
+        match &self.ends {
+            Ends::CFrames { chunk, .. } if owner == Owner::THREAD && chunk.contains(&frame) => Some(frame),
+            _ => None,
+        }
     }
 
     /// `frame` has been read, and `caller` is what it names as its caller.

@@ -185,6 +185,7 @@ fn frame() -> impl Strategy<Value = RawFrame> {
         code: Address(code),
         instruction,
         generator,
+        place: None,
     })
 }
 
@@ -269,7 +270,7 @@ proptest! {
         let table = Literal::new().at(BASE, table.len()).bytes(0, &table);
         let Ok(layout) = published::layout(&table, Address(BASE)) else { return Ok(()) };
         sample(&layout, &memory, Address(BASE));
-        let code = RawFrame { code: Address(BASE), instruction: Instruction::Address(Address(BASE)), generator: true };
+        let code = RawFrame { code: Address(BASE), instruction: Instruction::Address(Address(BASE)), generator: true, place: None };
         let kind = layout.object_type.of(&memory, Address(BASE)).unwrap_or_default();
         decode(&layout, &memory, kind, &[code]);
         prop_assert!(memory.reads.get() < MOST_READS);
@@ -309,6 +310,7 @@ fn more_code_than_a_program_has() {
         code: Address(BASE + n * STRUCTURE),
         instruction: Instruction::Position(0),
         generator: false,
+        place: None,
     };
     let capture = |numbers: std::ops::Range<u64>| Capture::of(&numbers.map(frame).collect::<Vec<_>>());
     let stack = capture(0..u64::from(DEEPEST) * 3 / 4);

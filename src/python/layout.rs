@@ -233,6 +233,19 @@ pub struct CodeLayout {
     pub line_format: LineFormat,
     /// 3.11 and later: the bytecode, which begins here, in the object itself.
     pub bytecode: Option<Bytecode>,
+    /// 3.11 and 3.12: how long its frames are.
+    pub frame_size: Option<FrameSize>,
+}
+
+/// The words of a frame: a sum.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FrameSize {
+    /// `co_stacksize`, or the whole of it: `co_framesize`.
+    pub stack: Field<i32>,
+    /// `co_nlocalsplus`.
+    pub locals: Option<Field<i32>>,
+    /// Of each frame: `FRAME_SPECIALS_SIZE`.
+    pub specials: u32,
 }
 
 /// Where a code object's instructions stand, 3.11 and later.
@@ -314,6 +327,11 @@ impl Layout {
             start: bytecode.start.moved(bytes),
             first_traceable: bytecode.first_traceable.moved(bytes),
             copies: bytecode.copies.map(|field| field.moved(bytes)),
+        });
+        code.frame_size = code.frame_size.map(|size| FrameSize {
+            stack: size.stack.moved(bytes),
+            locals: size.locals.map(|field| field.moved(bytes)),
+            ..size
         });
         if let Frames::Objects(frames) = &mut self.frames {
             frames.back = frames.back.moved(bytes);

@@ -266,6 +266,7 @@ impl Table {
                 first_traceable: self.first_traceable(build),
                 copies: if copies { Some(self.field(start + 80)?) } else { None },
             }),
+            frame_size: None,
         })
     }
 

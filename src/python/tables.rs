@@ -5,8 +5,9 @@
 //! we read: 3.7.4, whose garbage collector's header grew.
 
 use crate::python::layout::{
-    Boundary, Bytecode, CodeLayout, Collecting, DataStack, Field, FirstFrame, FrameObjects, Frames, Gil,
-    InterpreterFrames, InterpreterLayout, Layout, LineFormat, NameFormat, TextLayout, ThreadLayout,
+    Boundary, Bytecode, CodeLayout, Collecting, DataStack, Field, FirstFrame, FrameObjects, FrameSize,
+    Frames, Gil, InterpreterFrames, InterpreterLayout, Layout, LineFormat, NameFormat, TextLayout,
+    ThreadLayout,
 };
 use crate::python::version::{Build, Version};
 
@@ -182,6 +183,11 @@ fn code(version: Version) -> CodeLayout {
         (3, 11) => Some((184, 168)),
         _ => Some((192, 176)),
     };
+    let frame_size = match version.minor() {
+        (3, 11) => Some(FrameSize { stack: Field::at(68), locals: Some(Field::at(76)), specials: 9 }),
+        (3, 12) => Some(FrameSize { stack: Field::at(76), locals: None, specials: 0 }),
+        _ => None,
+    };
     CodeLayout {
         first_line: Field::at(first_line),
         file: Field::at(file),
@@ -194,6 +200,7 @@ fn code(version: Version) -> CodeLayout {
             first_traceable: Field::at(first_traceable),
             copies: None,
         }),
+        frame_size,
     }
 }
 

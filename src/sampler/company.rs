@@ -18,16 +18,21 @@ impl Looker {
         holder: Address,
         tid: Tid,
     ) -> Result<Vec<Stopped<'a>>, Miss> {
-        let Python { layout, .. } = &self.python;
-        if !layout.lends_threads() || self.interpreters.len() < 2 {
-            return Ok(Vec::new());
-        }
-        let interpreter = layout.thread.interpreter.of(target.memory(), holder)?;
-        if self.interpreters.iter().any(|main| main.id == 0 && main.address == interpreter) {
+        if !self.is_lent(target, holder)? {
             return Ok(Vec::new());
         }
         let others: Vec<_> = running(target).into_iter().filter(|other| *other != tid).collect();
         target.stop_all(&others).into_iter().map(|stopped| stopped.map_err(Miss::from)).collect()
+    }
+
+    /// Is it uncertain which thread runs `holder`?
+    pub(super) fn is_lent(&self, target: &Target, holder: Address) -> Result<bool, Miss> {
+        let Python { layout, .. } = &self.python;
+        if !layout.lends_threads() || self.interpreters.len() < 2 {
+            return Ok(false);
+        }
+        let interpreter = layout.thread.interpreter.of(target.memory(), holder)?;
+        Ok(!self.interpreters.iter().any(|main| main.id == 0 && main.address == interpreter))
     }
 
     /// The GIL went from hand to hand each time that its holder was stopped: stops everybody who runs, and looks who

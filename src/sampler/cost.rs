@@ -18,6 +18,10 @@ pub struct Cost {
     pub stopped: Duration,
     /// How much of that was the way to the stop: on a busy CPU mostly the thread's own wait for its turn.
     pub waited: Duration,
+    /// How many of the stops were none: we looked from the thread's own CPU, where it does not run while we do.
+    pub stays: u64,
+    /// How long we were there.
+    pub stayed: Duration,
     /// Attempts repeated because what was copied contradicted itself.
     pub retried: u64,
     /// Stops that were of no use because the thread had only just entered the evaluation loop.
@@ -55,6 +59,8 @@ impl Cost {
             stops: stops.unwrap_or_else(|_| unreachable!("valid bounds")),
             stopped: Duration::ZERO,
             waited: Duration::ZERO,
+            stays: 0,
+            stayed: Duration::ZERO,
             retried: 0,
             entering: 0,
             remembered: 0,
@@ -85,6 +91,13 @@ impl Cost {
         self.stops.saturating_record(u64::try_from(duration.as_nanos()).unwrap_or(LONGEST));
     }
 
+    /// A thread could not run for this long, because we were on its CPU.
+    pub(super) fn stay(&mut self, duration: Duration) {
+        self.stays += 1;
+        self.stayed += duration;
+        self.stop(duration, Duration::ZERO);
+    }
+
     /// Memory was read.
     pub const fn read(&mut self, reads: Reads) {
         self.reads.calls += reads.calls;
@@ -113,8 +126,10 @@ impl fmt::Display for Cost {
         let [apart, with] = self.spots;
         writeln!(
             f,
-            "stops {}: median {:.1} µs, p99 {:.1} µs, longest {:.1} µs; {:.3} ms of all on the way to the stop",
+            "stops {}, of which {} only by being on the thread's CPU: median {:.1} µs, p99 {:.1} µs, longest {:.1} µs; \
+             {:.3} ms of all on the way to the stop",
             self.stops.len(),
+            self.stays,
             at(0.5),
             at(0.99),
             micros(self.stops.max()),

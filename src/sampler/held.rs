@@ -5,11 +5,11 @@ use crate::python::capture::{Capture, identity_of};
 use crate::python::locate::Python;
 use crate::python::threads::{self, Interpreter, Lock};
 use crate::sample::{Failure, Flags};
-use crate::sampler::look::{Compare, Looker, Scope};
+use crate::sampler::look::{Compare, Latest, Looker, Scope};
 use crate::sampler::miss::Miss;
 use crate::sampler::others::Rest;
 use crate::target::memory::{Address, Memory};
-use crate::target::{RunState, StopError, Stopped, Target, Tid};
+use crate::target::{RunState, StopError, Stopped, Target};
 
 impl Looker {
     /// Stops the holder, copies what is asked for, lets it go.
@@ -20,8 +20,7 @@ impl Looker {
         holder: Address,
         scope: Scope,
     ) -> Result<(), Miss> {
-        let (tid, identity) = self.thread_of(target, holder)?;
-        self.holders.note(tid);
+        let Latest { tid, identity, .. } = self.thread_of(target, holder)?;
         let stands = || target.tasks().moment(tid).is_some_and(|moment| moment.state == RunState::Stopped);
         if self.standing && stands() {
             self.copy(target, lock, holder, identity, scope)?;
@@ -56,15 +55,18 @@ impl Looker {
 
     /// The thread behind a thread state. Of the one that held the GIL last it is known, and found to be so still by
     /// what is copied.
-    fn thread_of(&mut self, target: &Target, holder: Address) -> Result<(Tid, u64), Miss> {
-        if let Some((thread, tid, identity)) = self.latest
-            && thread == holder
-        {
-            return Ok((tid, identity));
-        }
-        let (tid, identity) = self.tids.of(&self.python, target, holder).ok_or(Miss::Fled)?;
-        self.latest = Some((holder, tid, identity));
-        Ok((tid, identity))
+    pub(super) fn thread_of(&mut self, target: &Target, holder: Address) -> Result<Latest, Miss> {
+        let latest = match self.latest {
+            Some(latest) if latest.thread == holder => latest,
+            _ => {
+                let (tid, identity) = self.tids.of(&self.python, target, holder).ok_or(Miss::Fled)?;
+                let pthread = self.python.layout.thread.pthread.of(target.memory(), holder)?;
+                Latest { thread: holder, tid, identity, pthread }
+            }
+        };
+        self.latest = Some(latest);
+        self.holders.note(latest.tid);
+        Ok(latest)
     }
 
     fn forget_thread(&mut self, identity: u64) {

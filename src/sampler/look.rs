@@ -19,6 +19,7 @@ use crate::sampler::Stopping;
 use crate::sampler::cost::Cost;
 use crate::sampler::decode::Last;
 use crate::sampler::holders::Holders;
+use crate::sampler::in_place::InPlace;
 use crate::sampler::miss::Miss;
 use crate::sampler::names::Names;
 use crate::sampler::others::{Others, Rest};
@@ -27,7 +28,7 @@ use crate::sampler::tids::Tids;
 use crate::sampler::trail::Trail;
 use crate::sampler::unstopped::Root;
 use crate::target::memory::Address;
-use crate::target::{Target, Tid};
+use crate::target::{Rseq, Target, Tid};
 
 /// How often a look starts over when the GIL has changed hands meanwhile. 2.7 lets go of it a thousand times a second
 /// and more, and often takes it again at once.
@@ -66,6 +67,19 @@ pub(super) enum Compare {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Gone;
 
+/// The holder of a GIL.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Latest {
+    /// Its thread state.
+    pub(super) thread: Address,
+    /// Its thread.
+    pub(super) tid: Tid,
+    /// What is to be found again in its thread state after it has stopped.
+    pub(super) identity: u64,
+    /// What it calls itself.
+    pub(super) pthread: u64,
+}
+
 /// Looks at one Python.
 #[derive(Debug)]
 pub struct Looker {
@@ -85,8 +99,8 @@ pub struct Looker {
     /// A second one to compare with, for what is read without a stop.
     pub(super) again: Capture,
     pub(super) tids: Tids,
-    /// Who held a GIL last: its thread state, its thread, and the identity that is to be found again after the stop.
-    pub(super) latest: Option<(Address, Tid, u64)>,
+    /// Who held a GIL last.
+    pub(super) latest: Option<Latest>,
     pub(super) states: States,
     /// The last stack of each thread state: an unchanged one is sent as it is.
     pub(super) last: FxHashMap<Address, Last>,
@@ -95,6 +109,7 @@ pub struct Looker {
     pub(super) addresses: FxHashMap<ThreadId, Address>,
     names: Names,
     pub(super) cost: Cost,
+    pub(super) in_place: InPlace,
     /// The process was found stopped by job control.
     pub(super) standing: bool,
     stopping: Stopping,
@@ -108,8 +123,9 @@ pub struct Looker {
 }
 
 impl Looker {
-    /// Looks at `python`; costs are added to what `cost` holds.
-    pub fn new(python: Python, stopping: Stopping, cost: Cost) -> Self {
+    /// Looks at `python`; costs are added to what `cost` holds. With `rseq` a thread on our own CPU need not be
+    /// stopped.
+    pub fn new(python: Python, stopping: Stopping, rseq: Option<Rseq>, cost: Cost) -> Self {
         Self {
             codes: Codes::new(python.layout.clone(), python.code_type),
             interpreters: Vec::new(),
@@ -128,6 +144,7 @@ impl Looker {
             addresses: FxHashMap::default(),
             names: Names::new(&python),
             cost,
+            in_place: InPlace::new(rseq),
             standing: false,
             stopping,
             roots: FxHashMap::default(),
@@ -164,7 +181,12 @@ impl Looker {
 
     /// The thread that held a GIL when one was last looked at.
     pub(super) fn latest(&self) -> Option<Tid> {
-        self.latest.map(|(_, tid, _)| tid)
+        self.latest.map(|latest| latest.tid)
+    }
+
+    /// On which CPU the last look found the holder, and on which we were; `None` if it did not ask.
+    pub(super) fn seen_on(&mut self) -> Option<(u32, u32)> {
+        self.in_place.seen()
     }
 
     /// The names that have to be told after a look has taken these threads.
@@ -258,7 +280,13 @@ impl Looker {
         taken: &mut Vec<ThreadSample>,
     ) -> Result<(), Miss> {
         let contested = self.contested && scope == Scope::All;
-        match self.holders.wait(target, lock)? {
+        let holder = self.holders.wait(target, lock)?;
+        if let Some(holder) = holder
+            && self.take_in_place(target, lock, holder, scope, taken)?
+        {
+            return Ok(());
+        }
+        match holder {
             Some(holder) if self.never_stops() => self.take_unstopped(target, lock, holder, scope)?,
             _ if contested && !self.never_stops() => self.take_contested(target, lock)?,
             Some(holder) => self.take_held(target, lock, holder, scope)?,

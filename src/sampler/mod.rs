@@ -11,6 +11,7 @@ mod govern;
 mod held;
 mod holders;
 mod idle;
+mod in_place;
 pub mod look;
 mod miss;
 pub mod names;

@@ -1,8 +1,8 @@
 //! Whether to run on the CPU of the thread that is looked at. Pure: what was measured goes in, where to run comes out.
 //!
-//! On its CPU a stop is short, because no other CPU has to be woken by an interrupt; but everything that we do is done
-//! at its cost. On another CPU it loses the stop and the way back, and nothing else. Which is less differs from machine
-//! to machine and from hour to hour, so both are tried, in turn, and again some time later.
+//! On its CPU it need not be stopped, or stops at once, because no other CPU has to be woken by an interrupt; but
+//! everything that we do is done at its cost. On another CPU it loses the stop and the way back, and nothing else. Which
+//! is less differs from machine to machine and from hour to hour, so both are tried, in turn, and again some time later.
 
 use std::time::Duration;
 
@@ -18,15 +18,12 @@ pub(super) enum Place {
 /// What some looks in a row have cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Window {
-    /// Looks that stopped a thread.
+    /// Looks that kept a thread from running.
     pub(super) looks: u32,
     /// Looks that were due and not taken.
     pub(super) late: u32,
-    /// The median stop, and how long the way to it took.
-    pub(super) stop: Duration,
-    pub(super) waited: Duration,
-    /// CPU time of ours, per look.
-    pub(super) own: Duration,
+    /// What a look cost the target: how long it stood still, or was ready to run and could not.
+    pub(super) loss: Duration,
     /// How often it was asked where the thread is, and how often it was on our CPU.
     pub(super) asked: u32,
     pub(super) together: u32,
@@ -35,14 +32,6 @@ pub(super) struct Window {
 }
 
 impl Window {
-    /// What a look costs the target.
-    pub(super) fn loss(&self) -> Duration {
-        let together = f64::from(self.together) / f64::from(self.asked.max(1));
-        // The way back takes as long as the way there.
-        let (with, apart) = (self.own.max(self.stop), self.stop + self.waited);
-        with.mul_f64(together) + apart.mul_f64(1.0 - together)
-    }
-
     /// Does the thread stay where it is when we come?
     const fn is_followed(&self) -> bool {
         self.together * 4 >= self.asked * 3
@@ -62,6 +51,8 @@ const CHEAPER: f64 = 0.85;
 const LATER: f64 = 0.05;
 /// Windows for which a decision holds: first, and when the next trial comes to the same.
 const HELD: (u32, u32) = (50, 400);
+/// A loss that is not worth a trial of the other place at once: many runs are short.
+const LITTLE: Duration = Duration::from_micros(40);
 
 /// Decides, window by window.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,6 +75,18 @@ impl Policy {
         Self { cpus, place: Place::Anywhere, tried: [vec![], vec![]], left: 0, hold: HELD.0, chose: None }
     }
 
+    /// Where it is.
+    pub(super) const fn place(&self) -> Place {
+        self.place
+    }
+
+    /// The thread was found on this CPU, where it is looked at without a stop if we are there too: begins there, or
+    /// follows it.
+    pub(super) fn meet(&mut self, cpu: u32) -> Place {
+        let begins = self.cpus > 1 && self.chose.is_none() && self.tried.iter().all(Vec::is_empty);
+        if begins || self.place != Place::Anywhere { self.stay(Place::With(cpu)) } else { self.place }
+    }
+
     /// After this window: where to run in the next.
     pub(super) fn judge(&mut self, window: &Window) -> Place {
         let Some(cpu) = window.cpu.filter(|_| self.cpus > 1) else { return self.stay(Place::Anywhere) };
@@ -100,6 +103,9 @@ impl Policy {
         let [apart, with] = &mut self.tried;
         let tried = if self.place == Place::Anywhere { &mut *apart } else { &mut *with };
         tried.push(*window);
+        if self.chose.is_none() && apart.is_empty() && !with.is_empty() && window.loss <= LITTLE {
+            return self.decide(true, cpu);
+        }
         let (apart, with) = (apart.len(), with.len());
         if apart >= TRIALS && with >= TRIALS {
             let better = self.is_better_with();
@@ -123,7 +129,7 @@ impl Policy {
 
     fn is_better_with(&self) -> bool {
         let [apart, with] = &self.tried;
-        let loss = |windows: &[Window]| windows.iter().map(Window::loss).min().unwrap_or_default();
+        let loss = |windows: &[Window]| windows.iter().map(|window| window.loss).min().unwrap_or_default();
         let late = |windows: &[Window]| windows.iter().map(Window::lateness).fold(1.0, f64::min);
         loss(with) < loss(apart).mul_f64(CHEAPER) && late(with) < late(apart) + LATER
     }
@@ -137,17 +143,8 @@ mod tests {
         Duration::from_micros(micros)
     }
 
-    fn window(stop: u64, own: u64, together: u32, cpu: u32) -> Window {
-        Window {
-            looks: 100,
-            stop: micros(stop),
-            waited: micros(stop / 2),
-            own: micros(own),
-            asked: 12,
-            together,
-            cpu: Some(cpu),
-            ..Window::default()
-        }
+    fn window(loss: u64, together: u32, cpu: u32) -> Window {
+        Window { looks: 100, loss: micros(loss), asked: 12, together, cpu: Some(cpu), ..Window::default() }
     }
 
     /// Runs for so many windows on a machine where a look with the target and one apart measure so; how many were
@@ -165,7 +162,7 @@ mod tests {
     #[test]
     fn goes_where_the_target_is_when_another_cpu_is_far() {
         let mut policy = Policy::new(2);
-        let together = run(&mut policy, 1000, window(12, 25, 12, 1), window(55, 30, 0, 1));
+        let together = run(&mut policy, 1000, window(25, 12, 1), window(82, 0, 1));
         assert!(together > 900, "{together}");
         assert_eq!(policy.place, Place::With(1));
     }
@@ -173,7 +170,7 @@ mod tests {
     #[test]
     fn stays_away_where_the_way_is_short() {
         let mut policy = Policy::new(64);
-        let together = run(&mut policy, 1000, window(6, 20, 12, 3), window(8, 20, 0, 3));
+        let together = run(&mut policy, 1000, window(20, 12, 3), window(12, 0, 3));
         assert!(together < 20, "{together}");
         assert_eq!(policy.place, Place::Anywhere);
     }
@@ -181,39 +178,55 @@ mod tests {
     #[test]
     fn follows_a_target_that_moves_and_gives_way_to_one_that_hops() {
         let mut policy = Policy::new(2);
-        run(&mut policy, 20, window(12, 25, 12, 0), window(55, 30, 0, 0));
+        run(&mut policy, 20, window(25, 12, 0), window(82, 0, 0));
         assert_eq!(policy.place, Place::With(0));
         // It went to another CPU at the end of a window.
-        assert_eq!(policy.judge(&window(12, 25, 11, 1)), Place::With(1));
+        assert_eq!(policy.judge(&window(25, 11, 1)), Place::With(1));
         // It is elsewhere every other time.
-        assert_eq!(policy.judge(&window(40, 25, 6, 0)), Place::Anywhere);
-        let together = run(&mut policy, 1000, window(40, 25, 6, 0), window(55, 30, 0, 1));
+        assert_eq!(policy.judge(&window(60, 6, 0)), Place::Anywhere);
+        let together = run(&mut policy, 1000, window(60, 6, 0), window(82, 0, 1));
         assert!(together < 20, "{together}");
     }
 
     #[test]
     fn comes_back_when_the_machine_has_changed() {
         let mut policy = Policy::new(2);
-        run(&mut policy, 600, window(6, 20, 12, 0), window(8, 20, 0, 0));
+        run(&mut policy, 600, window(20, 12, 0), window(12, 0, 0));
         assert_eq!(policy.place, Place::Anywhere);
-        run(&mut policy, 600, window(12, 25, 12, 0), window(55, 30, 0, 0));
+        run(&mut policy, 600, window(25, 12, 0), window(82, 0, 0));
         assert_eq!(policy.place, Place::With(0));
     }
 
     #[test]
     fn gives_way_where_looks_would_be_late() {
         let mut policy = Policy::new(2);
-        let late = Window { late: 30, ..window(12, 25, 12, 0) };
-        run(&mut policy, 20, late, window(55, 30, 0, 0));
+        let late = Window { late: 30, ..window(25, 12, 0) };
+        run(&mut policy, 20, late, window(82, 0, 0));
         assert_eq!(policy.place, Place::Anywhere);
+    }
+
+    #[test]
+    fn begins_with_the_target_and_tries_the_rest_later_if_that_is_cheap() {
+        let mut policy = Policy::new(2);
+        assert_eq!(policy.meet(1), Place::With(1));
+        assert_eq!(policy.meet(0), Place::With(0));
+        let places: Vec<_> = (0..120).map(|_| policy.judge(&window(20, 12, 0))).collect();
+        assert!(places[..50].iter().all(|place| *place == Place::With(0)));
+        assert!(places.contains(&Place::Anywhere));
+        let mut dear = Policy::new(2);
+        dear.meet(1);
+        run(&mut dear, 20, window(90, 12, 1), window(50, 0, 1));
+        assert_eq!(dear.place(), Place::Anywhere);
+        assert_eq!(dear.meet(0), Place::Anywhere);
+        assert_eq!(Policy::new(1).meet(0), Place::Anywhere);
     }
 
     #[test]
     fn has_no_choice_with_one_cpu_or_without_knowing() {
         let mut policy = Policy::new(1);
-        assert_eq!(run(&mut policy, 100, window(1, 1, 12, 0), window(55, 30, 0, 0)), 0);
+        assert_eq!(run(&mut policy, 100, window(1, 12, 0), window(82, 0, 0)), 0);
         let mut policy = Policy::new(2);
-        let blind = Window { cpu: None, ..window(55, 30, 0, 0) };
+        let blind = Window { cpu: None, ..window(82, 0, 0) };
         assert_eq!(run(&mut policy, 100, blind, blind), 0);
     }
 }

@@ -2,19 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use nix::time::{ClockId, clock_gettime};
-
 use crate::sampler::look::Looker;
 use crate::sampler::place::{Place, Policy, Window};
-use crate::target::{Placement, Target};
+use crate::target::{Placement, Target, Tid};
 
 /// A window lasts so long,
 const WINDOW: Duration = Duration::from_millis(100);
 /// and no fewer looks than this.
 const LOOKS: u32 = 20;
-/// The median is of no more stops than this.
-const MOST: usize = 256;
-/// Where the thread is costs a file read of 4 µs: it is asked once in so many looks.
+/// Where the thread is costs a file read of 4 µs, if no look has told: it is asked once in so many looks.
 const ASK: u32 = 8;
 
 /// Where we sit, and what has been measured there since we last thought of it.
@@ -22,16 +18,22 @@ const ASK: u32 = 8;
 pub(super) struct Placing {
     placement: Placement,
     policy: Policy,
-    place: Place,
     began: Instant,
-    /// Our own CPU time at that moment.
-    used: Duration,
-    /// Each stop and the way to it.
-    stops: Vec<(Duration, Duration)>,
-    /// What the costs were after the look before.
-    before: (u64, Duration, Duration),
+    /// What the costs were after the look before, and when the window began.
+    stops: u64,
+    before: Spent,
     late: u64,
     window: Window,
+}
+
+/// What has been taken from the target.
+#[derive(Debug, Clone, Copy, Default)]
+struct Spent {
+    /// How long threads stood still, and waited to be let run by us.
+    stopped: Duration,
+    stayed: Duration,
+    /// How long the thread that held the GIL last was ready to run and did not.
+    delay: Option<(Tid, Duration)>,
 }
 
 impl Placing {
@@ -41,11 +43,9 @@ impl Placing {
         Some(Self {
             policy: Policy::new(placement.count()),
             placement,
-            place: Place::Anywhere,
             began: Instant::now(),
-            used: used(),
-            stops: Vec::with_capacity(MOST),
-            before: Default::default(),
+            stops: 0,
+            before: Spent::default(),
             late: 0,
             window: Window::default(),
         })
@@ -53,67 +53,87 @@ impl Placing {
 
     /// After a look; `late` is how many were not taken so far.
     pub(super) fn after(&mut self, target: &Target, looker: &mut Looker, late: u64) {
-        let cost = looker.cost();
-        let now = (cost.stops(), cost.stopped, cost.waited);
-        if now.0 == self.before.0 + 1 {
-            let (_, stopped, waited) = self.before;
-            if self.stops.len() < self.stops.capacity() {
-                self.stops.push((now.1.saturating_sub(stopped), now.2.saturating_sub(waited)));
-            }
-            if self.window.looks.is_multiple_of(ASK) {
+        let seen = looker.seen_on();
+        if let Some((theirs, ours)) = seen {
+            self.note(target, theirs, Some(ours));
+            let place = self.policy.meet(theirs);
+            self.go(place);
+        }
+        let stops = looker.cost().stops();
+        if stops > self.stops {
+            if seen.is_none() && self.window.looks.is_multiple_of(ASK) {
                 self.ask(target, looker);
             }
             self.window.looks += 1;
         }
-        self.before = now;
+        self.stops = stops;
         let elapsed = self.began.elapsed();
         if elapsed < WINDOW || self.window.looks < LOOKS {
             return;
         }
-        self.close(looker, late);
+        self.close(target, looker, late);
     }
 
     /// Where is the thread that held the GIL last, and where are we?
     fn ask(&mut self, target: &Target, looker: &Looker) {
         let Some(moment) = looker.latest().and_then(|tid| target.tasks().moment(tid)) else { return };
         let ours = nix::sched::sched_getcpu().ok().and_then(|cpu| u32::try_from(cpu).ok());
-        self.window.asked += 1;
-        self.window.together += u32::from(ours == Some(moment.cpu));
-        target.tracer().set_apart(ours.is_some_and(|ours| ours != moment.cpu));
-        self.window.cpu = Some(moment.cpu);
+        self.note(target, moment.cpu, ours);
     }
 
-    /// Ends the window, and moves if that is better.
-    fn close(&mut self, looker: &mut Looker, late: u64) {
-        let window = Window {
-            late: u32::try_from(late - self.late).unwrap_or(u32::MAX),
-            stop: median(self.stops.iter().map(|(stop, _)| *stop)),
-            waited: median(self.stops.iter().map(|(_, waited)| *waited)),
-            own: used().saturating_sub(self.used) / self.window.looks.max(1),
-            ..self.window
-        };
-        looker.cost_mut().spot(self.place != Place::Anywhere, window.loss());
-        let place = self.policy.judge(&window);
-        let moved = match place {
+    fn note(&mut self, target: &Target, theirs: u32, ours: Option<u32>) {
+        self.window.asked += 1;
+        self.window.together += u32::from(ours == Some(theirs));
+        target.tracer().set_apart(ours.is_some_and(|ours| ours != theirs));
+        self.window.cpu = Some(theirs);
+    }
+
+    fn go(&mut self, place: Place) {
+        // Where we may not run we do not: that is seen in the next window.
+        let _ = match place {
             Place::Anywhere => self.placement.run_anywhere(),
             Place::With(cpu) => self.placement.run_on(cpu),
         };
-        self.place = if moved.is_ok() { place } else { Place::Anywhere };
+    }
+
+    /// Ends the window, and moves if that is better.
+    fn close(&mut self, target: &Target, looker: &mut Looker, late: u64) {
+        let spent = Spent::of(target, looker);
+        let window = Window {
+            late: u32::try_from(late - self.late).unwrap_or(u32::MAX),
+            loss: spent.since(&self.before) / self.window.looks,
+            ..self.window
+        };
+        if self.before.delay.is_some() || spent.delay.is_none() {
+            looker.cost_mut().spot(self.policy.place() != Place::Anywhere, window.loss);
+            let place = self.policy.judge(&window);
+            self.go(place);
+        }
         self.began = Instant::now();
-        self.used = used();
+        self.before = spent;
         self.late = late;
-        self.stops.clear();
         self.window = Window::default();
     }
 }
 
-fn median(durations: impl Iterator<Item = Duration>) -> Duration {
-    let mut all: Vec<_> = durations.collect();
-    let middle = all.len() / 2;
-    if all.is_empty() { Duration::ZERO } else { *all.select_nth_unstable(middle).1 }
-}
+impl Spent {
+    fn of(target: &Target, looker: &Looker) -> Self {
+        let delay = |tid| target.tasks().delay(tid).map(|delay| (tid, delay));
+        let cost = looker.cost();
+        Self { stopped: cost.stopped, stayed: cost.stayed, delay: looker.latest().and_then(delay) }
+    }
 
-/// The calling thread's CPU time.
-fn used() -> Duration {
-    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(Duration::ZERO, Duration::from)
+    /// What was taken since `before`. A thread that is ready and does not run is delayed: by us, when we are on its CPU
+    /// or have to wake another one for it, and by whoever else works there, which is the same wherever we are.
+    fn since(&self, before: &Self) -> Duration {
+        let stopped = self.stopped.saturating_sub(before.stopped);
+        let stayed = self.stayed.saturating_sub(before.stayed);
+        match (self.delay, before.delay) {
+            (Some((tid, delay)), Some((same, earlier))) if tid == same => {
+                stopped.saturating_sub(stayed) + delay.saturating_sub(earlier)
+            }
+            // The holders change: only what we have measured ourselves.
+            _ => stopped,
+        }
+    }
 }

@@ -184,7 +184,7 @@ impl Turns {
     fn watch(&mut self, target: &Target, python: Python) -> Result<Gone, Over> {
         self.tell(Event::About(self.about(target, &python)))?;
         self.tell(Event::Interval(micros(self.clock.interval())))?;
-        let mut looker = Looker::new(python, self.stopping, std::mem::take(&mut self.cost));
+        let mut looker = Looker::new(python, self.stopping, target.rseq(), std::mem::take(&mut self.cost));
         let result = self.look_on(target, &mut looker);
         looker.cost_mut().asked = target.tasks().asked();
         self.cost = looker.into_cost();

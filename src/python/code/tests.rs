@@ -40,7 +40,7 @@ fn function() -> (Layout, Literal) {
 }
 
 fn frame(code: u64, instruction: Instruction) -> RawFrame {
-    RawFrame { code: Address(code), instruction, generator: false }
+    RawFrame { code: Address(code), instruction, generator: false, place: None }
 }
 
 fn unit(number: u64) -> Instruction {

@@ -41,12 +41,12 @@ fn unmapped(address: u64) -> Result<Vec<RawFrame>, WalkError> {
 
 fn position(code: u64, position: i64) -> RawFrame {
     let instruction = Instruction::Position(position);
-    RawFrame { code: Address(code), instruction, generator: false }
+    RawFrame { code: Address(code), instruction, generator: false, place: None }
 }
 
 fn address(code: u64, address: u64) -> RawFrame {
     let instruction = Instruction::Address(Address(address));
-    RawFrame { code: Address(code), instruction, generator: false }
+    RawFrame { code: Address(code), instruction, generator: false, place: None }
 }
 
 fn generator(code: u64, at: u64) -> RawFrame {
@@ -331,6 +331,7 @@ fn copies_of_the_bytecode_in_free_threaded_3_14() {
             code: Address(CODE_A),
             instruction: Instruction::InCopy(Address(COPY + 20), Address(COPY)),
             generator: false,
+            place: None,
         };
         assert_eq!(walked(&layout, &memory), Ok(vec![in_copy, address(CODE_A, CODE_A + 240)]));
         // An index past the end, a negative one, a copy that was never made, no copies at all.

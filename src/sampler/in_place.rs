@@ -1,0 +1,87 @@
+//! Looking at the holder of the GIL without a stop, where it is: on our own CPU.
+//!
+//! While we run on a CPU the thread that ran there does not. It need not be told to stop and to go on, and no other CPU
+//! has to be woken for it, which costs more than all the rest. What is left to be shown is that it has not been moved to
+//! another CPU meanwhile; that is in its own memory, see [`Rseq`]. If it was, the look is done again, with a stop.
+
+use std::time::Instant;
+
+use crate::fault;
+use crate::python::threads::Lock;
+use crate::sample::{Flags, ThreadSample};
+use crate::sampler::look::{Compare, Looker, Scope};
+use crate::sampler::miss::Miss;
+use crate::target::memory::{Address, Memory};
+use crate::target::{Rseq, Stay, Target};
+
+/// What is known of it from one look to the next.
+#[derive(Debug, Default)]
+pub(super) struct InPlace {
+    rseq: Option<Rseq>,
+    /// As it was at the last look of this kind.
+    last: Option<Stay>,
+    /// On which CPU the holder was when it was last asked, and on which we were.
+    seen: Option<(u32, u32)>,
+}
+
+impl InPlace {
+    /// Impossible without `rseq`.
+    pub(super) fn new(rseq: Option<Rseq>) -> Self {
+        Self { rseq, ..Self::default() }
+    }
+
+    /// On which CPU the holder was found by the last look, and on which we were; `None` if that was not asked.
+    pub(super) fn seen(&mut self) -> Option<(u32, u32)> {
+        self.seen.take()
+    }
+}
+
+impl Looker {
+    /// Looks, if that is possible, and says whether it was.
+    pub(super) fn take_in_place(
+        &mut self,
+        target: &Target,
+        lock: Lock,
+        holder: Address,
+        scope: Scope,
+        taken: &mut Vec<ThreadSample>,
+    ) -> Result<bool, Miss> {
+        let Some(rseq) = self.in_place.rseq else { return Ok(false) };
+        let begin = Instant::now();
+        let latest = self.thread_of(target, holder)?;
+        let Some(stay) = Stay::begin() else { return Ok(false) };
+        let cpu = rseq.cpu_of(latest.pthread);
+        let is_here = |memory: &dyn Memory| memory.u32(cpu).is_ok_and(|cpu| cpu == stay.cpu());
+        let memory = target.memory();
+        let before = memory.u32(cpu)?;
+        self.in_place.seen = Some((before, stay.cpu()));
+        // Who has not slept since the last look of this kind would see the same moment again.
+        if before != stay.cpu() || self.in_place.last == Some(stay) || self.is_lent(target, holder)? {
+            return Ok(false);
+        }
+        fault::point("held");
+        let copied = self.copy(target, lock, holder, latest.identity, scope);
+        if !(is_here(memory) && stay.lasts()) {
+            // What was copied, and the code objects that were learned with it, are of no moment in particular.
+            self.compare = Compare::Before;
+            return Ok(false);
+        }
+        // With a stop it can be told by its instruction whether it is just entering a frame.
+        if copied.is_ok() && !self.holder_is_tidy() {
+            self.cost.entering += 1;
+            return Ok(false);
+        }
+        self.in_place.last = Some(stay);
+        let decoded = copied.and_then(|()| self.decode(target, taken));
+        // It could not run as long as we did, whatever we did.
+        self.cost.stay(begin.elapsed());
+        decoded.map(|()| true)
+    }
+
+    /// Do the holder's frames lie where they must, if it is not in the middle of a call?
+    fn holder_is_tidy(&self) -> bool {
+        let capture = &self.capture;
+        let mut holders = capture.threads().iter().filter(|seen| seen.flags.has(Flags::HOLDS_GIL));
+        holders.all(|seen| self.codes.are_end_to_end(capture.frames(seen)))
+    }
+}

@@ -238,8 +238,22 @@ fn is_ourselves(pid: Pid) -> bool {
     false
 }
 
+/// A process that execs, and execs again: a shell, `env`, a wrapper, a Python.
+const MOST_EXECS: u32 = 16;
+
 pub(super) fn open_memory(pid: Pid) -> Result<ProcessMemory, AttachError> {
-    ProcessMemory::open(pid).map_err(|error| match error {
+    let is_there =
+        || process::stat(pid).is_some_and(|stat| !stat.moment.state.is_dead() && !stat.is_exiting());
+    let mut opened = ProcessMemory::open(pid);
+    for _ in 0..MOST_EXECS {
+        // What was opened is gone when it became another program before we looked: one in some 500 starts of a command
+        // that is `sh -c 'exec python3'`.
+        if opened.as_ref().err() != Some(&ReadError::Gone) || !is_there() {
+            break;
+        }
+        opened = ProcessMemory::open(pid);
+    }
+    opened.map_err(|error| match error {
         ReadError::Denied => AttachError::Denied(Box::new(Denied::about(pid, Errno::EPERM))),
         ReadError::Gone | ReadError::Unmapped(_) => match process::stat(pid) {
             Some(stat) if stat.moment.state.is_dead() => AttachError::Zombie { parent: stat.parent },

@@ -124,6 +124,24 @@ fn a_sleeping_process_is_looked_at_and_sleeps_on() {
     });
 }
 
+/// `env` and many a shell's script become a Python just when we open their memory.
+#[test]
+fn one_that_becomes_another_program_meanwhile_has_not_gone() {
+    within(100, || {
+        let script = "[ $0 = 0 ] && { echo; exec sleep 60; }; exec sh -c \"$1\" $(($0 - 1)) \"$1\"";
+        let mut subject = Subject::of(Command::new("sh").args(["-c", script, "2000", script]));
+        let mut attached = 0;
+        while process::command_line(subject.pid()).first().is_none_or(|word| word != "sleep") {
+            let target = Target::attach(subject.pid());
+            assert!(target.is_ok(), "{target:?}, after {attached} that went well");
+            attached += 1;
+        }
+        assert!(attached > 200, "{attached}");
+        assert_eq!(subject.line(), "");
+        assert_eq!(process::status(subject.tid()).unwrap().tracer, None);
+    });
+}
+
 /// The smallest program for a 32-bit x86: a header, a segment, and a jump to itself.
 fn thirty_two_bit_program() -> Vec<u8> {
     const BASE: u32 = 0x0804_8000;

@@ -6,8 +6,10 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 
 use crate::heart::{Beat, Heart};
-use crate::profiler::{Running, profiler, start};
-use crate::screen::{Screen, live};
+use crate::interpreters::python3;
+use crate::profiler::{Running, profiler, program, start};
+use crate::screen::{Screen, live, on_screen};
+use crate::{eventually, folder};
 
 /// Tries in each case.
 fn tries() -> u32 {
@@ -114,4 +116,54 @@ fn killed_with_a_command_of_ours() {
 #[test]
 fn killed_with_a_command_of_ours_of_many_threads() {
     die_and_leave(4, 20, &["--threads"]);
+}
+
+/// A command of ours, watched live, that does not mind when its terminal hangs up.
+fn die_on_screen(busy: u32, idle: u32) {
+    let mut worst: Option<Beat> = None;
+    for number in 0..tries().min(100) {
+        let mut heart = Heart::new();
+        let folder = folder();
+        let mut us = Command::new("setsid");
+        us.arg("--ctty").arg(program()).args(["--live", "-t", "nohup"]).args(heart.words(busy, idle));
+        // It writes what its command says into a file.
+        let screen = on_screen(us.current_dir(folder.path()));
+        heart.beats();
+        std::thread::sleep(moment(number));
+        screen.kill();
+        let beat = heart.goes_on(&format!("our command on a screen, killed after {:?}", moment(number)));
+        worst = worst.filter(|worst| worst.held > beat.held).or(Some(beat));
+    }
+    println!("live, a command of {busy} + {idle} threads: {} deaths; worst {worst:?}", tries().min(100));
+}
+
+#[test]
+fn killed_live_with_a_command_of_ours() {
+    die_on_screen(1, 0);
+}
+
+#[test]
+fn killed_live_with_a_command_of_ours_of_many_threads() {
+    die_on_screen(4, 20);
+}
+
+/// Its terminal is ours to hold: that goes with us, and says so.
+#[test]
+fn killed_live_a_command_is_told_that_its_terminal_is_gone() {
+    let says = "import os, signal, sys, time\n\
+        def told(number, frame):\n  os.write(said, b'told %d' % number); os._exit(0)\n\
+        signal.signal(signal.SIGHUP, told)\n\
+        said = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT)\nos.write(said, b'ready ')\n\
+        while True: sum(range(100))";
+    for number in 0..tries().min(100) {
+        let folder = folder();
+        let path = folder.path().join("said");
+        let python = python3().command.to_str().unwrap();
+        let screen = live(&["--live", "-t", python, "-c", says, path.to_str().unwrap()]);
+        let said = || std::fs::read_to_string(&path).unwrap_or_default();
+        eventually("it works", || said() == "ready ");
+        std::thread::sleep(moment(number));
+        screen.kill();
+        eventually("it is hung up, as by a terminal that is closed", || said() == "ready told 1");
+    }
 }

@@ -26,6 +26,7 @@ class Heart(object):
         self.clocks, self.busy, self.beats = [], threading.Lock(), 0
         self.last, self.used = time.time(), 0
         self.longest, self.held = 0, 0
+        self.begun = False      # until all threads are there their times do not add up
         self.memory[:40] = struct.pack("QQQQQ", os.getpid(), 0, 0, 0, 0)
 
     def join(self):
@@ -42,7 +43,7 @@ class Heart(object):
 
     def beat(self):
         now = time.time()
-        if now - self.last < EVERY or not self.busy.acquire(False):
+        if not self.begun or now - self.last < EVERY or not self.busy.acquire(False):
             return
         began = time.time()
         used = self.accounted()
@@ -67,6 +68,10 @@ class Heart(object):
             sum(range(200))
             self.beat()
 
+    def begin(self):
+        self.begun, self.last = True, time.time()
+        self.toil()
+
 
 def start(target, *arguments):
     thread = threading.Thread(target=target, args=arguments)
@@ -82,7 +87,7 @@ def main():
     for _ in range(int(sys.argv[2]) - 1):
         start(heart.toil)
     tracee.ready()
-    heart.toil()
+    heart.begin()
 
 
 if __name__ == "__main__":

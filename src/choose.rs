@@ -10,7 +10,7 @@ use crossbeam_channel::{Sender, bounded};
 use nix::unistd::{Uid, User};
 
 use crate::cli::{Choice, UsageError};
-use crate::error::Error;
+use crate::error::{Error, Watched};
 use crate::python::recognise::{self, Kind};
 use crate::sample::Micros;
 use crate::sampler::StartError;
@@ -18,7 +18,7 @@ use crate::target::process::Stat;
 use crate::target::{AttachError, Care, Listed, Pid, Roster, maps, may_attach, process};
 use crate::tui::Given;
 use crate::tui::picker::{Barred, Candidate};
-use crate::{live, tui};
+use crate::{fault, live, tui};
 
 /// The first numbers of CPU time come soon, the others at leisure.
 const BETWEEN: (Duration, Duration) = (Duration::from_millis(300), Duration::from_secs(1));
@@ -38,7 +38,7 @@ pub(crate) fn choose(choice: &Choice) -> Result<u8, Error> {
         sampler.map(|sampler| (options, sampler)).map_err(|error| Error::from(error).to_string())
     };
     let chosen = tui::pick(&screen, &lists, &mut attach);
-    let chosen = chosen.map_err(|cause| Error::Screen { cause, kept: None })?;
+    let chosen = chosen.map_err(|cause| Error::Screen { cause, watched: Watched::Nothing, kept: None })?;
     let Some(((options, sampler), held)) = chosen else { return Ok(0) };
     drop(lists);
     let seen = live::show(&options, sampler, screen, Given { held: Some(held), wire: None })?;
@@ -51,6 +51,7 @@ fn list(lists: &Sender<Vec<Candidate>>) {
     let mut users = HashMap::new();
     let mut before: Option<Instant> = None;
     loop {
+        fault::point("roster");
         let since = before.map(|before| before.elapsed());
         before = Some(Instant::now());
         let pythons = roster.list(since, judge);

@@ -39,6 +39,8 @@ pub enum Error {
     Screen {
         /// Why.
         cause: tui::Error,
+        /// What was on it.
+        watched: Watched,
         /// Where what was seen is.
         kept: Option<PathBuf>,
     },
@@ -46,6 +48,17 @@ pub enum Error {
     NoPython(String),
     /// A thread of ours panicked; its message has been printed.
     Panicked,
+}
+
+/// What was on a screen that is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Watched {
+    /// Nothing yet.
+    Nothing,
+    /// A process, which does not notice.
+    Process,
+    /// A command, whose terminal goes with us.
+    Command,
 }
 
 impl From<UsageError> for Error {
@@ -94,13 +107,20 @@ impl fmt::Display for Error {
                     None => "What was sampled is lost: no other place took it. Make room first.".to_owned(),
                 })
             }
-            Self::Screen { cause, kept } => {
+            Self::Screen { cause, watched, kept } => {
                 writeln!(f, "The live view ended: {cause}.")?;
-                write!(f, "The target runs on. ")?;
-                f.write_str(&match kept {
-                    Some(path) => is_kept(path),
-                    None => "Without a screen: pyflame-tui --headless -o FILE PID".to_owned(),
-                })
+                f.write_str(match watched {
+                    Watched::Nothing => "",
+                    Watched::Process => "The target runs on. ",
+                    Watched::Command => "The command has lost its terminal, which was ours. ",
+                })?;
+                match (kept, watched) {
+                    (Some(path), _) => f.write_str(&is_kept(path)),
+                    (None, Watched::Command) => {
+                        f.write_str("Without a screen: pyflame-tui --headless -o FILE -t command")
+                    }
+                    (None, _) => f.write_str("Without a screen: pyflame-tui --headless -o FILE PID"),
+                }
             }
             Self::NoPython(cause) => {
                 writeln!(f, "Failed to locate libpython in the command.")?;

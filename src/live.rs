@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal};
 use std::time::Duration;
 
 use crate::cli::{Options, Screen};
-use crate::error::Error;
+use crate::error::{Error, Watched};
 use crate::sampler::look::Scope;
 use crate::sampler::{Length, Plan, Sampler, StartError, Watch};
 use crate::target::{LaunchError, Pty, Seat};
@@ -68,18 +68,22 @@ pub(crate) fn show(
     screen: tui::Options,
     given: Given,
 ) -> Result<Summary, Error> {
+    let watched = if given.wire.is_some() { Watched::Command } else { Watched::Process };
     let seen = tui::run_with(Vec::new(), &sampler.events, &sampler.commands, given, screen);
     sampler.join();
     seen.map_err(|Failed { error, profile }| {
         let kept = crate::keep(options, &profile);
-        Error::Screen { cause: error, kept }
+        Error::Screen { cause: error, watched, kept }
     })
 }
 
 /// Starts the command on a terminal of its own, of the size that the screen will have for it.
 fn launch(plan: Plan, depth: Depth) -> Result<(Sampler, Wire), Error> {
-    let size =
-        tui::console::size_here().map_err(|error| Error::Screen { cause: error.into(), kept: None })?;
+    let size = tui::console::size_here().map_err(|error| Error::Screen {
+        cause: error.into(),
+        watched: Watched::Nothing,
+        kept: None,
+    })?;
     let no_terminal =
         |error: io::Error| StartError::Launch(LaunchError::Terminal(error.raw_os_error().unwrap_or(0)));
     let pty = Pty::open(size).map_err(no_terminal)?;

@@ -12,7 +12,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("cli", &["target", "sampler", "export", "sample", "python"]),
     ("fault", &[]),
     ("sample", &[]),
-    ("target", &[]),
+    ("target", &["fault"]),
     ("python", &["target", "sample"]),
     ("sampler", &["python", "target", "sample", "fault"]),
     ("profile", &["sample"]),

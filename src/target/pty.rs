@@ -18,6 +18,7 @@ use nix::libc;
 use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
 
 use super::user::User;
+use crate::fault;
 
 /// The kernel hands out no more of a terminal's output at once.
 const CHUNK: usize = 4096;
@@ -138,6 +139,7 @@ fn hear(mut from: &File, said: &Sender<Box<[u8]>>) {
         match from.read(&mut chunk) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Ok(count @ 1..) => {
+                fault::point("output");
                 if said.send(chunk.get(..count).unwrap_or_default().into()).is_err() {
                     return;
                 }
@@ -150,6 +152,7 @@ fn hear(mut from: &File, said: &Sender<Box<[u8]>>) {
 
 fn tell(mut to: &File, told: &Receiver<Box<[u8]>>) {
     for bytes in told {
+        fault::point("input");
         if to.write_all(&bytes).is_err() {
             return;
         }

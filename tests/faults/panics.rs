@@ -6,10 +6,11 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::folded::share;
-use crate::folder;
 use crate::heart::Heart;
+use crate::interpreters::python3;
 use crate::profiler::{profiler, program, start};
 use crate::screen::on_screen;
+use crate::{eventually, folder};
 
 fn can_be_asked() -> bool {
     if !cfg!(debug_assertions) {
@@ -56,7 +57,7 @@ fn a_command_is_not_ended_by_a_fault_of_ours() {
         // Its errors go to a file: the command keeps the pipe open that it has inherited.
         let errors = std::fs::File::create(folder.path().join("errors")).unwrap();
         let mut us = command.stdout(std::process::Stdio::null()).stderr(errors).spawn().unwrap();
-        crate::eventually("we end", || us.try_wait().unwrap().is_some());
+        eventually("we end", || us.try_wait().unwrap().is_some());
         let said = std::fs::read_to_string(folder.path().join("errors")).unwrap();
         assert_eq!(us.wait().unwrap().code(), Some(1), "{place}: {said}");
         assert!(said.contains("A fault of ours"), "{place}: {said}");
@@ -113,4 +114,58 @@ fn reading_a_source_may_panic_and_the_view_ends_in_order() {
     screen.is_given_back();
     screen.shows("source: ");
     heart.goes_on("a panic while a source is read");
+}
+
+/// Its terminal goes with us, and it is told so.
+#[test]
+fn the_threads_of_a_commands_terminal_may_panic() {
+    if !can_be_asked() {
+        return;
+    }
+    for (place, thread) in [("output:3", "output: "), ("input:1", "input: "), ("sampler:60", "sampler: ")] {
+        let folder = folder();
+        let said = folder.path().join("said");
+        let source = format!(
+            "import signal, sys, time\n\
+             signal.signal(signal.SIGHUP, lambda *_: (open({said:?}, 'w').write('hung up'), sys.exit()))\n\
+             def toil():\n  until = time.time() + .1\n  while time.time() < until: sum(range(100))\n\
+             while True: toil(); print('so far', flush=True)"
+        );
+        let mut command = Command::new("setsid");
+        command.arg("--ctty").arg(program()).args(["--live", "-t"]).arg(&python3().command);
+        command.args(["-c", &source]).current_dir(folder.path());
+        let mut screen = on_screen(command.env("PYFLAME_TUI_FAULT", place).env_remove("RUST_BACKTRACE"));
+        if place.starts_with("input") {
+            screen.shows("toil");
+            screen.press("6");
+            screen.shows("it has the keys");
+            screen.press("x");
+        }
+        assert_eq!(screen.end(), 1, "{place}: {}", screen.text());
+        screen.is_given_back();
+        screen.shows("The command has lost its terminal");
+        let words = screen.text();
+        assert!(words.contains(thread) && words.contains("a test has asked for it"), "{place}: {words}");
+        assert!(!words.contains("runs on"), "{place}: {words}");
+        assert!(words.trim().lines().count() <= 5, "one message: {words}");
+        if !place.starts_with("output") {
+            let profile = std::fs::read_to_string(kept(&words)).unwrap();
+            assert!(share(&profile, "toil").0 > 0, "{place}: {profile}");
+        }
+        eventually("it is hung up", || std::fs::read_to_string(&said).is_ok_and(|said| said == "hung up"));
+    }
+}
+
+#[test]
+fn listing_processes_may_panic_and_the_terminal_is_given_back() {
+    if !can_be_asked() {
+        return;
+    }
+    let mut command = Command::new("setsid");
+    command.arg("--ctty").arg(program());
+    let mut screen = on_screen(command.env("PYFLAME_TUI_FAULT", "roster:2").env_remove("RUST_BACKTRACE"));
+    assert_eq!(screen.end(), 1, "{}", screen.text());
+    screen.is_given_back();
+    screen.shows("roster: ");
+    assert!(!screen.text().contains("runs on"), "there was no target: {}", screen.text());
 }

@@ -80,11 +80,11 @@ pub enum Life {
     Execed,
     /// Its memory is gone, and the kernel has not finished with it: ask again.
     Ending,
-    /// It has ended with this status; known of commands that we have launched.
+    /// It has ended with this status; known of commands that we have launched, and often of others.
     Exited(i32),
     /// A signal has ended it; known as above.
     Killed(i32),
-    /// It has ended.
+    /// It has ended, and how is not for us to know: its parent was quicker, or we have no right to it.
     Gone,
 }
 
@@ -169,7 +169,9 @@ impl Target {
         match process::stat(self.identity.pid) {
             None => self.end().unwrap_or(Life::Gone),
             Some(stat) if stat.start != self.identity.start => Life::Gone,
-            Some(stat) if stat.moment.state.is_dead() && !is_child => Life::Gone,
+            Some(stat) if (stat.moment.state.is_dead() || stat.is_exiting()) && !is_child => self
+                .told_end(&stat)
+                .unwrap_or(if stat.moment.state.is_dead() { Life::Gone } else { Life::Ending }),
             Some(stat) if stat.moment.state.is_dead() || stat.is_exiting() => Life::Ending,
             Some(_) => Life::Execed,
         }
@@ -200,6 +202,21 @@ impl Target {
             End::Exited(status) => Life::Exited(status),
             End::Killed(signal) => Life::Killed(signal),
         })
+    }
+
+    /// How a process that is not our child ended: the kernel notes it before it lets go of the memory, and tells it
+    /// until the parent has asked. To whom may not know it says 0, as of one that ended well.
+    fn told_end(&self, stat: &process::Stat) -> Option<Life> {
+        let (status, signal) = (stat.end >> 8 & 0xff, stat.end & 0x7f);
+        if signal != 0 {
+            return Some(Life::Killed(signal.cast_signed()));
+        }
+        // The link to the executable is under the same lock: who has the key finds that there is none any more.
+        let pid = self.identity.pid;
+        let link = std::fs::read_link(format!("/proc/{pid}/exe"));
+        let may_know =
+            link.is_err_and(|error| error.kind() == io::ErrorKind::NotFound) && self.identity.holds();
+        (status != 0 || may_know).then_some(Life::Exited(status.cast_signed()))
     }
 
     fn is_64_bit(&self) -> bool {

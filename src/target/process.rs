@@ -114,6 +114,8 @@ pub struct Stat {
     pub start: u64,
     /// Where its stack began; another after each exec. 0 or 1 where we may not know.
     pub stack_start: u64,
+    /// How it ended, as `wait` would tell it; 0 as long as it has not, and where we may not know.
+    pub end: u32,
 }
 
 /// What changes from moment to moment in a `stat`.
@@ -151,6 +153,7 @@ impl Stat {
         let start = number(1)?; // field 22
         let stack_start = number(5)?; // field 28
         let cpu = u32::try_from(number(10)?).ok()?; // field 39
+        let end = number(12).and_then(|end| u32::try_from(end).ok()).unwrap_or(0); // field 52
         Some(Self {
             name: bytes.get(open + 1..close)?.to_vec(),
             moment: Moment { state: RunState::from_letter(letter), cpu, ticks: user.saturating_add(system) },
@@ -160,6 +163,7 @@ impl Stat {
             threads,
             start,
             stack_start,
+            end,
         })
     }
 

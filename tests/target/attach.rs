@@ -1,10 +1,12 @@
-//! Each reason for which a process cannot be looked at, with its facts.
+//! Each reason for which a process cannot be looked at, with its facts; and how processes end that are not ours.
 
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use pyflame_tui::target::{AttachError, Identity, Pid, RunState, Target, Tasks, process};
+use nix::sys::signal::Signal;
+use pyflame_tui::target::{AttachError, Identity, Life, Pid, RunState, Target, Tasks, process};
 
 use crate::roles::Player;
 use crate::{Subject, copy_program, eventually, is_root, within};
@@ -173,4 +175,35 @@ fn a_32_bit_program_is_told_apart() {
     assert_eq!(process::status(pid.leader()).unwrap().tracer, None);
     child.kill().unwrap();
     child.wait().unwrap();
+}
+
+#[test]
+fn the_ends_of_others_are_told_until_their_parents_have_asked() {
+    within(60, || {
+        // The last of them: the first thread leaves before the one that ends the process.
+        let leaver = "import ctypes, os, threading, time\n\
+            threading.Thread(target=lambda: (input(), time.sleep(0.1), os._exit(5))).start()\n\
+            print()\nctypes.CDLL(None).pthread_exit(0)";
+        for (program, end) in [
+            ("print(); input()", Life::Exited(0)),
+            ("print(); input(); raise SystemExit(3)", Life::Exited(3)),
+            ("import os; print(); input(); os.abort()", Life::Killed(Signal::SIGABRT as i32)),
+            (leaver, Life::Exited(5)),
+        ] {
+            let mut command = Command::new("python3");
+            let mut child = command
+                .args(["-u", "-c", program])
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .spawn()
+                .unwrap();
+            BufReader::new(child.stdout.take().unwrap()).read_line(&mut String::new()).unwrap();
+            let target = Target::attach(Pid(child.id())).unwrap();
+            assert_eq!(target.life(), Life::Running);
+            child.stdin.take().unwrap().write_all(b"\n").unwrap();
+            assert_eq!(target.wait_for_end(Duration::from_secs(20)), end, "{program}");
+            child.wait().unwrap();
+            assert_eq!(target.life(), Life::Gone, "its parent has asked");
+        }
+    });
 }

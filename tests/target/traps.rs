@@ -128,7 +128,7 @@ print('done', done > 20, threading.active_count())",
         }
         assert_eq!(subject.line(), "done True 1");
         assert!(held > 20 && late * 5 < held, "{held} held, {gone} gone, {late} late");
-        assert_eq!(target.wait_for_end(Duration::from_secs(5)), Life::Gone);
+        assert_eq!(target.wait_for_end(Duration::from_secs(5)), Life::Exited(0));
     });
 }
 

@@ -148,12 +148,13 @@ fn the_targets_death_leaves_the_picture() {
     let mut subject = subject("shares.py");
     let mut terminal = watching(&subject, (160, 48));
     subject.signal(Signal::SIGKILL);
+    // Its parent asks only after the viewer has seen it.
+    terminal.shows("■ killed by SIGKILL");
     subject.end(Duration::from_secs(20));
-    terminal.shows("■ exited");
     let text = terminal.text();
     assert!(text.contains("seventy"), "{text}");
     look_around(&mut terminal);
     terminal.press("q");
     assert!(terminal.end().success());
-    terminal.shows("it exited");
+    terminal.shows("it was killed by SIGKILL");
 }

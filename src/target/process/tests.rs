@@ -17,7 +17,10 @@ fn a_stat_is_read_after_its_last_parenthesis() {
         assert_eq!((stat.parent, stat.group), (Pid(4161), 4162));
         assert_eq!((stat.threads, stat.start, stat.stack_start), (1, 98765, 140_720));
         assert_eq!(Moment::parse(line.as_bytes()), Some(stat.moment));
+        assert_eq!(stat.end, 0);
     }
+    let ended = format!("7 (x) {}", TAIL.trim_end().strip_suffix('0').expect("the last field")) + "768\n";
+    assert_eq!(Stat::parse(ended.as_bytes()).expect("a stat").end, 768);
 }
 
 #[test]

@@ -89,6 +89,9 @@ const BETWEEN_PICTURES: Duration = Duration::from_millis(100);
 /// How long a command is expected to answer a key at once. Its answer is drawn without waiting for its turn: who
 /// types should see what is typed.
 const ANSWER: Duration = Duration::from_millis(100);
+/// The sampler's last words come within a look, unless the machine has much else to do. Nobody loses time by this: that
+/// it ends is waited for in any case.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 /// Events taken in before keys are looked at again, however many are waiting.
 const HANDFUL: usize = 50_000;
 
@@ -215,6 +218,7 @@ pub fn run_with(
     // A sampler that is gone already has nothing to stop.
     let _ = commands.try_send(Command::Stop);
     drop(world);
+    last_totals(&mut state, events);
     match left {
         // A terminal that went away with SIGHUP cannot be read or drawn on: that is no error then.
         Err(Error::Terminal(_)) if signals.stopped() => {}
@@ -277,6 +281,19 @@ fn listen(state: &mut State, events: &Receiver<Event>) {
                 }
                 return;
             }
+        }
+    }
+}
+
+/// The sampler's last word on what it did: what it said before may be a tenth of a second old, or may not have come yet.
+/// Samples that come now are in no picture.
+fn last_totals(state: &mut State, events: &Receiver<Event>) {
+    let deadline = Instant::now() + LAST_WORDS;
+    while let Ok(event) = events.recv_deadline(deadline) {
+        match event {
+            Event::Totals(_) => state.profile.record(&event),
+            Event::Ended(_) => return,
+            _ => {}
         }
     }
 }

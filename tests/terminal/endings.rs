@@ -64,6 +64,18 @@ fn a_line_that_is_cut_ends_it() {
 }
 
 #[test]
+fn left_at_once_it_tells_what_it_did() {
+    let subject = subject("shares.py");
+    for _ in 0..5 {
+        let mut terminal = watching(&subject, (100, 30));
+        terminal.press("q");
+        terminal.end();
+        terminal.shows(" samples ");
+        assert!(!terminal.text().contains(" 0 samples "), "{}", terminal.text());
+    }
+}
+
+#[test]
 fn suspended_and_back() {
     let mut subject = subject("shares.py");
     let mut terminal = watching(&subject, (100, 30));

@@ -9,7 +9,7 @@ use signal_hook::consts::SIGSTOP;
 use super::options::Options;
 use super::picker::{self, Act, Candidate, Picker, Wish};
 use super::terminal::{self, Terminal};
-use super::{Error, Signals, TURN, now, picker_pane};
+use super::{Error, FIRST_TURN, Signals, TURN, now, picker_pane};
 
 /// A terminal that is taken already. Dropped, it is given back.
 #[derive(Debug)]
@@ -58,7 +58,8 @@ pub fn pick<T>(
 
 /// Waits for keys and the mouse, and takes them in until something is wished for.
 fn look_at_input(picker: &mut Picker) -> Result<Option<Wish>, Error> {
-    terminal::wait(TURN)?;
+    // Nobody waits for the others as for the first list.
+    terminal::wait(if picker.listed { TURN } else { FIRST_TURN })?;
     while event::poll(std::time::Duration::ZERO)? {
         let act = match event::read()? {
             Input::Key(key) if key.kind != KeyEventKind::Release => picker::pressed(picker, key),

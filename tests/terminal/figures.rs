@@ -4,9 +4,14 @@
 //!     PYFLAME_TEST_LONG=1 cargo test --release --test terminal figures -- --nocapture --test-threads 1
 
 use std::fs;
+use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 
 use crate::{Subject, Terminal, python3};
 
@@ -123,6 +128,55 @@ fn watch(name: &str, words: &[&str], figures: &mut Vec<Figure>) {
     add("key to screen, p99", percentile(&mut keys, 0.99), 30.0, "ms");
 }
 
+/// A thousand processes that sleep; they end with the test.
+struct Crowd(Child);
+
+impl Crowd {
+    const SIZE: usize = 1000;
+
+    fn gather() -> Self {
+        let script = format!("for i in $(seq {}); do sleep 600 & done; echo; wait", Self::SIZE);
+        let mut command = Command::new("sh");
+        let shell = command.args(["-c", &script]).stdout(Stdio::piped()).process_group(0).spawn();
+        let mut shell = Self(shell.unwrap());
+        let said = BufReader::new(shell.0.stdout.take().unwrap()).read_line(&mut String::new());
+        assert_eq!(said.unwrap(), 1);
+        shell
+    }
+}
+
+impl Drop for Crowd {
+    fn drop(&mut self) {
+        let _ = killpg(Pid::from_raw(self.0.id().cast_signed()), Signal::SIGKILL);
+        let _ = self.0.wait();
+    }
+}
+
+/// From the start to the first list of Pythons, alone and among many others.
+fn choose(figures: &mut Vec<Figure>) {
+    let _subject = workload(&["idle.py"]);
+    let mut crowd = None;
+    for others in [0, Crowd::SIZE] {
+        if others > 0 {
+            crowd = Some(Crowd::gather());
+        }
+        let mut firsts = Vec::new();
+        for _ in 0..9 {
+            let begin = Instant::now();
+            let mut terminal = Terminal::start(&[], &[], SIZE);
+            time(&mut terminal, "the first list", |text| text.contains("idle.py"));
+            firsts.push(begin.elapsed().as_secs_f64() * 1e3);
+            terminal.press("q");
+            terminal.end();
+        }
+        for (what, share) in [("median", 0.5), ("worst of 9", 1.0)] {
+            let what = format!("the first list, {others} others, {what}");
+            figures.push(Figure { what, value: percentile(&mut firsts, share), budget: 50.0, unit: "ms" });
+        }
+    }
+    drop(crowd);
+}
+
 /// From the moment at which the program says that it does something else.
 fn change(figures: &mut Vec<Figure>) {
     let mut subject = workload(&["phases.py", "8"]);
@@ -175,6 +229,7 @@ fn figures() {
     ] {
         watch(name, words, &mut figures);
     }
+    choose(&mut figures);
     change(&mut figures);
     println!("load {before:.1} before, {:.1} after", load());
     let mut over = Vec::new();

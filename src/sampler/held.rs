@@ -126,7 +126,8 @@ impl Looker {
         } else {
             let trail = self.trails.entry(holder).or_default();
             trail.begin();
-            let known = self.compare == Compare::After;
+            // What is left of a stack is followed when the thread runs on; in place it runs no sooner for that.
+            let known = self.compare == Compare::After && !self.in_place.looks();
             let mut goes_on = |frame| if known { trail.pass_if_new(frame) } else { trail.pass(frame) };
             let flags = Flags::HOLDS_GIL;
             self.capture.add_while(&self.python, &moment, &interpreter, holder, flags, &mut goes_on)?;

@@ -22,12 +22,19 @@ pub(super) struct InPlace {
     last: Option<Stay>,
     /// On which CPU the holder was when it was last asked, and on which we were.
     seen: Option<(u32, u32)>,
+    /// One is under way.
+    looks: bool,
 }
 
 impl InPlace {
     /// Impossible without `rseq`.
     pub(super) fn new(rseq: Option<Rseq>) -> Self {
         Self { rseq, ..Self::default() }
+    }
+
+    /// Is the look that is under way one of this kind?
+    pub(super) const fn looks(&self) -> bool {
+        self.looks
     }
 
     /// On which CPU the holder was found by the last look, and on which we were; `None` if that was not asked.
@@ -60,7 +67,9 @@ impl Looker {
             return Ok(false);
         }
         fault::point("held");
+        self.in_place.looks = true;
         let copied = self.copy(target, lock, holder, latest.identity, scope);
+        self.in_place.looks = false;
         if !(is_here(memory) && stay.lasts()) {
             // What was copied, and the code objects that were learned with it, are of no moment in particular.
             self.compare = Compare::Before;

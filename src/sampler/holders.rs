@@ -18,7 +18,7 @@ const LONGEST: Duration = Duration::from_millis(50);
 /// Threads that are asked whether they wait for it: those that held it last.
 const ASKED: usize = 8;
 /// Who has not held it for this long is not asked.
-const RECENT: Duration = Duration::from_secs(1);
+const RECENT: Duration = Duration::from_millis(100);
 /// Bytes of CPython's `_gil_runtime_state`, of which `last_holder` is the second word: the two condition variables and
 /// their mutexes stand in it, and who waits for the GIL, or for its being taken, sleeps on one of these.
 const STATE: std::ops::Range<u64> = 0..256;
@@ -42,11 +42,17 @@ impl Holders {
     /// Who holds it; `None` if nobody does and this is not only a change of hands.
     pub(super) fn wait(&mut self, target: &Target, lock: Lock) -> Result<Option<Address>, ReadError> {
         let memory = target.memory();
+        if let Some(holder) = lock.holder(memory)? {
+            return Ok(Some(holder));
+        }
+        if !self.is_contended(target, lock) {
+            return Ok(None);
+        }
         for pause in LOOK_AGAIN {
+            std::thread::sleep(pause);
             if let Some(holder) = lock.holder(memory)? {
                 return Ok(Some(holder));
             }
-            std::thread::sleep(pause);
         }
         let deadline = Instant::now() + LONGEST;
         loop {
@@ -58,18 +64,28 @@ impl Holders {
         }
     }
 
-    /// Does one of those that held it last sleep until it gets it, or until another one has it? (Before 3.7 the GIL is
-    /// not in one place, and this is never seen.)
-    fn is_wanted(&mut self, target: &Target, lock: Lock) -> bool {
-        let (Lock::Holder(holder) | Lock::Runtime(holder)) = lock else { return false };
-        let start = Address(holder.0.wrapping_sub(HOLDER_IN_STATE));
+    /// May one of those that held it last be about to take it? To ask costs less than to look again.
+    fn is_contended(&mut self, target: &Target, lock: Lock) -> bool {
         self.recent.retain(|(_, at)| at.elapsed() < RECENT);
-        let mut tasks = target.tasks();
-        self.recent.iter().any(|(tid, _)| {
-            let sleeps_on_it =
-                tasks.futex(*tid).is_some_and(|futex| STATE.contains(&futex.0.wrapping_sub(start.0)));
-            // Whoever was stopped by job control in such a sleep is not about to take anything.
-            sleeps_on_it && tasks.moment(*tid).is_some_and(|moment| moment.state == RunState::Sleeping)
-        })
+        self.recent.iter().any(|(tid, _)| runs(target, *tid) || waits_for(target, *tid, lock))
     }
+
+    /// Does one of those that held it last sleep until it gets it, or until another one has it?
+    fn is_wanted(&self, target: &Target, lock: Lock) -> bool {
+        self.recent.iter().any(|(tid, _)| waits_for(target, *tid, lock))
+    }
+}
+
+fn runs(target: &Target, tid: Tid) -> bool {
+    target.tasks().moment(tid).is_some_and(|moment| moment.state == RunState::Running)
+}
+
+/// Does a thread sleep in the lock itself? (Before 3.7 that is not in one place, and this is never seen.)
+fn waits_for(target: &Target, tid: Tid, lock: Lock) -> bool {
+    let (Lock::Holder(holder) | Lock::Runtime(holder)) = lock else { return false };
+    let start = Address(holder.0.wrapping_sub(HOLDER_IN_STATE));
+    let mut tasks = target.tasks();
+    let sleeps_on_it = tasks.futex(tid).is_some_and(|futex| STATE.contains(&futex.0.wrapping_sub(start.0)));
+    // Whoever was stopped by job control in such a sleep is not about to take anything.
+    sleeps_on_it && tasks.moment(tid).is_some_and(|moment| moment.state == RunState::Sleeping)
 }

@@ -280,7 +280,11 @@ impl Looker {
         taken: &mut Vec<ThreadSample>,
     ) -> Result<(), Miss> {
         let contested = self.contested && scope == Scope::All;
-        let holder = self.holders.wait(target, lock)?;
+        // Where all are shown it need not be waited for the next one when nobody holds it at this moment.
+        let holder = match scope {
+            Scope::Running => self.holders.wait(target, lock)?,
+            Scope::All => lock.holder(target.memory())?,
+        };
         if let Some(holder) = holder
             && self.take_in_place(target, lock, holder, scope, taken)?
         {

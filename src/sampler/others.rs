@@ -57,10 +57,15 @@ impl Others {
         holder: Address,
         edition: u64,
     ) -> Result<Rest, ReadError> {
-        let turn = Turn::of(&python.layout, memory, interpreters, interpreter)?;
+        let turn = Turn::of(&python.layout, memory, interpreters, interpreter.lock)?;
         let same = self.turn.is_some() && turn == self.turn && edition == self.edition;
         let same = same && turn.is_some_and(|turn| turn.holder == holder);
         Ok(if same { Rest::Remembered(interpreter, holder) } else { Rest::ToRead(interpreter.lock, turn) })
+    }
+
+    /// Who has had the lock ever since, if nobody else has.
+    pub(super) fn holder(&self) -> Option<Address> {
+        self.turn.map(|turn| turn.holder)
     }
 
     /// Remembers a picture.
@@ -80,21 +85,19 @@ impl Others {
 
 impl Turn {
     /// As it is while nobody can take the lock; `None` where it proves nothing.
-    fn of(
+    pub(super) fn of(
         layout: &Layout,
         memory: &impl Memory,
         interpreters: &[Interpreter],
-        interpreter: Interpreter,
+        lock: Lock,
     ) -> Result<Option<Self>, ReadError> {
-        let lock = interpreter.lock;
         let (Lock::Holder(word) | Lock::Runtime(word)) = lock else { return Ok(None) };
-        if interpreters.iter().filter(|other| other.lock == lock).count() != 1 {
-            return Ok(None);
-        }
+        let mut sharing = interpreters.iter().filter(|interpreter| interpreter.lock == lock);
+        let (Some(only), None) = (sharing.next(), sharing.next()) else { return Ok(None) };
         Ok(Some(Self {
             switches: memory.u64(word + TO_SWITCHES)?,
             holder: memory.pointer(word)?,
-            newest: layout.interpreter.threads.of(memory, interpreter.address)?,
+            newest: layout.interpreter.threads.of(memory, only.address)?,
         }))
     }
 }

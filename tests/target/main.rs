@@ -9,6 +9,7 @@ mod launch;
 mod modules;
 mod roles;
 mod roster;
+mod staying;
 mod stops;
 mod traps;
 

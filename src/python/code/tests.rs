@@ -93,6 +93,36 @@ fn frames_that_are_no_calls() {
     assert_eq!(shown(&codes, &[frame(CODE, early)]), Vec::<String>::new());
 }
 
+/// 3.12: `co_framesize`@76 words. 3.11: `co_stacksize`@68, `co_nlocalsplus`@76, and nine.
+#[test]
+fn frames_that_lie_end_to_end() {
+    let at = |place: u64| RawFrame { place: Some(Address(place)), ..frame(CODE, unit(2)) };
+    let generator = RawFrame { generator: true, ..frame(CODE, unit(2)) };
+    let (layout, memory) = function();
+    let memory = memory.again(CODE).i32(76, 12);
+    let mut codes = Codes::new(layout, Address(KIND));
+    codes.learn(&memory, &Capture::of(&[generator])).expect("code");
+    let size = 12 * 8;
+    assert!(codes.are_end_to_end(&[]) && codes.are_end_to_end(&[generator]));
+    // Leaf first. What is no frame of the data stack takes no room on it.
+    let below = 0x7000;
+    assert!(codes.are_end_to_end(&[at(below + 2 * size), generator, at(below + size), at(below)]));
+    assert!(!codes.are_end_to_end(&[at(below + 2 * size), at(below)]));
+    assert!(!codes.are_end_to_end(&[at(below + size - 8), at(below)]));
+    assert!(!codes.are_end_to_end(&[at(below - size), at(below)]));
+    // What is not known cannot be believed.
+    let unknown = RawFrame { place: Some(Address(below)), ..frame(OTHER, unit(2)) };
+    assert!(!codes.are_end_to_end(&[at(below + size), unknown]));
+
+    // 3.11's sum, in the rest of 3.12's structure, where the first line (40) is what it takes for the stack.
+    let (mut layout, memory) = function();
+    layout.code.frame_size = eras::layout(3, 11, Build::Ordinary).code.frame_size;
+    let mut codes = Codes::new(layout, Address(KIND));
+    codes.learn(&memory.again(CODE).i32(76, 3), &Capture::of(&[generator])).expect("code");
+    assert!(codes.are_end_to_end(&[at(below + (40 + 3 + 9) * 8), at(below)]));
+    assert!(!codes.are_end_to_end(&[at(below + (40 + 3 + 10) * 8), at(below)]));
+}
+
 /// Another function at the address: noticed by its name, table, line or version; then read anew.
 #[test]
 fn addresses_are_used_again() {

@@ -50,11 +50,17 @@ impl Heart {
 
     /// One that beats, with so many threads that work and that wait.
     pub(crate) fn beating(busy: u32, idle: u32) -> (Self, Subject) {
+        Self::beating_if_it_can(busy, idle).unwrap()
+    }
+
+    /// The same, or why it does not: a machine may not have so many threads.
+    pub(crate) fn beating_if_it_can(busy: u32, idle: u32) -> Result<(Self, Subject), String> {
         let mut heart = Self::new();
-        let subject = Subject::of(&mut heart.command(busy, idle)).ready();
+        let mut subject = Subject::of(&mut heart.command(busy, idle));
+        subject.await_line("ready", Duration::from_secs(60))?;
         heart.beats();
         heart.measure_anew();
-        (heart, subject)
+        Ok((heart, subject))
     }
 
     fn path(&self) -> PathBuf {

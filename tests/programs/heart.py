@@ -82,6 +82,7 @@ def start(target, *arguments):
 def main():
     heart, gate = Heart(sys.argv[1]), threading.Lock()
     gate.acquire()
+    threading.stack_size(256 << 10)     # there may be 10,000
     for _ in range(int(sys.argv[3])):
         start(gate.acquire)
     for _ in range(int(sys.argv[2]) - 1):

@@ -189,6 +189,7 @@ fn find(error: &FindError, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             "`pyflame-tui --version` lists those that are; a newer release may know it."
         }
         LocateError::WrongAbi(_) => "Leave --abi out, or name the version that `python --version` says.",
+        LocateError::Nameless(_) => "Run a build of it that was not stripped.",
         LocateError::Broken(_) | LocateError::Published(_) => "Try again; if it stays, it is worth a report.",
         LocateError::Read(_) => "It may have just ended: see `ps -p PID`.",
     })

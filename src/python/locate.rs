@@ -60,6 +60,8 @@ pub enum LocateError {
     Published(PublishedError),
     /// The version that `--abi` names does not fit what is in memory.
     WrongAbi(Version),
+    /// A build without names, of a version that can only be found by them.
+    Nameless(Version),
     /// What was found contradicts itself.
     Broken(String),
     /// Its memory cannot be read.
@@ -70,6 +72,7 @@ impl fmt::Display for LocateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotPython(0) => f.write_str("no file of it could be looked at"),
+            Self::NotPython(1) => f.write_str("its one file is no CPython"),
             Self::NotPython(files) => write!(f, "none of its {files} files is a CPython"),
             Self::NotYet => f.write_str("its Python has not started a thread"),
             Self::PyPy(file) => {
@@ -82,6 +85,11 @@ impl fmt::Display for LocateError {
             Self::WrongAbi(version) => {
                 write!(f, "what is in its memory does not fit Python {}.{}", version.major, version.minor)
             }
+            Self::Nameless(version) => write!(
+                f,
+                "it is a build without any names, and by them alone Python {}.{} can be found",
+                version.major, version.minor
+            ),
             Self::Broken(file) => {
                 write!(f, "{file} holds a Python whose lists of threads contradict themselves")
             }
@@ -216,7 +224,7 @@ fn by_shape(
             tables::layout(assume_latest(version), Build::Ordinary).ok_or(LocateError::WrongAbi(abi))?;
         // Without a name the GIL of 3.6 and earlier cannot be told from any other pointer.
         if layout.gil == Gil::Current {
-            return Err(LocateError::WrongAbi(abi));
+            return Err(LocateError::Nameless(abi));
         }
         if let Some(runtime) = search::runtime(memory, maps, image.module, &layout)
             && let Ok(python) = finish(memory, maps, image, Roots { runtime, current: None }, Some(version))

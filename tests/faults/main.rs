@@ -11,7 +11,10 @@ mod interpreters;
 mod profiler;
 #[path = "../live/subject.rs"]
 mod subject;
+#[path = "../target/thirty_two.rs"]
+mod thirty_two;
 
+mod builds;
 mod death;
 mod doctor;
 mod heart;

@@ -9,6 +9,7 @@ use nix::sys::signal::Signal;
 use pyflame_tui::target::{AttachError, Identity, Life, Pid, RunState, Target, Tasks, process};
 
 use crate::roles::Player;
+use crate::thirty_two;
 use crate::{Subject, copy_program, eventually, is_root, within};
 
 fn refusal(pid: Pid) -> AttachError {
@@ -144,25 +145,11 @@ fn one_that_becomes_another_program_meanwhile_has_not_gone() {
     });
 }
 
-/// The smallest program for a 32-bit x86: a header, a segment, and a jump to itself.
-fn thirty_two_bit_program() -> Vec<u8> {
-    const BASE: u32 = 0x0804_8000;
-    let words = |words: &[u32]| words.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<_>>();
-    [
-        b"\x7fELF\x01\x01\x01\0\0\0\0\0\0\0\0\0\x02\0\x03\0".to_vec(),
-        words(&[1, BASE + 84, 52, 0, 0]),
-        vec![52, 0, 32, 0, 1, 0, 0, 0, 0, 0, 0, 0],
-        words(&[1, 0, BASE, BASE, 86, 86, 5, 0x1000]),
-        vec![0xeb, 0xfe],
-    ]
-    .concat()
-}
-
 #[test]
 fn a_32_bit_program_is_told_apart() {
     let directory = tempfile::tempdir().unwrap();
     let (bytes, path) = (directory.path().join("bytes"), directory.path().join("small"));
-    std::fs::write(&bytes, thirty_two_bit_program()).unwrap();
+    std::fs::write(&bytes, thirty_two::program()).unwrap();
     copy_program(&bytes, &path);
     open_to_all(&path);
     let mut command = Command::new(&path);

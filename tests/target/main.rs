@@ -11,6 +11,7 @@ mod roles;
 mod roster;
 mod staying;
 mod stops;
+mod thirty_two;
 mod traps;
 
 use std::io::{BufRead, BufReader};

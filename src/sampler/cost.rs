@@ -18,10 +18,8 @@ pub struct Cost {
     pub stopped: Duration,
     /// How much of that was the way to the stop: on a busy CPU mostly the thread's own wait for its turn.
     pub waited: Duration,
-    /// How many of the stops were none: we looked from the thread's own CPU, where it does not run while we do.
+    /// How many of these were no stops: we looked from the thread's own CPU, where it does not run while we do.
     pub stays: u64,
-    /// How long we were there.
-    pub stayed: Duration,
     /// Attempts repeated because what was copied contradicted itself.
     pub retried: u64,
     /// Stops that were of no use because the thread had only just entered the evaluation loop.
@@ -60,7 +58,6 @@ impl Cost {
             stopped: Duration::ZERO,
             waited: Duration::ZERO,
             stays: 0,
-            stayed: Duration::ZERO,
             retried: 0,
             entering: 0,
             remembered: 0,
@@ -94,7 +91,6 @@ impl Cost {
     /// A thread could not run for this long, because we were on its CPU.
     pub(super) fn stay(&mut self, duration: Duration) {
         self.stays += 1;
-        self.stayed += duration;
         self.stop(duration, Duration::ZERO);
     }
 
@@ -126,9 +122,9 @@ impl fmt::Display for Cost {
         let [apart, with] = self.spots;
         writeln!(
             f,
-            "stops {}, of which {} only by being on the thread's CPU: median {:.1} µs, p99 {:.1} µs, longest {:.1} µs; \
-             {:.3} ms of all on the way to the stop",
-            self.stops.len(),
+            "stops {}, and looks from the thread's own CPU, where it need not be stopped, {}: median {:.1} µs, \
+             p99 {:.1} µs, longest {:.1} µs; {:.3} ms of all on the way to the stop",
+            self.stops.len() - self.stays,
             self.stays,
             at(0.5),
             at(0.99),

@@ -82,8 +82,12 @@ impl Looker {
         }
         self.in_place.last = Some(stay);
         let decoded = copied.and_then(|()| self.decode(target, taken));
-        // It could not run as long as we did, whatever we did.
-        self.cost.stay(begin.elapsed());
+        if self.never_stops() {
+            self.cost.attempts.from_its_cpu();
+        } else {
+            // It could not run as long as we did, whatever we did.
+            self.cost.stay(begin.elapsed());
+        }
         decoded.map(|()| true)
     }
 

@@ -22,8 +22,11 @@ pub(super) struct Window {
     pub(super) looks: u32,
     /// Looks that were due and not taken.
     pub(super) late: u32,
-    /// What a look cost the target: how long it stood still, or was ready to run and could not.
-    pub(super) loss: Duration,
+    /// The median stop, and how long the way to it took.
+    pub(super) stop: Duration,
+    pub(super) waited: Duration,
+    /// CPU time of ours, per look.
+    pub(super) own: Duration,
     /// How often it was asked where the thread is, and how often it was on our CPU.
     pub(super) asked: u32,
     pub(super) together: u32,
@@ -32,6 +35,14 @@ pub(super) struct Window {
 }
 
 impl Window {
+    /// What a look costs the target.
+    pub(super) fn loss(&self) -> Duration {
+        let together = f64::from(self.together) / f64::from(self.asked.max(1));
+        // On its CPU all that we do is done at its cost; from elsewhere the way back takes as long as the way there.
+        let (with, apart) = (self.own.max(self.stop), self.stop + self.waited);
+        with.mul_f64(together) + apart.mul_f64(1.0 - together)
+    }
+
     /// Does the thread stay where it is when we come?
     const fn is_followed(&self) -> bool {
         self.together * 4 >= self.asked * 3
@@ -54,11 +65,21 @@ const HELD: (u32, u32) = (50, 400);
 /// A loss that is not worth a trial of the other place at once: many runs are short.
 const LITTLE: Duration = Duration::from_micros(40);
 
+/// What is to be gained on the target's CPU.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Why {
+    /// Perhaps time.
+    Cost,
+    /// Looks that succeed: from elsewhere nothing may be stopped.
+    Success,
+}
+
 /// Decides, window by window.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Policy {
     /// CPUs that we may use.
     cpus: usize,
+    why: Why,
     place: Place,
     /// What was measured in this trial: anywhere, and with the target.
     tried: [Vec<Window>; 2],
@@ -71,8 +92,16 @@ pub(super) struct Policy {
 
 impl Policy {
     /// Begins anywhere.
-    pub(super) fn new(cpus: usize) -> Self {
-        Self { cpus, place: Place::Anywhere, tried: [vec![], vec![]], left: 0, hold: HELD.0, chose: None }
+    pub(super) fn new(cpus: usize, why: Why) -> Self {
+        Self {
+            cpus,
+            why,
+            place: Place::Anywhere,
+            tried: [vec![], vec![]],
+            left: 0,
+            hold: HELD.0,
+            chose: None,
+        }
     }
 
     /// Where it is.
@@ -100,10 +129,13 @@ impl Policy {
                 Place::With(_) => self.stay(Place::With(cpu)),
             };
         }
+        if self.why == Why::Success {
+            return self.decide(true, cpu);
+        }
         let [apart, with] = &mut self.tried;
         let tried = if self.place == Place::Anywhere { &mut *apart } else { &mut *with };
         tried.push(*window);
-        if self.chose.is_none() && apart.is_empty() && !with.is_empty() && window.loss <= LITTLE {
+        if self.chose.is_none() && apart.is_empty() && !with.is_empty() && window.loss() <= LITTLE {
             return self.decide(true, cpu);
         }
         let (apart, with) = (apart.len(), with.len());
@@ -129,7 +161,7 @@ impl Policy {
 
     fn is_better_with(&self) -> bool {
         let [apart, with] = &self.tried;
-        let loss = |windows: &[Window]| windows.iter().map(|window| window.loss).min().unwrap_or_default();
+        let loss = |windows: &[Window]| windows.iter().map(Window::loss).min().unwrap_or_default();
         let late = |windows: &[Window]| windows.iter().map(Window::lateness).fold(1.0, f64::min);
         loss(with) < loss(apart).mul_f64(CHEAPER) && late(with) < late(apart) + LATER
     }
@@ -143,8 +175,17 @@ mod tests {
         Duration::from_micros(micros)
     }
 
-    fn window(loss: u64, together: u32, cpu: u32) -> Window {
-        Window { looks: 100, loss: micros(loss), asked: 12, together, cpu: Some(cpu), ..Window::default() }
+    fn window(stop: u64, own: u64, together: u32, cpu: u32) -> Window {
+        Window {
+            looks: 100,
+            stop: micros(stop),
+            waited: micros(stop / 2),
+            own: micros(own),
+            asked: 12,
+            together,
+            cpu: Some(cpu),
+            ..Window::default()
+        }
     }
 
     /// Runs for so many windows on a machine where a look with the target and one apart measure so; how many were
@@ -161,72 +202,81 @@ mod tests {
 
     #[test]
     fn goes_where_the_target_is_when_another_cpu_is_far() {
-        let mut policy = Policy::new(2);
-        let together = run(&mut policy, 1000, window(25, 12, 1), window(82, 0, 1));
+        let mut policy = Policy::new(2, Why::Cost);
+        let together = run(&mut policy, 1000, window(12, 25, 12, 1), window(55, 30, 0, 1));
         assert!(together > 900, "{together}");
         assert_eq!(policy.place, Place::With(1));
     }
 
     #[test]
     fn stays_away_where_the_way_is_short() {
-        let mut policy = Policy::new(64);
-        let together = run(&mut policy, 1000, window(20, 12, 3), window(12, 0, 3));
+        let mut policy = Policy::new(64, Why::Cost);
+        let together = run(&mut policy, 1000, window(6, 20, 12, 3), window(8, 20, 0, 3));
         assert!(together < 20, "{together}");
         assert_eq!(policy.place, Place::Anywhere);
     }
 
     #[test]
     fn follows_a_target_that_moves_and_gives_way_to_one_that_hops() {
-        let mut policy = Policy::new(2);
-        run(&mut policy, 20, window(25, 12, 0), window(82, 0, 0));
+        let mut policy = Policy::new(2, Why::Cost);
+        run(&mut policy, 20, window(12, 25, 12, 0), window(55, 30, 0, 0));
         assert_eq!(policy.place, Place::With(0));
         // It went to another CPU at the end of a window.
-        assert_eq!(policy.judge(&window(25, 11, 1)), Place::With(1));
+        assert_eq!(policy.judge(&window(12, 25, 11, 1)), Place::With(1));
         // It is elsewhere every other time.
-        assert_eq!(policy.judge(&window(60, 6, 0)), Place::Anywhere);
-        let together = run(&mut policy, 1000, window(60, 6, 0), window(82, 0, 1));
+        assert_eq!(policy.judge(&window(40, 25, 6, 0)), Place::Anywhere);
+        let together = run(&mut policy, 1000, window(40, 25, 6, 0), window(55, 30, 0, 1));
         assert!(together < 20, "{together}");
     }
 
     #[test]
     fn comes_back_when_the_machine_has_changed() {
-        let mut policy = Policy::new(2);
-        run(&mut policy, 600, window(20, 12, 0), window(12, 0, 0));
+        let mut policy = Policy::new(2, Why::Cost);
+        run(&mut policy, 600, window(6, 20, 12, 0), window(8, 20, 0, 0));
         assert_eq!(policy.place, Place::Anywhere);
-        run(&mut policy, 600, window(25, 12, 0), window(82, 0, 0));
+        run(&mut policy, 600, window(12, 25, 12, 0), window(55, 30, 0, 0));
         assert_eq!(policy.place, Place::With(0));
     }
 
     #[test]
     fn gives_way_where_looks_would_be_late() {
-        let mut policy = Policy::new(2);
-        let late = Window { late: 30, ..window(25, 12, 0) };
-        run(&mut policy, 20, late, window(82, 0, 0));
+        let mut policy = Policy::new(2, Why::Cost);
+        let late = Window { late: 30, ..window(12, 25, 12, 0) };
+        run(&mut policy, 20, late, window(55, 30, 0, 0));
         assert_eq!(policy.place, Place::Anywhere);
     }
 
     #[test]
     fn begins_with_the_target_and_tries_the_rest_later_if_that_is_cheap() {
-        let mut policy = Policy::new(2);
+        let mut policy = Policy::new(2, Why::Cost);
         assert_eq!(policy.meet(1), Place::With(1));
         assert_eq!(policy.meet(0), Place::With(0));
-        let places: Vec<_> = (0..120).map(|_| policy.judge(&window(20, 12, 0))).collect();
+        let places: Vec<_> = (0..120).map(|_| policy.judge(&window(6, 20, 12, 0))).collect();
         assert!(places[..50].iter().all(|place| *place == Place::With(0)));
         assert!(places.contains(&Place::Anywhere));
-        let mut dear = Policy::new(2);
+        let mut dear = Policy::new(2, Why::Cost);
         dear.meet(1);
-        run(&mut dear, 20, window(90, 12, 1), window(50, 0, 1));
+        run(&mut dear, 20, window(6, 90, 12, 1), window(30, 30, 0, 1));
         assert_eq!(dear.place(), Place::Anywhere);
         assert_eq!(dear.meet(0), Place::Anywhere);
-        assert_eq!(Policy::new(1).meet(0), Place::Anywhere);
+        assert_eq!(Policy::new(1, Why::Cost).meet(0), Place::Anywhere);
+    }
+
+    #[test]
+    fn stays_at_any_cost_where_nothing_may_be_stopped() {
+        let mut policy = Policy::new(2, Why::Success);
+        policy.meet(1);
+        assert_eq!(run(&mut policy, 1000, window(6, 90, 12, 1), window(0, 30, 0, 1)), 1000);
+        // But it does not chase after one that hops.
+        assert_eq!(policy.judge(&window(6, 90, 6, 0)), Place::Anywhere);
     }
 
     #[test]
     fn has_no_choice_with_one_cpu_or_without_knowing() {
-        let mut policy = Policy::new(1);
-        assert_eq!(run(&mut policy, 100, window(1, 12, 0), window(82, 0, 0)), 0);
-        let mut policy = Policy::new(2);
-        let blind = Window { cpu: None, ..window(82, 0, 0) };
+        let mut policy = Policy::new(1, Why::Cost);
+        assert_eq!(run(&mut policy, 100, window(1, 1, 12, 0), window(55, 30, 0, 0)), 0);
+        let mut policy = Policy::new(2, Why::Cost);
+        let blind = Window { cpu: None, ..window(55, 30, 0, 0) };
         assert_eq!(run(&mut policy, 100, blind, blind), 0);
     }
 }

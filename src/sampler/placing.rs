@@ -2,14 +2,19 @@
 
 use std::time::{Duration, Instant};
 
+use nix::time::{ClockId, clock_gettime};
+
+use crate::sampler::Stopping;
 use crate::sampler::look::Looker;
-use crate::sampler::place::{Place, Policy, Window};
-use crate::target::{Placement, Target, Tid};
+use crate::sampler::place::{Place, Policy, Why, Window};
+use crate::target::{Placement, Target};
 
 /// A window lasts so long,
 const WINDOW: Duration = Duration::from_millis(100);
 /// and no fewer looks than this.
 const LOOKS: u32 = 20;
+/// The median is of no more stops than this.
+const MOST: usize = 256;
 /// Where the thread is costs a file read of 4 µs, if no look has told: it is asked once in so many looks.
 const ASK: u32 = 8;
 
@@ -19,33 +24,28 @@ pub(super) struct Placing {
     placement: Placement,
     policy: Policy,
     began: Instant,
-    /// What the costs were after the look before, and when the window began.
-    stops: u64,
-    before: Spent,
+    /// Our own CPU time at that moment.
+    used: Duration,
+    /// Each stop and the way to it.
+    stops: Vec<(Duration, Duration)>,
+    /// What the costs were after the look before.
+    before: (u64, Duration, Duration),
     late: u64,
     window: Window,
 }
 
-/// What has been taken from the target.
-#[derive(Debug, Clone, Copy, Default)]
-struct Spent {
-    /// How long threads stood still, and waited to be let run by us.
-    stopped: Duration,
-    stayed: Duration,
-    /// How long the thread that held the GIL last was ready to run and did not.
-    delay: Option<(Tid, Duration)>,
-}
-
 impl Placing {
     /// Of the calling thread; `None` if the kernel does not say where it may run.
-    pub(super) fn new() -> Option<Self> {
+    pub(super) fn new(stopping: Stopping) -> Option<Self> {
         let placement = Placement::new().ok()?;
+        let why = if stopping == Stopping::Never { Why::Success } else { Why::Cost };
         Some(Self {
-            policy: Policy::new(placement.count()),
+            policy: Policy::new(placement.count(), why),
             placement,
             began: Instant::now(),
-            stops: 0,
-            before: Spent::default(),
+            used: used(),
+            stops: Vec::with_capacity(MOST),
+            before: Default::default(),
             late: 0,
             window: Window::default(),
         })
@@ -59,19 +59,22 @@ impl Placing {
             let place = self.policy.meet(theirs);
             self.go(place);
         }
-        let stops = looker.cost().stops();
-        if stops > self.stops {
+        let cost = looker.cost();
+        let now = (cost.stops(), cost.stopped, cost.waited);
+        let (stops, stopped, waited) = self.before;
+        if now.0 == stops + 1 && self.stops.len() < self.stops.capacity() {
+            self.stops.push((now.1.saturating_sub(stopped), now.2.saturating_sub(waited)));
+        }
+        if now.0 > stops || seen.is_some() {
             if seen.is_none() && self.window.looks.is_multiple_of(ASK) {
                 self.ask(target, looker);
             }
             self.window.looks += 1;
         }
-        self.stops = stops;
-        let elapsed = self.began.elapsed();
-        if elapsed < WINDOW || self.window.looks < LOOKS {
-            return;
+        self.before = now;
+        if self.began.elapsed() >= WINDOW && self.window.looks >= LOOKS {
+            self.close(looker, late);
         }
-        self.close(target, looker, late);
     }
 
     /// Where is the thread that held the GIL last, and where are we?
@@ -97,43 +100,32 @@ impl Placing {
     }
 
     /// Ends the window, and moves if that is better.
-    fn close(&mut self, target: &Target, looker: &mut Looker, late: u64) {
-        let spent = Spent::of(target, looker);
+    fn close(&mut self, looker: &mut Looker, late: u64) {
         let window = Window {
             late: u32::try_from(late - self.late).unwrap_or(u32::MAX),
-            loss: spent.since(&self.before) / self.window.looks,
+            stop: median(self.stops.iter().map(|(stop, _)| *stop)),
+            waited: median(self.stops.iter().map(|(_, waited)| *waited)),
+            own: used().saturating_sub(self.used) / self.window.looks.max(1),
             ..self.window
         };
-        if self.before.delay.is_some() || spent.delay.is_none() {
-            looker.cost_mut().spot(self.policy.place() != Place::Anywhere, window.loss);
-            let place = self.policy.judge(&window);
-            self.go(place);
-        }
+        looker.cost_mut().spot(self.policy.place() != Place::Anywhere, window.loss());
+        let place = self.policy.judge(&window);
+        self.go(place);
         self.began = Instant::now();
-        self.before = spent;
+        self.used = used();
         self.late = late;
+        self.stops.clear();
         self.window = Window::default();
     }
 }
 
-impl Spent {
-    fn of(target: &Target, looker: &Looker) -> Self {
-        let delay = |tid| target.tasks().delay(tid).map(|delay| (tid, delay));
-        let cost = looker.cost();
-        Self { stopped: cost.stopped, stayed: cost.stayed, delay: looker.latest().and_then(delay) }
-    }
+fn median(durations: impl Iterator<Item = Duration>) -> Duration {
+    let mut all: Vec<_> = durations.collect();
+    let middle = all.len() / 2;
+    if all.is_empty() { Duration::ZERO } else { *all.select_nth_unstable(middle).1 }
+}
 
-    /// What was taken since `before`. A thread that is ready and does not run is delayed: by us, when we are on its CPU
-    /// or have to wake another one for it, and by whoever else works there, which is the same wherever we are.
-    fn since(&self, before: &Self) -> Duration {
-        let stopped = self.stopped.saturating_sub(before.stopped);
-        let stayed = self.stayed.saturating_sub(before.stayed);
-        match (self.delay, before.delay) {
-            (Some((tid, delay)), Some((same, earlier))) if tid == same => {
-                stopped.saturating_sub(stayed) + delay.saturating_sub(earlier)
-            }
-            // The holders change: only what we have measured ourselves.
-            _ => stopped,
-        }
-    }
+/// The calling thread's CPU time.
+fn used() -> Duration {
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(Duration::ZERO, Duration::from)
 }

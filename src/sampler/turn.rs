@@ -92,7 +92,7 @@ impl Turns {
             totals: Totals::default(),
             paused: false,
             cost: Cost::new(),
-            placing: Placing::new(),
+            placing: Placing::new(plan.stopping),
             end: None,
         }
     }

@@ -2,6 +2,8 @@
 //! so that there is a moment between the two copies of everything. What both copies show was so at that moment, unless
 //! it changed and changed back within a microsecond. What they do not agree on is not shown; it is counted, by reason.
 //! So a program is seen where it stays for a microsecond, and what is over sooner is seen less often than it should be.
+//!
+//! All this is for threads on other CPUs than ours. On our own there is a better way, see `in_place.rs`.
 
 use std::fmt;
 
@@ -57,7 +59,9 @@ impl Root {
 /// What became of attempts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Attempts {
-    pub(super) all: u64,
+    all: u64,
+    /// Made from the thread's own CPU, where they succeed.
+    there: u64,
     /// The two copies did not agree.
     moved: u64,
     /// A copy contradicted itself.
@@ -70,12 +74,20 @@ pub struct Attempts {
     unknown: u64,
 }
 
+impl Attempts {
+    /// One more, with success.
+    pub(super) const fn from_its_cpu(&mut self) {
+        self.all += 1;
+        self.there += 1;
+    }
+}
+
 impl fmt::Display for Attempts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { all, moved, broken, missing, rootless, unknown } = self;
+        let Self { all, there, moved, broken, missing, rootless, unknown } = self;
         write!(
             f,
-            "attempts without a stop {all}: changed meanwhile {moved}, contradicted themselves {broken}, \
+            "attempts without a stop {all}: from the thread's own CPU {there}, changed meanwhile {moved}, contradicted themselves {broken}, \
              lacked a part {missing}, began elsewhere {rootless}, met unknown code {unknown}"
         )
     }

@@ -5,7 +5,6 @@ use std::cell::Cell;
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io;
-use std::time::Duration;
 
 use nix::sys::uio::pread;
 
@@ -57,13 +56,6 @@ impl Tasks {
             self.open.insert(tid, file);
         }
         Some(moment)
-    }
-
-    /// How long a thread has been ready to run without running, in all its life; `None` if the kernel does not say.
-    pub fn delay(&self, tid: Tid) -> Option<Duration> {
-        let text = fs::read_to_string(format!("/proc/{}/task/{tid}/schedstat", self.pid)).ok()?;
-        // Time on a CPU, time waiting for one, both in nanoseconds, and how often it got one.
-        Some(Duration::from_nanos(text.split(' ').nth(1)?.parse().ok()?))
     }
 
     /// The futex that a thread sleeps on, if it does. Costs 5 µs.

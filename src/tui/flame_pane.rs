@@ -25,8 +25,7 @@ pub(super) fn title(state: &State) -> Vec<Span<'static>> {
     words.push(match &state.threads {
         None => "threads merged".to_owned(),
         Some(set) => {
-            let names = set.iter().map(|thread| super::threads_pane::name(state, *thread));
-            format!("only {} (T: all)", names.collect::<Vec<_>>().join(", "))
+            format!("only {} (T: all)", super::threads_pane::names(state, set))
         }
     });
     words.push(match (state.all_idle, state.idle) {

@@ -227,10 +227,10 @@ const PICTURE: &[Pane] = &[Pane::Timeline, Pane::Flame, Pane::Threads, Pane::Top
 /// Every key that means something. The order is that of footer and help.
 #[rustfmt::skip]
 pub static TABLE: &[Binding] = &[
-    row(&[char('h'), code(KeyCode::Left)], Action::Move(Direction::Left), ANY, Group::Move, "", "to the left: the sibling before; back in time"),
+    row(&[char('h'), code(KeyCode::Left)], Action::Move(Direction::Left), ANY, Group::Move, "", "to the left: the sibling before; back in time; fold a pool"),
     row(&[char('j'), code(KeyCode::Down)], Action::Move(Direction::Down), ANY, Group::Move, "move", "down: to the heaviest callee; the next row"),
     row(&[char('k'), code(KeyCode::Up)], Action::Move(Direction::Up), ANY, Group::Move, "", "up: to the caller; the row before"),
-    row(&[char('l'), code(KeyCode::Right)], Action::Move(Direction::Right), ANY, Group::Move, "", "to the right: the sibling behind; on in time"),
+    row(&[char('l'), code(KeyCode::Right)], Action::Move(Direction::Right), ANY, Group::Move, "", "to the right: the sibling behind; on in time; open a pool"),
     row(&[char('g'), code(KeyCode::Home)], Action::First, ANY, Group::Move, "", "to the root; the first row"),
     row(&[char('G'), code(KeyCode::End)], Action::Last, ANY, Group::Move, "", "to the hottest leaf below; the last row"),
     row(&[char('0')], Action::RowStart, ANY, Group::Move, "", "to the first sibling in the row"),

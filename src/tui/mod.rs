@@ -29,6 +29,7 @@ mod pick;
 pub mod picker;
 pub mod picker_pane;
 pub mod picture;
+pub mod pools;
 pub mod save;
 mod signs;
 mod source;

@@ -1,12 +1,11 @@
 //! Going about: the cursor in the flame and in lists, zooming in and out, scrolling.
 
-use std::collections::BTreeSet;
-
 use super::action::{Action, Direction, Effect, Note};
 use super::console;
 use super::flame::{Cell, What};
 use super::keys::Pane;
 use super::layout;
+use super::pools::{Fold, Line};
 use super::state::{Back, List, Overlay, Reach, State};
 use super::text;
 use super::time;
@@ -173,7 +172,7 @@ fn back(state: &mut State) {
 
 fn list_length(state: &State, pane: Pane) -> Option<usize> {
     match pane {
-        Pane::Threads => Some(state.view.threads.len()),
+        Pane::Threads => Some(state.view.thread_lines.len()),
         Pane::Top => Some(state.view.top.len()),
         _ => None,
     }
@@ -196,16 +195,31 @@ fn in_list(state: &mut State, action: &Action) {
         Action::PageUp => cursor.saturating_sub(screen),
         Action::PageDown => cursor + screen,
         Action::Enter => return enter_row(state, cursor),
+        Action::Move(Direction::Left) if pane == Pane::Threads => return fold(state, cursor, Fold::Closed),
+        Action::Move(Direction::Right) if pane == Pane::Threads => return fold(state, cursor, Fold::Open),
         _ => return,
     };
     list_mut(state, pane).cursor = next.min(last);
 }
 
+/// Folds or opens the pool that a line belongs to; the cursor is on the pool then.
+fn fold(state: &mut State, line: usize, fold: Fold) {
+    let lines = &state.view.thread_lines;
+    let Some(row) = lines.get(line).map(|line| line.rows().start) else { return };
+    let pool = lines.iter().enumerate().find_map(|(place, line)| match line {
+        Line::Pool { stem, rows, .. } if rows.contains(&row) => Some((place, stem.clone())),
+        _ => None,
+    });
+    if let Some((place, stem)) = pool {
+        state.folds.insert(stem, fold);
+        state.thread_list.cursor = place;
+    }
+}
+
 /// In the thread list: only this thread, or all again. In the top list: where it burns.
 fn enter_row(state: &mut State, row: usize) {
     if state.pane == Pane::Threads {
-        let Some(thread) = state.view.threads.get(row).map(|row| row.thread) else { return };
-        let only = BTreeSet::from([thread]);
+        let Some(only) = state.view.threads_at(row) else { return };
         state.threads = if state.threads.as_ref() == Some(&only) { None } else { Some(only) };
         return;
     }

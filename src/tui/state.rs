@@ -9,6 +9,7 @@ use super::console::Console;
 use super::keys::Pane;
 use super::layout::{self, Strip};
 use super::options::Options;
+use super::pools::Fold;
 use super::source::Text;
 use super::theme::Theme;
 use super::view::View;
@@ -191,6 +192,8 @@ pub struct State {
     pub find: Find,
     /// The thread list.
     pub thread_list: List,
+    /// Pools that somebody has opened or folded in it, by what the names of their threads have in common.
+    pub folds: HashMap<String, Fold>,
     /// The top list.
     pub top_list: List,
     /// What it is sorted by.
@@ -261,6 +264,7 @@ impl State {
             scroll: 0,
             find: Find::default(),
             thread_list: List::default(),
+            folds: HashMap::new(),
             top_list: List::default(),
             order: Order::Own,
             source_top: None,

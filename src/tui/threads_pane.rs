@@ -1,11 +1,14 @@
 //! The threads: what each does, where, and for how long already; the stuck come first.
 
+use std::collections::BTreeSet;
+
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::Span;
 
 use super::keys::Pane;
 use super::picture::{put, row, say};
+use super::pools::{Fold, Line};
 use super::state::State;
 use super::text;
 use super::theme::state_label;
@@ -43,74 +46,163 @@ fn is_unnamed_main(state: &State, thread: &Thread) -> bool {
     })
 }
 
-/// Paints the list: a line a thread.
+/// Its name as somebody gave it; nothing where nobody did.
+pub(super) fn given_name(state: &State, thread: ThreadNo) -> Option<String> {
+    let known = state.profile.thread(thread);
+    (!known.name.is_empty() && !is_unnamed_main(state, known)).then(|| name(state, thread))
+}
+
+/// The threads that are chosen, in words: a pool by its name.
+pub(super) fn names(state: &State, set: &BTreeSet<ThreadNo>) -> String {
+    let pool = state.view.thread_lines.iter().enumerate().find_map(|(place, line)| match line {
+        Line::Pool { stem, rows, .. } if state.view.threads_at(place).as_ref() == Some(set) => {
+            Some(pool_name(state, stem, rows.len(), usize::MAX))
+        }
+        _ => None,
+    });
+    let each = || set.iter().map(|thread| name(state, *thread)).collect::<Vec<_>>().join(", ");
+    pool.unwrap_or_else(each)
+}
+
+/// In at most so many cells; what is cut is the name, and never the number.
+fn pool_name(state: &State, stem: &str, count: usize, cells: usize) -> String {
+    let signs = state.theme.signs;
+    let count = format!(" {}{count}", signs.times);
+    format!("{}{count}", text::cut(stem, cells.saturating_sub(text::width(&count)), signs))
+}
+
+/// The name of a line: a thread of a pool has only what tells it from the others.
+fn label(state: &State, line: &Line, cells: usize) -> String {
+    match line {
+        Line::Pool { stem, rows, .. } => pool_name(state, stem, rows.len(), cells),
+        Line::Thread { row, suffix } => {
+            let Some(thread) = state.view.threads.get(*row).map(|row| row.thread) else {
+                return String::new();
+            };
+            match suffix.as_deref() {
+                None => name(state, thread),
+                Some("") => format!("  {}", state.profile.thread(thread).id.tid),
+                Some(suffix) => format!("  {suffix}"),
+            }
+        }
+    }
+}
+
+/// Paints the list: a line a thread, and one a pool.
 pub(super) fn paint(state: &State, area: Rect, buffer: &mut Buffer) {
     if area.is_empty() {
         return;
     }
-    let rows = &state.view.threads;
-    if rows.is_empty() {
+    let lines = &state.view.thread_lines;
+    if lines.is_empty() {
         return say("no threads seen", state.theme.faint(), area, buffer);
     }
-    let cursor = state.thread_list.cursor.min(rows.len() - 1);
+    let width = usize::from(area.width);
+    let most = if width >= 100 { 28 } else { (width / 3).clamp(8, 20).min(width) };
+    let labels: Vec<String> = lines.iter().map(|line| label(state, line, most)).collect();
+    let columns = labels.iter().map(|label| text::width(label)).max().unwrap_or(0).min(most);
+    let cursor = state.thread_list.cursor.min(lines.len() - 1);
     let height = usize::from(area.height);
     let first = if state.pane == Pane::Threads { cursor.saturating_sub(height - 1) } else { 0 };
-    for (at, thread) in (0..area.height).zip(rows.iter().skip(first)) {
-        let selected = state.pane == Pane::Threads && first + usize::from(at) == cursor;
-        paint_row(state, thread, selected, row(area, at), buffer);
+    for (at, (line, label)) in (0..area.height).zip(lines.iter().zip(&labels).skip(first)) {
+        let place = row(area, at);
+        paint_line(state, line, &text::pad(label, columns, state.theme.signs), place, buffer);
+        if state.pane == Pane::Threads && first + usize::from(at) == cursor {
+            buffer.set_style(place.intersection(buffer.area), state.theme.cursor());
+        }
     }
-    let below = rows.len().saturating_sub(first + height);
+    let below = lines.len().saturating_sub(first + height);
     if below > 0 && state.pane != Pane::Threads {
         let words = format!(" +{} more (3)", below + 1);
         let last = row(area, area.height - 1);
-        put(
-            Span::styled(text::pad(&words, usize::from(last.width), state.theme.signs), state.theme.faint()),
-            last,
-            buffer,
-        );
+        put(Span::styled(text::pad(&words, width, state.theme.signs), state.theme.faint()), last, buffer);
     }
 }
 
-fn paint_row(state: &State, thread: &ThreadRow, selected: bool, line: Rect, buffer: &mut Buffer) {
+fn paint_line(state: &State, line: &Line, label: &str, place: Rect, buffer: &mut Buffer) {
     let theme = state.theme;
-    let signs = theme.signs;
-    let width = usize::from(line.width);
-    let chosen = state.threads.as_ref().is_some_and(|set| set.contains(&thread.thread));
+    let Some(rows) = state.view.threads.get(line.rows()) else { return };
+    let chosen = state.threads.as_ref().is_some_and(|set| rows.iter().all(|row| set.contains(&row.thread)));
+    let folded = matches!(line, Line::Pool { fold: Fold::Closed, .. });
+    let mark = match (chosen, folded) {
+        (true, _) => theme.signs.live,
+        (false, true) => "+",
+        (false, false) => " ",
+    };
+    let width = usize::from(place.width);
+    let name = format!("{mark}{label}");
+    let taken = text::width(&name) + 9;
+    let mut spans = vec![Span::styled(name, theme.text())];
+    match line {
+        Line::Thread { .. } => thread_spans(state, &rows[0], taken, width, &mut spans),
+        Line::Pool { .. } => pool_spans(state, rows, (taken, width), folded, &mut spans),
+    }
+    put(spans, place, buffer);
+}
+
+/// What it does, where, for how long, and how much it ran.
+fn thread_spans(state: &State, thread: &ThreadRow, taken: usize, width: usize, spans: &mut Vec<Span<'_>>) {
+    let theme = state.theme;
     let (doing, leaf) = shown(state, thread);
-    let mark = if chosen { signs.live } else { " " };
-    let longest = state.view.threads.iter().map(|row| text::width(&name(state, row.thread))).max();
-    let name_width =
-        longest.unwrap_or(0).min(if width >= 100 { 28 } else { (width / 3).clamp(8, 20).min(width) });
-    let mut spans = vec![
-        Span::styled(
-            format!("{mark}{}", text::pad(&name(state, thread.thread), name_width, signs)),
-            theme.text(),
-        ),
-        Span::styled(format!(" {:<8}", state_label(doing)), theme.state(doing)),
-    ];
+    spans.push(Span::styled(format!(" {:<8}", state_label(doing)), theme.state(doing)));
+    let spark = if width >= 100 { SPARK } else { 0 };
+    let words = standing_at(state, thread, doing, leaf, width.saturating_sub(taken + spark + 1));
+    let style = if doing == Doing::Idle { theme.faint() } else { theme.text() };
+    spans.push(Span::styled(format!(" {words}"), style));
+    spans.push(Span::styled(
+        sparkline(state, std::slice::from_ref(thread), spark),
+        theme.state(Doing::Running),
+    ));
+}
+
+/// How many of a pool's threads are busy, on average, and how much they ran; where the first of them stands, if they are
+/// not listed and it is stuck there.
+fn pool_spans(
+    state: &State,
+    rows: &[ThreadRow],
+    (taken, width): (usize, usize),
+    folded: bool,
+    spans: &mut Vec<Span<'_>>,
+) {
+    let theme = state.theme;
+    let idle = Doing::Idle.index();
+    let busy: u64 = rows.iter().map(|row| row.looks() - row.states[idle]).sum();
+    let busy = format!("{} busy", text::threads(busy as f64 / state.view.looks().max(1) as f64));
+    spans.push(Span::styled(format!(" {busy:<8}"), theme.strong()));
+    let rest = width.saturating_sub(taken + 1);
+    let (doing, leaf) = shown(state, &rows[0]);
+    let stuck = folded && rows[0].standing >= STUCK && doing != Doing::Idle && doing != Doing::Running;
+    let spark = if width >= 100 {
+        SPARK.min(rest)
+    } else if stuck {
+        0
+    } else {
+        rest.min(SPARK / 2)
+    };
+    let room = rest - spark;
+    let words = if stuck {
+        standing_at(state, &rows[0], doing, leaf, room)
+    } else {
+        " ".repeat(if width >= 100 { room } else { 0 })
+    };
+    spans.push(Span::styled(format!(" {words}"), theme.text()));
+    spans.push(Span::styled(sparkline(state, rows, spark), theme.state(Doing::Running)));
+}
+
+/// Where a thread stands, and for how long if that is long, in so many cells.
+fn standing_at(state: &State, thread: &ThreadRow, doing: Doing, leaf: Option<NodeId>, room: usize) -> String {
+    let signs = state.theme.signs;
     let standing = if thread.standing >= STUCK && doing != Doing::Running {
         text::seconds(thread.standing)
     } else {
         String::new()
     };
-    let spark = if width >= 100 { SPARK } else { 0 };
-    let taken: usize = spans.iter().map(Span::width).sum();
-    let rest = width.saturating_sub(taken + spark + 1);
-    let place = place(state, leaf, rest.saturating_sub(text::width(&standing) + 1));
-    let words = if standing.is_empty() {
-        text::pad(&place, rest, signs)
+    let rest = room.saturating_sub(text::width(&standing) + 1);
+    let place = place(state, leaf, rest);
+    if standing.is_empty() {
+        text::pad(&place, room, signs)
     } else {
-        let room = rest.saturating_sub(text::width(&standing) + 1);
-        format!("{} {standing}", text::pad(&place, room, signs))
-    };
-    let faint = doing == Doing::Idle;
-    spans.push(Span::styled(format!(" {words}"), if faint { theme.faint() } else { theme.text() }));
-    if spark > 0 {
-        spans.push(Span::styled(sparkline(state, thread.thread), theme.state(Doing::Running)));
-    }
-    put(spans, line, buffer);
-    if selected {
-        buffer.set_style(line.intersection(buffer.area), theme.cursor());
+        format!("{} {standing}", text::pad(&place, rest, signs))
     }
 }
 
@@ -150,17 +242,27 @@ fn place(state: &State, leaf: Option<NodeId>, width: usize) -> String {
     found.unwrap_or_else(|| words(own, text::last_name))
 }
 
-/// How much it ran, a sign a step of the strip, oldest first.
-fn sparkline(state: &State, thread: ThreadNo) -> String {
+/// How much they ran, a sign a step of the strip, oldest first; a whole sign is a thread that ran all the time, or as many
+/// as ever did.
+fn sparkline(state: &State, rows: &[ThreadRow], steps: usize) -> String {
     let buckets = state.view.timeline.buckets();
-    let skipped = buckets.len().saturating_sub(SPARK);
+    let skipped = buckets.len().saturating_sub(steps);
     let levels = state.theme.signs.levels;
-    let mut line = " ".repeat(SPARK.saturating_sub(buckets.len()));
-    for bucket in buckets.iter().skip(skipped) {
-        let running = bucket.threads.get(&thread).map_or(0, |states| states[Doing::Running.index()]);
-        let share = f64::from(running) / bucket.looks.max(1) as f64;
-        let level = (share * 8.0).ceil() as usize;
-        line.push_str(levels[level.min(8)]);
+    let mut line = " ".repeat(steps.saturating_sub(buckets.len()));
+    let ran: Vec<f64> = buckets
+        .iter()
+        .skip(skipped)
+        .map(|bucket| {
+            let of = |row: &ThreadRow| {
+                bucket.threads.get(&row.thread).map_or(0, |states| states[Doing::Running.index()])
+            };
+            let sum: u64 = rows.iter().map(|row| u64::from(of(row))).sum();
+            sum as f64 / bucket.looks.max(1) as f64
+        })
+        .collect();
+    let top = ran.iter().copied().fold(1.0, f64::max);
+    for share in ran {
+        line.push_str(levels[((share / top * 8.0).ceil() as usize).min(8)]);
     }
     line
 }

@@ -239,10 +239,13 @@ fn freeze(state: &mut State) {
 
 /// From all threads to the one under the cursor, and from each to the next in the list.
 fn next_thread(state: &mut State) {
+    if state.pane == Pane::Threads {
+        state.threads = state.view.threads_at(state.thread_list.cursor);
+        return;
+    }
     let rows = &state.view.threads;
     let chosen = state.threads.as_ref().and_then(|set| set.first().copied());
     let next = match chosen {
-        _ if state.pane == Pane::Threads => rows.get(state.thread_list.cursor),
         None => rows.first(),
         Some(thread) => {
             let place = rows.iter().position(|row| row.thread == thread).map_or(0, |place| place + 1);

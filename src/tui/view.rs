@@ -1,6 +1,8 @@
 //! The picture before it is painted: everything that panes read off the profile, worked out anew
 //! when there is something new to show, and kept while nothing is.
 
+use std::collections::BTreeSet;
+
 use hashbrown::HashMap;
 
 use super::action::Effect;
@@ -8,6 +10,7 @@ use super::find;
 use super::flame::Flame;
 use super::keys::Pane;
 use super::layout;
+use super::pools::{self, Line};
 use super::state::{Order, Reach, State};
 use super::still::{self, Moment, Stillness};
 use crate::profile::{
@@ -52,6 +55,8 @@ pub struct View {
     pub changed: Option<Micros>,
     /// Threads and how they spent the window.
     pub threads: Vec<ThreadRow>,
+    /// The same as they are listed: pools, and their threads where those are shown.
+    pub thread_lines: Vec<Line>,
     /// Where each thread stood last, as far as the picture knows.
     stood: HashMap<ThreadNo, (NodeId, Option<Doing>, Micros)>,
     /// Mean threads in each state, by `State::ALL`, of all threads.
@@ -88,6 +93,7 @@ impl Default for View {
             diff: None,
             changed: None,
             threads: Vec::new(),
+            thread_lines: Vec::new(),
             stood: HashMap::new(),
             states: [0.0; 4],
             top: Vec::new(),
@@ -123,6 +129,12 @@ impl View {
     /// The stack that a thread stood in last.
     pub fn stood(&self, thread: ThreadNo) -> Option<NodeId> {
         self.stood.get(&thread).map(|(node, ..)| *node)
+    }
+
+    /// The threads of a line of the list.
+    pub fn threads_at(&self, line: usize) -> Option<BTreeSet<ThreadNo>> {
+        let rows = self.threads.get(self.thread_lines.get(line)?.rows())?;
+        Some(rows.iter().map(|row| row.thread).collect())
     }
 
     /// Looks of the window that were taken.
@@ -218,7 +230,8 @@ impl View {
             }
         }
         self.states = sums.map(|sum| sum as f64 / looks);
-        sort_threads(&mut self.threads);
+        let name = |thread| super::threads_pane::given_name(state, thread);
+        self.thread_lines = pools::arrange(&mut self.threads, name, &state.folds);
     }
 
     fn count_leaves(&mut self, profile: &Profile) {
@@ -365,16 +378,6 @@ impl View {
         let selection = state.selection();
         (self.heat, self.callers) = look_closer(&state.profile, &self.window, &selection, function);
     }
-}
-
-/// The stuck first: those that do not idle, by how long they have stood in one stack; then the idle.
-fn sort_threads(rows: &mut [ThreadRow]) {
-    // Whole seconds: rows that change places at every picture cannot be read.
-    rows.sort_by_key(|row| {
-        let idle = row.states[Doing::Idle.index()] * 2 > row.looks();
-        let stuck = row.now.is_some_and(|now| now != Doing::Idle && row.standing.0 >= 1_000_000);
-        (idle, !stuck, std::cmp::Reverse(if stuck { row.standing.0 / 1_000_000 } else { 0 }), row.thread)
-    });
 }
 
 /// Has the file of the function under the cursor read, once.

@@ -170,12 +170,43 @@ fn a_click_selects_and_two_zoom() {
 fn only_this_thread() {
     let mut session = Session::new(Program::Steady, (160, 48));
     session.run(5.0);
-    session.press(&["3", "Enter"]);
+    session.press(&["3", "Down", "Enter"]);
     session.press(&["2"]);
     session.expect("only worker-");
     session.expect("1.0 threads");
     session.press(&["T"]);
     session.expect("threads merged");
+}
+
+#[test]
+fn a_pool_is_folded_opened_and_looked_at_as_one() {
+    let mut session = Session::new(Program::Web, (160, 48));
+    session.run(5.0);
+    let rows = |session: &Session| {
+        let lines = session.lines();
+        let rows = lines.iter().skip(6).map(|line| line.trim_matches(['│', ' ']).to_owned());
+        rows.take_while(|row| !row.is_empty()).collect::<Vec<_>>()
+    };
+    session.press(&["3"]);
+    let open = rows(&session);
+    assert_eq!(open.len(), 10, "nine threads and a pool of six: {open:#?}");
+    assert!(open[0].starts_with("worker ×6") && open[0].contains(" busy "), "{open:#?}");
+    let members: Vec<&str> = open[1..7].iter().map(|row| &row[..2]).collect();
+    assert_eq!(members, ["-0", "-1", "-2", "-3", "-4", "-5"]);
+    // From any of its threads.
+    session.press(&["Down", "Down", "h"]);
+    let folded = rows(&session);
+    assert_eq!(folded.len(), 4, "{folded:#?}");
+    assert!(folded[0].starts_with("+worker ×6"), "{folded:#?}");
+    session.press(&["Enter", "2"]);
+    session.expect("only worker ×6 (T: all)");
+    session.press(&["Esc", "3", "l"]);
+    assert_eq!(rows(&session).len(), 10);
+    // `h` on one that is in no pool does nothing.
+    session.press(&["G", "h"]);
+    assert_eq!(rows(&session).len(), 10);
+    session.press(&["Enter", "2"]);
+    session.expect("only reaper (T: all)");
 }
 
 #[test]

@@ -83,7 +83,7 @@ impl Looker {
         self.in_place.last = Some(stay);
         let decoded = copied.and_then(|()| self.decode(target, taken));
         if self.never_stops() {
-            self.cost.attempts.from_its_cpu();
+            self.cost.attempts.succeed_there();
         } else {
             // It could not run as long as we did, whatever we did.
             self.cost.stay(begin.elapsed());

@@ -76,7 +76,7 @@ pub struct Attempts {
 
 impl Attempts {
     /// One more, with success.
-    pub(super) const fn from_its_cpu(&mut self) {
+    pub(super) const fn succeed_there(&mut self) {
         self.all += 1;
         self.there += 1;
     }

@@ -59,7 +59,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
 use crossterm::event::{self, Event as Input, KeyEventKind};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGTSTP};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGTSTP, SIGWINCH};
 
 pub use options::Options;
 pub use pick::{Held, pick};
@@ -74,7 +74,7 @@ use action::{Action, Effect};
 use effects::World;
 use mouse::Mouse;
 use state::State;
-use terminal::Terminal;
+use terminal::{Readiness, Terminal};
 
 /// How long the loop waits for a key before it looks at the channel again: samples are taken in by
 /// the handful, which costs less than waking up for each.
@@ -150,6 +150,8 @@ struct Signals {
     stop: Arc<AtomicBool>,
     /// To stand still.
     suspend: Arc<AtomicBool>,
+    /// That the terminal has another size. crossterm 0.29 loses this one if a key comes at the same moment.
+    resized: Arc<AtomicBool>,
 }
 
 impl Signals {
@@ -159,11 +161,17 @@ impl Signals {
             signal_hook::flag::register(signal, Arc::clone(&signals.stop))?;
         }
         signal_hook::flag::register(SIGTSTP, Arc::clone(&signals.suspend))?;
+        signal_hook::flag::register(SIGWINCH, Arc::clone(&signals.resized))?;
         Ok(signals)
     }
 
     fn stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
+    }
+
+    /// The size of the terminal, if it has another one since it was asked for.
+    fn new_size(&self) -> io::Result<Option<(u16, u16)>> {
+        self.resized.swap(false, Ordering::Relaxed).then(crossterm::terminal::size).transpose()
     }
 }
 
@@ -245,7 +253,11 @@ fn watch(
         update::update(state, Action::Now(now()));
         // An answer is drawn now, and not when the next key comes.
         let wait = if answered { Duration::ZERO } else { turn(state, world, drawn) };
-        let asked = look_at_input(state, &mut mouse, wait)?;
+        let mut asked = look_at_input(state, &mut mouse, wait)?;
+        if let Some((width, height)) = signals.new_size()? {
+            update::update(state, Action::Resized(width, height));
+            asked = true;
+        }
         world.report(state);
         if signals.suspend.swap(false, Ordering::Relaxed) {
             update::update(state, Action::Suspend);
@@ -334,7 +346,7 @@ fn turn(state: &State, world: &World, drawn: Option<Instant>) -> Duration {
 
 /// Waits for keys and the mouse, and takes in all that there are: a held key must not queue pictures.
 fn look_at_input(state: &mut State, mouse: &mut Mouse, wait: Duration) -> io::Result<bool> {
-    terminal::wait(wait)?;
+    let readiness = terminal::wait(wait)?;
     let mut any = false;
     while event::poll(Duration::ZERO)? {
         any = true;
@@ -343,7 +355,6 @@ fn look_at_input(state: &mut State, mouse: &mut Mouse, wait: Duration) -> io::Re
                 update::pressed(state, key).into_iter().collect()
             }
             Input::Mouse(event) => mouse.meaning(state, event, now()),
-            Input::Resize(width, height) => vec![Action::Resized(width, height)],
             _ => Vec::new(),
         };
         for action in actions {
@@ -353,6 +364,9 @@ fn look_at_input(state: &mut State, mouse: &mut Mouse, wait: Duration) -> io::Re
         if state.effects.iter().any(|effect| !matches!(effect, Effect::Tell(_))) {
             break;
         }
+    }
+    if readiness == Readiness::Readable && !any {
+        terminal::rouse()?;
     }
     Ok(any)
 }

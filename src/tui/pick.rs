@@ -8,7 +8,7 @@ use signal_hook::consts::SIGSTOP;
 
 use super::options::Options;
 use super::picker::{self, Act, Candidate, Picker, Wish};
-use super::terminal::{self, Terminal};
+use super::terminal::{self, Readiness, Terminal};
 use super::{Error, FIRST_TURN, Signals, TURN, now, picker_pane};
 
 /// A terminal that is taken already. Dropped, it is given back.
@@ -33,6 +33,9 @@ pub fn pick<T>(
         }
         if let Ok(panic) = panics.try_recv() {
             return Err(Error::Panicked(panic));
+        }
+        if let Some((width, height)) = signals.new_size()? {
+            picker::update(&mut picker, Act::Resized(width, height));
         }
         draw(&mut picker, &mut terminal)?;
         let wish = match look_at_input(&mut picker) {
@@ -59,18 +62,22 @@ pub fn pick<T>(
 /// Waits for keys and the mouse, and takes them in until something is wished for.
 fn look_at_input(picker: &mut Picker) -> Result<Option<Wish>, Error> {
     // Nobody waits for the others as for the first list.
-    terminal::wait(if picker.listed { TURN } else { FIRST_TURN })?;
+    let readiness = terminal::wait(if picker.listed { TURN } else { FIRST_TURN })?;
+    let mut any = false;
     while event::poll(std::time::Duration::ZERO)? {
+        any = true;
         let act = match event::read()? {
             Input::Key(key) if key.kind != KeyEventKind::Release => picker::pressed(picker, key),
             Input::Mouse(event) => picker::pointed(event),
-            Input::Resize(width, height) => Some(Act::Resized(width, height)),
             _ => None,
         };
         let wish = act.and_then(|act| picker::update(picker, act));
         if wish.is_some() {
             return Ok(wish);
         }
+    }
+    if readiness == Readiness::Readable && !any {
+        terminal::rouse()?;
     }
     Ok(None)
 }

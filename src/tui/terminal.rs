@@ -18,6 +18,7 @@ use crossterm::terminal::{
 use crossterm::{clipboard::CopyToClipboard, cursor, execute, queue, style};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::termios::{SetArg, tcgetattr, tcsetattr};
 use ratatui::Terminal as Drawn;
 use ratatui::backend::CrosstermBackend;
 use ratatui::layout::Rect;
@@ -111,12 +112,24 @@ impl Drop for Terminal {
     }
 }
 
+/// crossterm reads from here when standard input is no terminal.
+fn tty() -> io::Result<Option<File>> {
+    if io::stdin().is_terminal() { Ok(None) } else { File::open("/dev/tty").map(Some) }
+}
+
+/// Is there something to be read?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Readiness {
+    /// There is.
+    Readable,
+    /// There was nothing in time.
+    Nothing,
+}
+
 /// Waits for input, but no longer than this; an error if the terminal is gone. crossterm 0.29 must not be asked then: it
 /// goes round and round in its own reading of a terminal that has hung up, and never comes back.
-pub(super) fn wait(longest: Duration) -> io::Result<()> {
-    let stdin = io::stdin();
-    // crossterm reads from here, too, when standard input is no terminal.
-    let tty = if stdin.is_terminal() { None } else { Some(File::open("/dev/tty")?) };
+pub(super) fn wait(longest: Duration) -> io::Result<Readiness> {
+    let (stdin, tty) = (io::stdin(), tty()?);
     let input = tty.as_ref().map_or_else(|| stdin.as_fd(), AsFd::as_fd);
     let mut asked = [PollFd::new(input, PollFlags::POLLIN)];
     let timeout = PollTimeout::try_from(longest).unwrap_or(PollTimeout::MAX);
@@ -128,8 +141,18 @@ pub(super) fn wait(longest: Duration) -> io::Result<()> {
     let gone = PollFlags::POLLHUP | PollFlags::POLLERR | PollFlags::POLLNVAL;
     match asked.first().and_then(PollFd::revents) {
         Some(seen) if seen.intersects(gone) => Err(io::ErrorKind::NotConnected.into()),
-        _ => Ok(()),
+        Some(seen) if seen.contains(PollFlags::POLLIN) => Ok(Readiness::Readable),
+        _ => Ok(Readiness::Nothing),
     }
+}
+
+/// Makes crossterm look at input that it has overlooked. Version 0.29 is told of keys once, by the edge, and forgets them
+/// over a new size that comes at the same moment: they would lie there until the next key. To set the line's manners, be it
+/// to what they are, wakes all who wait for it.
+pub(super) fn rouse() -> io::Result<()> {
+    let (stdin, tty) = (io::stdin(), tty()?);
+    let input = tty.as_ref().map_or_else(|| stdin.as_fd(), AsFd::as_fd);
+    Ok(tcsetattr(input, SetArg::TCSANOW, &tcgetattr(input)?)?)
 }
 
 /// Leaves the terminal as it was; harmless if it is not ours. Errors have nobody to go to.

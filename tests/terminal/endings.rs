@@ -80,14 +80,11 @@ fn suspended_and_back() {
     let mut subject = subject("shares.py");
     let mut terminal = watching(&subject, (100, 30));
     terminal.press("\x1a");
-    let deadline = Instant::now() + Duration::from_secs(40);
-    while terminal.state() != Some('T') {
-        assert!(Instant::now() < deadline, "it does not stop\n{}", terminal.text());
-        terminal.listen(Duration::from_millis(20));
-    }
+    terminal.until_state('T');
     while terminal.listen(Duration::from_millis(50)) > 0 {}
     terminal.assert_given_back();
     // Whoever is suspended must not hold up others.
+    let deadline = Instant::now() + Duration::from_secs(40);
     let before = subject.ticks();
     while subject.ticks() < before + 5 {
         assert!(Instant::now() < deadline, "the target stands still");

@@ -170,6 +170,16 @@ impl Terminal {
         std::fs::read_to_string(path).ok()?.rsplit_once(") ")?.1.chars().next()
     }
 
+    /// Waits until that is this letter.
+    #[track_caller]
+    pub(crate) fn until_state(&mut self, state: char) {
+        let deadline = Instant::now() + LONGEST;
+        while self.state() != Some(state) {
+            assert!(Instant::now() < deadline, "{state} is not its state\n{}", self.text());
+            self.listen(Duration::from_millis(20));
+        }
+    }
+
     /// Waits until it has ended, and takes in its last words.
     #[track_caller]
     pub(crate) fn end(&mut self) -> ExitStatus {

@@ -72,6 +72,33 @@ fn a_new_size_is_a_new_picture() {
 }
 
 #[test]
+fn a_new_size_is_not_lost_over_a_key() {
+    let subject = subject("shares.py");
+    let mut terminal = watching(&subject, (160, 48));
+    for size in [(80, 24), (120, 30), (160, 48), (100, 40)].repeat(3) {
+        let (key, pane) = if size.0 == 120 { ("2", "├2 Flame") } else { ("3", "├3 Threads") };
+        let before = terminal.bytes.len();
+        // Both are there when it looks.
+        terminal.signal(Signal::SIGSTOP);
+        terminal.until_state('T');
+        terminal.press(key);
+        terminal.resize(size);
+        terminal.signal(Signal::SIGCONT);
+        let whole = |terminal: &Terminal| {
+            let lines = terminal.lines();
+            terminal.bytes[before..].windows(4).any(|bytes| bytes == b"\x1b[2J")
+                && lines[usize::from(size.1) - 2].starts_with('└')
+                && lines.iter().any(|line| line.starts_with(pane))
+        };
+        let deadline = std::time::Instant::now() + Duration::from_secs(40);
+        while !whole(&terminal) {
+            assert!(std::time::Instant::now() < deadline, "{size:?}\n{}", terminal.text());
+            terminal.listen(Duration::from_millis(20));
+        }
+    }
+}
+
+#[test]
 fn the_mouse_points() {
     let subject = subject("shares.py");
     let mut terminal = watching(&subject, (160, 48));

@@ -50,7 +50,7 @@ struct Block {
 }
 
 /// Blocks are copied for so many moments after the last that used them,
-const KEPT: u8 = 8;
+const KEPT: u8 = 32;
 /// if there are no more than so many ranges of them; otherwise only those that the last one used. A range costs 0.4 µs,
 /// 4 KiB 0.3 µs, and a call 1.4 µs.
 const MOST_RANGES: usize = 48;

@@ -181,6 +181,9 @@ fn find(error: &FindError, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         LocateError::NotPython(_) => {
             "The Python may be its child: `pstree -p` shows them. A build without any names needs --abi."
         }
+        LocateError::TooMuch(_) => {
+            "Files called python or libpython are looked at first: name the Python so, or watch another process."
+        }
         LocateError::NotYet => "Try again when it has started.",
         LocateError::PyPy(_) => "Try vmprof, which is made for it.",
         LocateError::ThirtyTwoBit => "There is no remedy here.",

@@ -6,7 +6,7 @@ use std::fmt;
 use crate::python::frames::{self, WalkError};
 use crate::python::layout::{Frames, Gil, Layout};
 use crate::python::published::{self, COOKIE, PublishedError};
-use crate::python::search;
+use crate::python::search::{self, Bounded};
 use crate::python::tables;
 use crate::python::threads::{self, Roots};
 use crate::python::version::{Build, Version};
@@ -46,6 +46,8 @@ impl Python {
 pub enum LocateError {
     /// None of the process's files is a Python; how many were looked at.
     NotPython(usize),
+    /// None that was looked at, and there is more than that.
+    TooMuch(Bound),
     /// There is one, but it has not come as far as running a thread.
     NotYet,
     /// It is a PyPy; the file that says so.
@@ -68,12 +70,27 @@ pub enum LocateError {
     Read(ReadError),
 }
 
+/// Where looking ends: a hostile process may have as much as it likes of everything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bound {
+    /// So many files.
+    Files,
+    /// What a search through memory may read.
+    Memory,
+}
+
 impl fmt::Display for LocateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotPython(0) => f.write_str("no file of it could be looked at"),
             Self::NotPython(1) => f.write_str("its one file is no CPython"),
             Self::NotPython(files) => write!(f, "none of its {files} files is a CPython"),
+            Self::TooMuch(Bound::Files) => {
+                write!(f, "the first {MOST_FILES} of its files are no CPython, and it has more")
+            }
+            Self::TooMuch(Bound::Memory) => f.write_str(
+                "none of its files says that it is a CPython, and they are too large to be searched",
+            ),
             Self::NotYet => f.write_str("its Python has not started a thread"),
             Self::PyPy(file) => {
                 write!(f, "{file} is a PyPy, which keeps its frames in another way than CPython")
@@ -123,6 +140,10 @@ impl Image<'_> {
     }
 }
 
+/// Files that are opened, the likely ones first. A browser has 300, a Python with all that can be installed some thousand;
+/// a hostile process has 65,530, of which each takes up to five milliseconds.
+const MOST_FILES: usize = 4096;
+
 /// Finds the Python in the process that has `memory` and `maps`. `load` opens a module; `abi` is what
 /// `--abi` says.
 pub fn locate<'a>(
@@ -137,7 +158,8 @@ pub fn locate<'a>(
     if let Some(pypy) = modules.iter().find(|module| module.file_name().contains("pypy")) {
         return Err(LocateError::PyPy(pypy.path.display().to_string()));
     }
-    let mut images = Vec::new();
+    let files = modules.len();
+    modules.truncate(MOST_FILES);
     for module in &modules {
         match load(module) {
             Ok(elf) => {
@@ -145,21 +167,29 @@ pub fn locate<'a>(
                 if let Some(runtime) = by_name(&image, memory)? {
                     return finish(memory, maps, &image, runtime, abi);
                 }
-                images.push(image);
             }
             Err(ElfError::ThirtyTwoBit) => return Err(LocateError::ThirtyTwoBit),
             Err(_) => {}
         }
     }
-    for image in &images {
-        if let Some(runtime) = by_cookie(image, memory) {
-            return finish(memory, maps, image, runtime, abi);
+    // They are opened anew rather than kept open: there may be more of them than we may have open.
+    let images = || modules.iter().filter_map(|module| Some(Image { module, elf: load(module).ok()? }));
+    let bounded = Bounded::new(memory);
+    for module in modules.iter().take_while(|_| !bounded.is_spent()) {
+        if let Some(runtime) = by_cookie(module, &bounded)
+            && let Ok(elf) = load(module)
+        {
+            return finish(memory, maps, &Image { module, elf }, runtime, abi);
         }
     }
-    if let Some(abi) = abi {
-        return by_shape(memory, maps, &images, abi);
+    let found = abi.map(|abi| by_shape(&bounded, maps, images(), abi));
+    match found {
+        Some(Ok(python)) => Ok(python),
+        _ if files > MOST_FILES => Err(LocateError::TooMuch(Bound::Files)),
+        _ if bounded.is_spent() => Err(LocateError::TooMuch(Bound::Memory)),
+        Some(Err(error)) => Err(error),
+        None => Err(LocateError::NotPython(files)),
     }
-    Err(LocateError::NotPython(modules.len()))
 }
 
 /// Where a runtime is likely: a shared libpython, a program called python, anything else.
@@ -202,8 +232,8 @@ fn interpreter_head(image: &Image<'_>, memory: &impl Memory) -> Result<Address, 
 }
 
 /// By the eight bytes at the start of the runtime of 3.13 and later, for files without any names.
-fn by_cookie(image: &Image<'_>, memory: &impl Memory) -> Option<Roots> {
-    let writable = image.module.mappings.iter().filter(|mapping| mapping.access.write);
+fn by_cookie(module: &Module, memory: &impl Memory) -> Option<Roots> {
+    let writable = module.mappings.iter().filter(|mapping| mapping.access.write);
     writable
         .filter_map(|mapping| search::aligned(memory, mapping.start, mapping.size(), &COOKIE))
         .map(|runtime| Roots { runtime, current: None })
@@ -211,15 +241,15 @@ fn by_cookie(image: &Image<'_>, memory: &impl Memory) -> Option<Roots> {
 }
 
 /// By the shape of the lists, for files without names of a version that is told by `--abi`.
-fn by_shape(
-    memory: &impl Memory,
+fn by_shape<'a>(
+    memory: &Bounded<'_, impl Memory>,
     maps: &Maps,
-    images: &[Image<'_>],
+    images: impl Iterator<Item = Image<'a>>,
     abi: Version,
 ) -> Result<Python, LocateError> {
-    for image in images {
+    for image in images.take_while(|_| !memory.is_spent()) {
         let version =
-            written_version(memory, image).filter(|found| found.minor() == abi.minor()).unwrap_or(abi);
+            written_version(memory, &image).filter(|found| found.minor() == abi.minor()).unwrap_or(abi);
         let layout =
             tables::layout(assume_latest(version), Build::Ordinary).ok_or(LocateError::WrongAbi(abi))?;
         // Without a name the GIL of 3.6 and earlier cannot be told from any other pointer.
@@ -227,7 +257,7 @@ fn by_shape(
             return Err(LocateError::Nameless(abi));
         }
         if let Some(runtime) = search::runtime(memory, maps, image.module, &layout)
-            && let Ok(python) = finish(memory, maps, image, Roots { runtime, current: None }, Some(version))
+            && let Ok(python) = finish(memory, maps, &image, Roots { runtime, current: None }, Some(version))
         {
             return Ok(python);
         }
@@ -252,7 +282,8 @@ fn finish(
         Err(PublishedError::Unknown(version)) => return Err(LocateError::Unknown(version)),
         Err(error) => return Err(LocateError::Published(error)),
     };
-    let code_type = verify(memory, maps, image, &layout, roots, abi)?;
+    // Lists and stacks have their bounds each; a hostile process has as many stacks as its lists are long.
+    let code_type = verify(&Bounded::new(memory), maps, image, &layout, roots, abi)?;
     let enters = layout.lends_threads() && matches!(layout.frames, Frames::Interpreter(_));
     let evaluation = image.symbol("_PyEval_EvalFrameDefault").filter(|_| enters);
     Ok(Python { layout, roots, code_type, evaluation })

@@ -11,6 +11,9 @@ use crate::target::memory::{Address, Memory, ReadError};
 
 /// How much of a mapping is looked through.
 const MOST: u64 = 64 << 20;
+/// How much is looked through of all mappings together: a tenth of a second's worth. A hostile target has 65,530 of
+/// them, and what is read becomes resident in it.
+const MOST_IN_ALL: u64 = 256 << 20;
 /// Reads by which words are tried that may be a runtime: some seconds' worth. Each of them may lead to lists as long
 /// as they may be, and a hostile target has as many of them as it has words.
 const MOST_READS: u64 = 1 << 22;
@@ -74,7 +77,6 @@ pub fn runtime(memory: &impl Memory, maps: &Maps, module: &Module, layout: &Layo
     if layout.gil == Gil::Current {
         return None;
     }
-    let bounded = Bounded { memory, left: Cell::new(MOST_READS) };
     let data = module.mappings.iter().filter(|mapping| mapping.access.write);
     // `.bss` begins in the last of the module's pages and goes on in the anonymous mapping behind it.
     let ranges = data.flat_map(|mapping| {
@@ -87,7 +89,7 @@ pub fn runtime(memory: &impl Memory, maps: &Maps, module: &Module, layout: &Layo
                 let interpreter = Address(u64::from_le_bytes(word.try_into().ok()?));
                 let head = base + 8 * index as u64;
                 let runtime = Address(head.0.checked_sub(u64::from(layout.interpreters.offset()))?);
-                (is_mapped(maps, interpreter) && is_runtime(&bounded, layout, runtime, interpreter))
+                (is_mapped(maps, interpreter) && is_runtime(memory, layout, runtime, interpreter))
                     .then_some(runtime)
             })
         });
@@ -98,16 +100,35 @@ pub fn runtime(memory: &impl Memory, maps: &Maps, module: &Module, layout: &Layo
     None
 }
 
-/// Memory of which only so much can be read.
-struct Bounded<'a, M> {
+/// Memory of which only so much can be read, and only so often: for looking until something is found.
+pub struct Bounded<'a, M> {
     memory: &'a M,
-    left: Cell<u64>,
+    reads: Cell<u64>,
+    bytes: Cell<u64>,
+}
+
+impl<'a, M: Memory> Bounded<'a, M> {
+    /// For one search, through however many files.
+    pub fn new(memory: &'a M) -> Self {
+        Self { memory, reads: Cell::new(MOST_READS), bytes: Cell::new(MOST_IN_ALL) }
+    }
+
+    /// Has something been asked for that was too much?
+    pub fn is_spent(&self) -> bool {
+        self.reads.get() == 0 || self.bytes.get() == 0
+    }
+
+    fn spend(budget: &Cell<u64>, amount: u64) -> Option<()> {
+        let left = budget.get().checked_sub(amount);
+        budget.set(left.unwrap_or(0));
+        left.map(drop)
+    }
 }
 
 impl<M: Memory> Memory for Bounded<'_, M> {
     fn read(&self, from: Address, to: &mut [u8]) -> Result<(), ReadError> {
-        let left = self.left.get().checked_sub(1).ok_or(ReadError::Unmapped(from))?;
-        self.left.set(left);
+        let paid = Self::spend(&self.reads, 1).and_then(|()| Self::spend(&self.bytes, to.len() as u64));
+        paid.ok_or(ReadError::Unmapped(from))?;
         self.memory.read(from, to)
     }
 }

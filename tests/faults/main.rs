@@ -21,6 +21,7 @@ mod heart;
 mod hostile;
 mod life;
 mod long;
+mod mapped;
 mod panics;
 mod places;
 mod screen;

@@ -9,7 +9,7 @@ use crate::python::frames::{DEEPEST, WalkError};
 use crate::python::layout::{Frames, Layout};
 use crate::python::literal::eras;
 use crate::python::locate::Python;
-use crate::python::search;
+use crate::python::search::{self, Bounded};
 use crate::python::threads::{Interpreter, Lock, MOST_THREADS, Roots, threads};
 use crate::python::version::Build;
 use crate::sample::Flags;
@@ -126,6 +126,8 @@ fn a_module_full_of_runtimes() {
         BASE + INTERPRETERS * 4096
     );
     let maps = Maps::parse(text.as_bytes());
-    assert_eq!(search::runtime(&crowd, &maps, &maps.modules()[0], &crowd.layout), None);
+    let bounded = Bounded::new(&crowd);
+    assert_eq!(search::runtime(&bounded, &maps, &maps.modules()[0], &crowd.layout), None);
+    assert!(bounded.is_spent());
     assert!((1 << 22..1 << 23).contains(&crowd.reads.get()), "{}", crowd.reads.get());
 }

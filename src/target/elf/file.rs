@@ -27,8 +27,14 @@ const BIGGEST_TABLE: u64 = 256 << 20;
 /// Places in the table of names that one name may have; linkers keep one, or two.
 const MOST_PLACES: usize = 16;
 
-/// All section headers: at most 65,535 × 64 bytes, and no more than the file has.
+/// Sections that a program or a library may have: compilers make files of thousands, linkers join them to some forty.
+const MOST_SECTIONS: u16 = 1024;
+
+/// All section headers, and no more than the file has.
 fn sections(file: &File, (offset, count, _): (u64, u16, u16)) -> Result<Vec<SectionHeader>, ElfError> {
+    if count > MOST_SECTIONS {
+        return Err(ElfError::Malformed("more than 1,024 sections"));
+    }
     let mut sections = Vec::new();
     let mut chunk = [0; SIZEOF_SHDR * 64];
     let mut at = offset;

@@ -159,6 +159,32 @@ fn threads_say_what_they_do() {
 }
 
 #[test]
+fn who_reads_the_next_thing_to_do_is_idle_and_who_reads_an_answer_is_not() {
+    let read = |caller: &[(&str, &str)]| {
+        let frames = caller.iter().map(|(file, name)| frame(&format!("/usr/lib/python3.11/{file}"), name, 1));
+        let stack: Stack = [frame("app.py", "main", 3)].into_iter().chain(frames).collect();
+        let profile = profile_of([taken(1, vec![seen(1, &stack, Flags::WAITING)])]);
+        let window = Window::of(&profile, Span::All);
+        thread_rows(&profile, &window, &Selection::default())[0].now.unwrap()
+    };
+    let socket = ("socket.py", "SocketIO.readinto");
+    let pipe = [("connection.py", "Connection.recv_bytes"), ("connection.py", "Connection._recv")]
+        .map(|(_, name)| ("multiprocessing/connection.py", name));
+    let server = ("http/server.py", "BaseHTTPRequestHandler.handle_one_request");
+    assert_eq!(read(&[server, socket]), State::Idle);
+    assert_eq!(read(&[server, socket, ("ssl.py", "SSLSocket.recv_into")]), State::Idle);
+    assert_eq!(read(&[("multiprocessing/queues.py", "SimpleQueue.get"), pipe[0], pipe[1]]), State::Idle);
+    // The rest of a request, an answer, and whatever a program reads itself.
+    let headers = ("http/client.py", "parse_headers");
+    assert_eq!(read(&[server, headers, socket]), State::Waiting);
+    assert_eq!(read(&[("http/client.py", "HTTPResponse._read_status"), socket]), State::Waiting);
+    assert_eq!(read(&[pipe[0], pipe[1]]), State::Waiting);
+    assert_eq!(read(&[socket]), State::Waiting);
+    // It does something itself.
+    assert_eq!(read(&[server]), State::Waiting);
+}
+
+#[test]
 fn marks_and_trends() {
     let mut profile = Profile::new();
     profile.record(&about(7));

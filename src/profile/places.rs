@@ -67,7 +67,7 @@ pub fn is_plumbing(function: &Function) -> bool {
 }
 
 /// Where the standard library waits for something to do. A thread that waits anywhere else (in a
-/// lock of its own, in `recv`, in `sleep`) waits for *something*.
+/// lock of its own, in `recv`, in `sleep`) waits for *something*, unless [`ASKING`] has called it.
 const RESTING: &[(&str, &[&str])] = &[
     ("/threading.py", &["wait", "join", "_wait_for_tstate_lock"]),
     ("/queue.py", &["get"]),
@@ -84,7 +84,38 @@ const RESTING: &[(&str, &[&str])] = &[
     ("/signal.py", &["sigwait"]),
 ];
 
-/// Does a thread that stands here, and neither runs nor holds the GIL, wait for work?
-pub(super) fn rests(function: &Function) -> bool {
-    stands_in(function, RESTING)
+/// What reads for whoever called it: only the caller tells what is waited for, an answer or work.
+const READING: &[(&str, &[&str])] = &[
+    ("/socket.py", &["readinto", "readline", "read"]),
+    ("/ssl.py", &["recv_into", "read"]),
+    ("/multiprocessing/connection.py", &["recv", "recv_bytes", "_recv_bytes", "_recv"]),
+    ("/multiprocessing/synchronize.py", &["__enter__"]),
+];
+
+/// Where servers and pools read the next thing to do, and nothing else, without a frame of their own between.
+const ASKING: &[(&str, &[&str])] = &[
+    ("/http/server.py", &["handle_one_request"]),
+    ("/BaseHTTPServer.py", &["handle_one_request"]),
+    ("/wsgiref/simple_server.py", &["handle"]),
+    ("/multiprocessing/queues.py", &["get"]),
+    ("/multiprocessing/pool.py", &["worker", "_handle_results"]),
+];
+
+/// Does a thread at whose top this function stands, and that neither runs nor holds the GIL, wait for work?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rest {
+    /// It waits for something.
+    No,
+    /// It does.
+    Yes,
+    /// It does if its caller asks for work.
+    Reading,
+    /// It asks for work, if it has called what reads.
+    Asking,
+}
+
+/// What waiting in this function means.
+pub(super) fn rest(function: &Function) -> Rest {
+    let tables = [(RESTING, Rest::Yes), (READING, Rest::Reading), (ASKING, Rest::Asking)];
+    tables.into_iter().find(|(table, _)| stands_in(function, table)).map_or(Rest::No, |(_, rest)| rest)
 }

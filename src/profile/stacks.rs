@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 
-use super::places::{self, Origin};
+use super::places::{self, Origin, Rest};
 use crate::sample::{Frame, Function};
 
 /// A function, told apart from others by what it says of itself. Valid as long as its profile.
@@ -47,7 +47,7 @@ pub(super) struct Node {
 #[derive(Debug, Clone, Copy)]
 struct Manners {
     origin: Origin,
-    rests: bool,
+    rest: Rest,
     plumbing: bool,
 }
 
@@ -121,7 +121,7 @@ impl Stacks {
             self.functions.push(Arc::clone(function));
             self.manners.push(Manners {
                 origin: places::origin(function),
-                rests: places::rests(function),
+                rest: places::rest(function),
                 plumbing: places::is_plumbing(function),
             });
             self.text_bytes += text_of(function);
@@ -176,8 +176,18 @@ impl Stacks {
     }
 
     /// Does a thread whose stack this is wait for work, if it does nothing?
-    pub(super) fn rests(&self, node: NodeId) -> bool {
-        node != NodeId::ROOT && self.manners[self.node(node).function.index()].rests
+    pub(super) fn rests(&self, mut node: NodeId) -> bool {
+        let rest = |node: NodeId| match node {
+            NodeId::ROOT => Rest::No,
+            node => self.manners[self.node(node).function.index()].rest,
+        };
+        if rest(node) != Rest::Reading {
+            return rest(node) == Rest::Yes;
+        }
+        while rest(node) == Rest::Reading {
+            node = self.node(node).parent;
+        }
+        rest(node) == Rest::Asking
     }
 
     pub(super) fn function_count(&self) -> usize {

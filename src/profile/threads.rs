@@ -29,7 +29,7 @@ pub enum State {
     /// Waits for something: a lock, a file, an answer.
     Waiting,
     /// Waits for work: it stands where the standard library waits for something to do (a queue's
-    /// `get`, a selector, `accept`).
+    /// `get`, a selector, `accept`, a server's read of the next request).
     Idle,
 }
 

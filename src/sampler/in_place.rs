@@ -2,16 +2,16 @@
 //!
 //! While we run on a CPU the thread that ran there does not. It need not be told to stop and to go on, and no other CPU
 //! has to be woken for it, which costs more than all the rest. What is left to be shown is that it has not been moved to
-//! another CPU meanwhile; that is in its own memory, see [`Rseq`]. If it was, the look is done again, with a stop.
+//! another CPU meanwhile, see [`Target::stood`]. If it was, the look is done again, with a stop.
 
 use std::time::Instant;
 
 use crate::fault;
 use crate::python::threads::Lock;
 use crate::sample::{Flags, ThreadSample};
-use crate::sampler::look::{Compare, Looker, Scope};
+use crate::sampler::look::{Compare, Latest, Looker, Scope};
 use crate::sampler::miss::Miss;
-use crate::target::memory::{Address, Memory};
+use crate::target::memory::Address;
 use crate::target::{Rseq, Stay, Target};
 
 /// What is known of it from one look to the next.
@@ -27,7 +27,7 @@ pub(super) struct InPlace {
 }
 
 impl InPlace {
-    /// Impossible without `rseq`.
+    /// With `rseq`, if there is one, where a thread is can be read from its memory.
     pub(super) fn new(rseq: Option<Rseq>) -> Self {
         Self { rseq, ..Self::default() }
     }
@@ -53,24 +53,20 @@ impl Looker {
         scope: Scope,
         taken: &mut Vec<ThreadSample>,
     ) -> Result<bool, Miss> {
-        let Some(rseq) = self.in_place.rseq else { return Ok(false) };
         let begin = Instant::now();
-        let latest = self.thread_of(target, holder)?;
-        let Some(stay) = Stay::begin() else { return Ok(false) };
-        let cpu = rseq.cpu_of(latest.pthread);
-        let is_here = |memory: &dyn Memory| memory.u32(cpu).is_ok_and(|cpu| cpu == stay.cpu());
-        let memory = target.memory();
-        let before = memory.u32(cpu)?;
-        self.in_place.seen = Some((before, stay.cpu()));
+        let Latest { tid, identity, pthread, .. } = self.thread_of(target, holder)?;
+        let Some(beside) = target.beside(tid, pthread, self.in_place.rseq) else { return Ok(false) };
+        let stay = beside.ours();
+        self.in_place.seen = Some((beside.theirs(), stay.cpu()));
         // Who has not slept since the last look of this kind would see the same moment again.
-        if before != stay.cpu() || self.in_place.last == Some(stay) || self.is_lent(target, holder)? {
+        if !beside.is_here() || self.in_place.last == Some(stay) || self.is_lent(target, holder)? {
             return Ok(false);
         }
         fault::point("held");
         self.in_place.looks = true;
-        let copied = self.copy(target, lock, holder, latest.identity, scope);
+        let copied = self.copy(target, lock, holder, identity, scope);
         self.in_place.looks = false;
-        if !(is_here(memory) && stay.lasts()) {
+        if !target.stood(tid, &beside) {
             // What was copied, and the code objects that were learned with it, are of no moment in particular.
             self.compare = Compare::Before;
             return Ok(false);

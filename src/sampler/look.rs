@@ -123,8 +123,8 @@ pub struct Looker {
 }
 
 impl Looker {
-    /// Looks at `python`; costs are added to what `cost` holds. With `rseq` a thread on our own CPU need not be
-    /// stopped.
+    /// Looks at `python`; costs are added to what `cost` holds. With `rseq` it is cheaper to tell that a thread is on our
+    /// own CPU.
     pub fn new(python: Python, stopping: Stopping, rseq: Option<Rseq>, cost: Cost) -> Self {
         Self {
             codes: Codes::new(python.layout.clone(), python.code_type),

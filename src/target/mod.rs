@@ -14,6 +14,7 @@
 //! | another CPU, full tilt | 32–82 µs | 33–63 µs | 1.5 µs |
 
 pub mod attach;
+mod beside;
 pub mod container;
 pub mod cpu;
 pub mod elf;
@@ -28,7 +29,6 @@ pub mod process;
 mod ptrace;
 pub mod pty;
 pub mod roster;
-mod rseq;
 pub mod stop;
 pub mod tasks;
 pub mod user;
@@ -42,6 +42,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 
 pub use attach::{AttachError, Denied, may_attach};
+pub use beside::{Beside, Rseq};
 pub use container::Container;
 pub use cpu::{Placement, Stay};
 pub use elf::{Elf, ElfError, Place};
@@ -53,7 +54,6 @@ pub use memory::{Address, Memory, Range, ReadError};
 pub use process::{Identity, Moment, Pid, RunState, Tid};
 pub use pty::{Pty, Seat};
 pub use roster::{Care, Listed, Roster};
-pub use rseq::Rseq;
 pub use stop::{StopError, Stopped, Tracer};
 pub use tasks::{Numbers, Tasks};
 pub use user::User;

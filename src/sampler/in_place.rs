@@ -77,12 +77,13 @@ impl Looker {
             return Ok(false);
         }
         self.in_place.last = Some(stay);
+        let held = begin.elapsed();
         let decoded = copied.and_then(|()| self.decode(target, taken));
         if self.never_stops() {
             self.cost.attempts.succeed_there();
         } else {
-            // It could not run as long as we did, whatever we did.
-            self.cost.stay(begin.elapsed());
+            // It could not run as long as we did, whatever we did; but when somebody else came it may have been its turn.
+            self.cost.stay(if stay.lasts() { begin.elapsed() } else { held });
         }
         decoded.map(|()| true)
     }

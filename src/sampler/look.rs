@@ -2,8 +2,9 @@
 //! copied.
 //!
 //! With a GIL no frame of *any* thread changes while its holder stands still, so one stopped thread gives a true
-//! picture of all. It need not even be stopped if we are on its CPU, see `in_place.rs`. When nobody holds it, nothing changes until somebody takes it: read, then check that nothing
-//! has changed. Without a GIL each thread that runs is stopped for itself.
+//! picture of all. It need not even be stopped if we are on its CPU, see `in_place.rs`. When nobody holds the GIL,
+//! nothing changes until somebody takes it: read, then check that nothing has changed. Without a GIL each thread that
+//! runs is stopped for itself.
 
 use std::time::{Duration, Instant};
 

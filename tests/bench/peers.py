@@ -178,7 +178,7 @@ class Cell:
 
 
 HEAD = "| Python | profiler | slowdown % | samples | impossible stacks | CPU/sample µs | " \
-       "peak RSS MiB | stop µs, median / p99 |\n|---|---|---|---|---|---|---|---|"
+       "peak RSS MiB | held up µs, median / p99 |\n|---|---|---|---|---|---|---|---|"
 
 
 class Bench:

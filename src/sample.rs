@@ -187,7 +187,7 @@ pub enum Ending {
     /// The time that was asked for is over, or we were told to stop; the target lives on.
     Detached,
     /// The target ended with this exit status, where it is ours to know: of a launched command, and of others if the
-    /// kernel told it before their parents had asked.
+    /// kernel tells it.
     Exited(Option<i32>),
     /// The target was ended by this signal, where it is ours to know.
     Killed(i32),

@@ -25,6 +25,7 @@ pub mod live;
 pub mod maps;
 pub mod memory;
 pub mod open;
+mod pidfd;
 pub mod process;
 mod ptrace;
 pub mod pty;
@@ -51,6 +52,7 @@ pub use launch::{Child, End, LaunchError, launch};
 pub use live::ProcessMemory;
 pub use maps::{Mapping, Maps, Module};
 pub use memory::{Address, Memory, Range, ReadError};
+use pidfd::Handle;
 pub use process::{Identity, Moment, Pid, RunState, Tid};
 pub use pty::{Pty, Seat};
 pub use roster::{Care, Listed, Roster};
@@ -66,6 +68,7 @@ pub use user::User;
 pub struct Target {
     identity: Identity,
     memory: ProcessMemory,
+    handle: Handle,
     tracer: Tracer,
     tasks: RefCell<Tasks>,
     _of_this_thread: PhantomData<*const ()>,
@@ -84,7 +87,8 @@ pub enum Life {
     Exited(i32),
     /// A signal has ended it; known as above.
     Killed(i32),
-    /// It has ended, and how is not for us to know: its parent was quicker, or we have no right to it.
+    /// It has ended, and how is not for us to know: the kernel is older than 6.15 and its parent was quicker, or we have
+    /// no right to it.
     Gone,
 }
 
@@ -105,6 +109,7 @@ impl Target {
         Ok(Self {
             identity,
             memory,
+            handle: Handle::of(identity.pid),
             tracer: Tracer::new(identity.pid, child)?,
             tasks: RefCell::new(Tasks::of(identity.pid)),
             _of_this_thread: PhantomData,
@@ -168,7 +173,7 @@ impl Target {
         let is_child = self.tracer.child().is_some();
         match process::stat(self.identity.pid) {
             None => self.end().unwrap_or(Life::Gone),
-            Some(stat) if stat.start != self.identity.start => Life::Gone,
+            Some(stat) if stat.start != self.identity.start => self.end().unwrap_or(Life::Gone),
             Some(stat) if (stat.moment.state.is_dead() || stat.is_exiting()) && !is_child => self
                 .told_end(&stat)
                 .unwrap_or(if stat.moment.state.is_dead() { Life::Gone } else { Life::Ending }),
@@ -196,31 +201,41 @@ impl Target {
         if self.is_64_bit() { Ok(()) } else { Err(AttachError::ThirtyTwoBit) }
     }
 
-    /// How it ended, if it is our child and has.
+    /// How it ended, if it has: as a child of ours, or as a process whose parent has asked.
     fn end(&self) -> Option<Life> {
-        Some(match self.tracer.child()?.end()? {
-            End::Exited(status) => Life::Exited(status),
-            End::Killed(signal) => Life::Killed(signal),
-        })
+        match self.tracer.child() {
+            None => self.handle.end().map(ended),
+            Some(child) => Some(match child.end()? {
+                End::Exited(status) => Life::Exited(status),
+                End::Killed(signal) => Life::Killed(signal),
+            }),
+        }
     }
 
     /// How a process that is not our child ended: the kernel notes it before it lets go of the memory, and tells it
     /// until the parent has asked. To whom may not know it says 0, as of one that ended well.
     fn told_end(&self, stat: &process::Stat) -> Option<Life> {
-        let (status, signal) = (stat.end >> 8 & 0xff, stat.end & 0x7f);
-        if signal != 0 {
-            return Some(Life::Killed(signal.cast_signed()));
+        if stat.end != 0 {
+            return Some(ended(stat.end));
         }
         // The link to the executable is under the same lock: who has the key finds that there is none any more.
         let pid = self.identity.pid;
         let link = std::fs::read_link(format!("/proc/{pid}/exe"));
         let may_know =
             link.is_err_and(|error| error.kind() == io::ErrorKind::NotFound) && self.identity.holds();
-        (status != 0 || may_know).then_some(Life::Exited(status.cast_signed()))
+        may_know.then_some(Life::Exited(0))
     }
 
     fn is_64_bit(&self) -> bool {
         is_64_bit(self.identity.pid)
+    }
+}
+
+/// What `wait` says of an end.
+fn ended(code: u32) -> Life {
+    match (code >> 8 & 0xff, code & 0x7f) {
+        (status, 0) => Life::Exited(status.cast_signed()),
+        (_, signal) => Life::Killed(signal.cast_signed()),
     }
 }
 

@@ -267,6 +267,8 @@ fn watch(
             return Ok(());
         }
         if let Ok(panic) = panics.try_recv() {
+            // What was sampled before it is to be kept, too.
+            listen(state, events);
             return Err(Error::Panicked(panic));
         }
         let due = drawn.is_none_or(|drawn| drawn.elapsed() >= BETWEEN_PICTURES);

@@ -88,6 +88,7 @@ fn live_each_thread_may_panic_and_the_terminal_is_given_back() {
         assert_eq!(screen.end(), 1, "{place}: {}", screen.text());
         screen.is_given_back();
         screen.shows("kept in ");
+        screen.shows(".folded");
         let words = screen.text();
         assert!(words.starts_with("The live view ended: "), "{place}: {words}");
         assert!(words.contains("a test has asked for it"), "{place}: {words}");
@@ -122,7 +123,7 @@ fn the_threads_of_a_commands_terminal_may_panic() {
     if !can_be_asked() {
         return;
     }
-    for (place, thread) in [("output:3", "output: "), ("input:1", "input: "), ("sampler:60", "sampler: ")] {
+    for (place, thread) in [("output:3", "output: "), ("input:1", "input: "), ("sampler:200", "sampler: ")] {
         let folder = folder();
         let said = folder.path().join("said");
         let source = format!(
@@ -149,8 +150,9 @@ fn the_threads_of_a_commands_terminal_may_panic() {
         assert!(!words.contains("runs on"), "{place}: {words}");
         assert!(words.trim().lines().count() <= 5, "one message: {words}");
         if !place.starts_with("output") {
-            let profile = std::fs::read_to_string(kept(&words)).unwrap();
-            assert!(share(&profile, "toil").0 > 0, "{place}: {profile}");
+            screen.shows(".folded");
+            // On a machine that is busy it may not have come as far as working.
+            assert!(!std::fs::read(kept(&screen.text())).unwrap().is_empty(), "{place}");
         }
         eventually("it is hung up", || std::fs::read_to_string(&said).is_ok_and(|said| said == "hung up"));
     }

@@ -217,9 +217,13 @@ fn attach(pid: u32, error: &AttachError, f: &mut fmt::Formatter<'_>) -> fmt::Res
             writeln!(f, "the process has ended, and its parent {parent} has not noticed yet.")?;
             write!(f, "There is nothing left to look at; `ps -p {parent}` shows the parent.")
         }
-        AttachError::TracedBy { pid, name } => {
+        AttachError::TracedBy { pid, name, stands: false } => {
             writeln!(f, "process {pid} ({name:?}) traces it already, and there can be but one.")?;
             write!(f, "End that one first: kill {pid}")
+        }
+        AttachError::TracedBy { pid, name, stands: true } => {
+            writeln!(f, "process {pid} ({name:?}) traces it already, and is stopped itself.")?;
+            write!(f, "What it holds stands until it goes on: kill -CONT {pid}")
         }
         AttachError::Denied(facts) => {
             write!(f, "the kernel does not permit it.\n{}", cause::explain(pid, facts))

@@ -11,7 +11,7 @@ use crate::python::version::{Build, Version};
 use crate::sample::{Event, Outcome};
 use crate::sampler::look::Scope;
 use crate::sampler::{Length, Plan, Sampler, StartError, Stopping, Watch, find};
-use crate::target::attach::trial;
+use crate::target::attach::{other_tracer, trial};
 use crate::target::{Container, Denied, Pid, Target, process};
 
 /// What was found, as text.
@@ -140,7 +140,10 @@ fn them(report: &mut Report, pid: u32, abi: Option<Version>) {
     let words: Vec<_> =
         process::command_line(target.pid()).iter().map(|word| word.to_string_lossy().into_owned()).collect();
     report.fine("process", format!("{pid}: {}", clean(words.join(" "))));
-    report.fine("attach", "one thread was stopped and let go");
+    match other_tracer(&target) {
+        None => report.fine("attach", "one thread was stopped and let go"),
+        Some(error) => return report.wrong("attach", Error::Start(StartError::Attach(pid, error))),
+    }
     match process::executable(target.pid()) {
         Ok(path) => report.fine("program", clean(path.display())),
         Err(error) => report.note("program", format!("its link cannot be read: {error}")),

@@ -10,7 +10,7 @@ use nix::errno::Errno;
 use super::container::Container;
 use super::launch::launch;
 use super::memory::ReadError;
-use super::process::{self, Identity, Pid, Stat};
+use super::process::{self, Identity, Pid, RunState, Stat};
 use super::{Child, ProcessMemory, StopError, Target};
 
 /// Why a process cannot be looked at.
@@ -40,6 +40,8 @@ pub enum AttachError {
         pid: Pid,
         /// Its name, as the kernel has it; empty if it cannot be read.
         name: String,
+        /// It is stopped itself (`kill -STOP`, job control), and what it holds stands with it.
+        stands: bool,
     },
     /// The kernel does not permit it.
     Denied(Box<Denied>),
@@ -196,6 +198,14 @@ fn nobody_traces(pid: Pid) -> Result<(), AttachError> {
     }
 }
 
+/// Somebody else who traces one of its threads, as one of us does that was stopped at a bad moment. Attaching asks the
+/// first thread only: to ask 10,000 takes a while.
+pub fn other_tracer(target: &Target) -> Option<AttachError> {
+    let threads = target.tasks().list().unwrap_or_default();
+    let tracers = threads.into_iter().filter_map(|tid| process::status(tid).ok()?.tracer);
+    tracers.map(|tracer| process::process_of(tracer).unwrap_or(Pid(tracer.0))).next().map(traced_by)
+}
+
 fn check(pid: Pid) -> Result<Stat, AttachError> {
     let stat = process::stat(pid).ok_or(AttachError::NoSuchProcess(pid))?;
     let status = process::status(pid.leader()).unwrap_or_default();
@@ -215,7 +225,8 @@ fn check(pid: Pid) -> Result<Stat, AttachError> {
 }
 
 fn traced_by(tracer: Pid) -> AttachError {
-    AttachError::TracedBy { pid: tracer, name: process::name(tracer.leader()).unwrap_or_default() }
+    let stands = process::stat(tracer).is_some_and(|stat| stat.moment.state == RunState::Stopped);
+    AttachError::TracedBy { pid: tracer, name: process::name(tracer.leader()).unwrap_or_default(), stands }
 }
 
 /// Is it us, or an ancestor of ours that runs our own executable? (To trace an ancestor of another kind, such

@@ -3,6 +3,8 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::Signal;
+
 use crate::interpreters::{Build, python3, pythons};
 use crate::profiler::{profile, profiler, program, start};
 use crate::subject::Subject;
@@ -140,5 +142,36 @@ fn one_that_somebody_traces_already() {
     assert_eq!(ran.code(), 1);
     assert!(ran.err.starts_with(&format!("Failed to seize PID {pid}")), "{}", ran.err);
     assert!(ran.err.contains(&format!("process {}", tracer.pid())), "{}", ran.err);
+    assert!(ran.err.ends_with(&format!("kill {}\n", tracer.pid())), "{}", ran.err);
+    // One that is stopped would not be ended by that, and holds what it holds.
+    tracer.signal(Signal::SIGSTOP);
+    eventually("the tracer stands", || tracer.state() == 'T');
+    for words in [&["-s", "0", &pid][..], &["--doctor", &pid]] {
+        let ran = profile(words);
+        let told = format!("{}{}", ran.text(), ran.err);
+        let cure = format!("kill -CONT {}\n", tracer.pid());
+        assert!(ran.code() == 1 && told.contains("is stopped itself") && told.ends_with(&cure), "{told}");
+    }
     assert!(tracer.is_alive());
+}
+
+#[test]
+fn one_of_whose_threads_is_held_by_somebody_who_is_stopped() {
+    let mut subject = subject("threads.py", &["1", "1"]);
+    let pid = subject.pid().to_string();
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    let names = tasks.map(|task| task.unwrap().file_name().into_string().unwrap());
+    let tid = names.into_iter().find(|name| *name != pid).unwrap();
+    let Some(tracer) = tracer_of(&tid) else { return };
+    tracer.signal(Signal::SIGSTOP);
+    eventually("the tracer stands", || tracer.state() == 'T');
+    let ran = profile(&["--doctor", &pid]);
+    let cure = format!(
+        "is stopped itself.\n{:16}What it holds stands until it goes on: kill -CONT {}\n",
+        "",
+        tracer.pid()
+    );
+    assert!(ran.code() == 1 && ran.text().ends_with(&cure), "{}", ran.text());
+    drop(tracer);
+    assert_untouched(&mut subject);
 }

@@ -72,7 +72,7 @@ fn another_tracer_is_named() {
     let mut player = Player::new("seize", &subject.pid().to_string());
     assert_eq!(player.line(), "seized");
     let name = process::name(player.pid().leader()).unwrap();
-    assert_eq!(refusal(subject.pid()), AttachError::TracedBy { pid: player.pid(), name });
+    assert_eq!(refusal(subject.pid()), AttachError::TracedBy { pid: player.pid(), name, stands: false });
     drop(player);
     subject.assert_unharmed();
 }

@@ -4,7 +4,7 @@
 //! has to be woken for it, which costs more than all the rest. What is left to be shown is that it has not been moved to
 //! another CPU meanwhile, see [`Target::stood`]. If it was, the look is done again, with a stop.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::fault;
 use crate::python::threads::Lock;
@@ -13,6 +13,12 @@ use crate::sampler::look::{Compare, Latest, Looker, Scope};
 use crate::sampler::miss::Miss;
 use crate::target::memory::Address;
 use crate::target::{Rseq, Stay, Target};
+
+/// For this long the thread is let run where looks follow each other at once.
+const A_MOMENT: [Duration; 3] =
+    [Duration::from_micros(10), Duration::from_micros(20), Duration::from_micros(40)];
+/// What took no longer was not interrupted by anybody.
+const AT_ONCE: Duration = Duration::from_micros(50);
 
 /// What is known of it from one look to the next.
 #[derive(Debug, Default)]
@@ -53,12 +59,19 @@ impl Looker {
         scope: Scope,
         taken: &mut Vec<ThreadSample>,
     ) -> Result<bool, Miss> {
-        let begin = Instant::now();
         let Latest { tid, identity, pthread, .. } = self.thread_of(target, holder)?;
+        // Who has not slept since the last look of this kind would see the same moment again, and with a stop, too.
+        // (A sleep of 5 µs is mostly over before anybody else runs.)
+        for pause in A_MOMENT {
+            if !self.in_place.last.is_some_and(|last| last.lasts()) {
+                break;
+            }
+            std::thread::sleep(pause);
+        }
+        let begin = Instant::now();
         let Some(beside) = target.beside(tid, pthread, self.in_place.rseq) else { return Ok(false) };
         let stay = beside.ours();
         self.in_place.seen = Some((beside.theirs(), stay.cpu()));
-        // Who has not slept since the last look of this kind would see the same moment again.
         if !beside.is_here() || self.in_place.last == Some(stay) || self.is_lent(target, holder)? {
             return Ok(false);
         }
@@ -83,7 +96,8 @@ impl Looker {
             self.cost.attempts.succeed_there();
         } else {
             // It could not run as long as we did, whatever we did; but when somebody else came it may have been its turn.
-            self.cost.stay(if stay.lasts() { begin.elapsed() } else { held });
+            let all = begin.elapsed();
+            self.cost.stay(if all < AT_ONCE || stay.lasts() { all } else { held });
         }
         decoded.map(|()| true)
     }

@@ -48,9 +48,9 @@ impl Window {
         self.together * 4 >= self.asked * 3
     }
 
-    /// The share of looks that were not taken.
-    fn lateness(&self) -> f64 {
-        f64::from(self.late) / f64::from((self.late + self.looks).max(1))
+    /// The share of the looks that were taken, of those that were due.
+    fn punctuality(&self) -> f64 {
+        f64::from(self.looks) / f64::from((self.late + self.looks).max(1))
     }
 }
 
@@ -58,8 +58,8 @@ impl Window {
 const TRIALS: usize = 2;
 /// So much cheaper the target's CPU has to be: to be bound to one is a disadvantage when others want it.
 const CHEAPER: f64 = 0.85;
-/// And so many more looks may be late there.
-const LATER: f64 = 0.05;
+/// And at least this part of the looks have to be taken there that are taken elsewhere.
+const PUNCTUAL: f64 = 0.8;
 /// Windows for which a decision holds: first, and when the next trial comes to the same.
 const HELD: (u32, u32) = (50, 400);
 /// A loss that is not worth a trial of the other place at once: many runs are short.
@@ -135,7 +135,8 @@ impl Policy {
         let [apart, with] = &mut self.tried;
         let tried = if self.place == Place::Anywhere { &mut *apart } else { &mut *with };
         tried.push(*window);
-        if self.chose.is_none() && apart.is_empty() && !with.is_empty() && window.loss() <= LITTLE {
+        let good = window.loss() <= LITTLE && window.punctuality() > PUNCTUAL;
+        if good && self.chose.is_none() && apart.is_empty() {
             return self.decide(true, cpu);
         }
         let (apart, with) = (apart.len(), with.len());
@@ -162,8 +163,8 @@ impl Policy {
     fn is_better_with(&self) -> bool {
         let [apart, with] = &self.tried;
         let loss = |windows: &[Window]| windows.iter().map(Window::loss).min().unwrap_or_default();
-        let late = |windows: &[Window]| windows.iter().map(Window::lateness).fold(1.0, f64::min);
-        loss(with) < loss(apart).mul_f64(CHEAPER) && late(with) < late(apart) + LATER
+        let taken = |windows: &[Window]| windows.iter().map(Window::punctuality).fold(0.0, f64::max);
+        loss(with) < loss(apart).mul_f64(CHEAPER) && taken(with) > taken(apart) * PUNCTUAL
     }
 }
 

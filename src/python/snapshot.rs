@@ -177,14 +177,13 @@ impl Copied {
         self.blocks.len() - neighbours
     }
 
-    /// Reads all blocks. If something has been unmapped since, begins again from nothing: the sample is
-    /// only slower. After an error nothing is kept either, lest bytes of the last moment pass for this one's.
+    /// Reads all blocks. After an error nothing is kept, lest bytes of the last moment pass for this one's.
     fn fill(&mut self, memory: &impl Memory) -> Result<(), ReadError> {
         let filled = self.read_all(memory);
-        if !matches!(filled, Ok(true)) {
+        if filled.is_err() {
             self.forget();
         }
-        filled.map(drop)
+        filled
     }
 
     fn forget(&mut self) {
@@ -195,13 +194,16 @@ impl Copied {
         self.last = None;
     }
 
-    /// Reads all blocks, neighbours together, and says whether all are still mapped.
-    fn read_all(&mut self, memory: &impl Memory) -> Result<bool, ReadError> {
+    /// Reads all blocks, neighbours together. What has been unmapped since is not there in this moment: 3.11 and later
+    /// give a chunk of the data stack back as soon as the last frame has left it.
+    fn read_all(&mut self, memory: &impl Memory) -> Result<(), ReadError> {
         let mut at = 0;
-        let mut data = self.data.as_mut_slice();
         while at < self.blocks.len() {
             let mut ranges: [Range<'_>; RANGES] =
                 std::array::from_fn(|_| Range { from: Address::NULL, to: &mut [] });
+            // Where each begins, and where the last ends.
+            let mut starts = [at; RANGES + 1];
+            let mut data = self.data.get_mut(at * BLOCK as usize..).unwrap_or_default();
             let mut count = 0;
             for range in &mut ranges {
                 let Some(first) = self.blocks.get(at) else { break };
@@ -212,14 +214,20 @@ impl Copied {
                 *range = Range { from: Address(first.number * BLOCK), to };
                 count += 1;
                 at += run;
+                starts[count] = at;
             }
             self.reads.calls += 1;
             self.reads.ranges += count as u64;
-            if memory.read_scattered(&mut ranges[..count])? < count {
-                return Ok(false);
+            let filled = memory.read_scattered(&mut ranges[..count])?;
+            if filled < count {
+                at = starts[filled + 1];
+                for block in self.blocks.get_mut(starts[filled]..at).unwrap_or_default() {
+                    block.age = KEPT;
+                    self.places.remove(&block.number);
+                }
             }
         }
-        Ok(true)
+        Ok(())
     }
 
     /// Reads all blocks twice, and says whether all are still mapped.

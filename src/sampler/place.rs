@@ -38,8 +38,9 @@ impl Window {
     /// What a look costs the target.
     pub(super) fn loss(&self) -> Duration {
         let together = f64::from(self.together) / f64::from(self.asked.max(1));
-        // On its CPU all that we do is done at its cost; from elsewhere the way back takes as long as the way there.
-        let (with, apart) = (self.own.max(self.stop), self.stop + self.waited);
+        // On its CPU all that we do is done at its cost. From elsewhere the way back takes as long as the way there, and
+        // our own time is somebody's too.
+        let (with, apart) = (self.own.max(self.stop), self.stop + self.waited + self.own / 2);
         with.mul_f64(together) + apart.mul_f64(1.0 - together)
     }
 

@@ -118,6 +118,33 @@ fn what_is_unmapped_is_not_there() {
     assert_eq!(read(&snapshot.of(&some), START + 2 * PAGE, 8), read(&some, START + 2 * PAGE, 8));
 }
 
+#[test]
+fn what_is_still_mapped_is_kept_when_a_part_goes() {
+    // Pages apart from each other, so that each is a range.
+    let apart = |salt, third| pages(&[true, false, true, false, third, false, true], salt);
+    let at = |page: u64| START + page * PAGE;
+    let mut snapshot = Snapshot::new();
+    for page in [0, 2, 4, 6] {
+        assert!(read(&snapshot.of(&apart(0, true)), at(page), 8).is_ok());
+    }
+    let some = apart(1, false);
+    snapshot.take_reads();
+    snapshot.take(&some).expect("memory");
+    // The rest follows in a second call, and needs no third one.
+    let kept = |page| read(&snapshot.sealed(), at(page), 8);
+    for page in [0, 2, 6] {
+        assert_eq!(kept(page), read(&some, at(page), 8));
+    }
+    assert_eq!(kept(4), Err(ReadError::Unmapped(Address(at(4)))));
+    assert_eq!(snapshot.take_reads().calls, 2 + 1, "and one that found nothing");
+    // It comes back, and is that moment's.
+    let back = apart(2, true);
+    snapshot.take(&back).expect("memory");
+    for page in [0, 2, 4, 6] {
+        assert_eq!(read(&snapshot.of(&back), at(page), 8), read(&back, at(page), 8));
+    }
+}
+
 /// A process that is gone after the first moment.
 struct Gone;
 

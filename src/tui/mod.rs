@@ -92,7 +92,7 @@ const BETWEEN_PICTURES: Duration = Duration::from_millis(100);
 const ANSWER: Duration = Duration::from_millis(100);
 /// The sampler's last words come within a look, unless the machine has much else to do. Nobody loses time by this: that
 /// it ends is waited for in any case.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+const LAST_WORDS: Duration = Duration::from_secs(10);
 /// Events taken in before keys are looked at again, however many are waiting.
 const HANDFUL: usize = 50_000;
 

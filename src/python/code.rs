@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::python::capture::{Capture, Seen, Stamp};
 use crate::python::frames::{Instruction, RawFrame};
@@ -77,8 +77,9 @@ pub struct Codes {
     /// Bytes from the object's start to the head, and of the head.
     head: (u32, usize),
     known: FxHashMap<Address, Code>,
-    /// Only a buffer: the code objects that are being compared.
+    /// Only buffers: the code objects that are being compared, and those that were met.
     doubtful: Vec<(Address, Option<Stamp>)>,
+    met: FxHashSet<Address>,
     /// Of all that are known.
     weight: usize,
     counts: CodeCounts,
@@ -110,6 +111,7 @@ impl Codes {
             kind,
             known: FxHashMap::default(),
             doubtful: Vec::new(),
+            met: FxHashSet::default(),
             weight: 0,
             counts: CodeCounts::default(),
             edition: 0,
@@ -118,7 +120,12 @@ impl Codes {
 
     /// Is there an entry for every code object of `capture`? If not, [`Codes::learn`] before the target goes on.
     pub fn know(&self, capture: &Capture) -> bool {
-        capture.all_frames().iter().all(|frame| self.known.contains_key(&frame.code))
+        // A recursion is mostly one function.
+        let mut last = Address::NULL;
+        capture.all_frames().iter().all(|frame| {
+            let same = std::mem::replace(&mut last, frame.code) == frame.code;
+            same || self.known.contains_key(&frame.code)
+        })
     }
 
     /// What the cache did so far.
@@ -156,10 +163,12 @@ impl Codes {
     /// is about to run is pushed and not yet linked it may be otherwise, and so it is where a chain begins with a frame
     /// that has died: its memory is that of the one about to run.
     pub fn are_end_to_end(&self, frames: &[RawFrame]) -> bool {
-        let mut above = None;
-        frames.iter().filter_map(|frame| Some((frame, frame.place?))).all(|(frame, place)| {
-            let size = self.known.get(&frame.code).and_then(|code| code.frame_size);
-            let end = size.map(|size| place + size);
+        let (mut above, mut last) = (None, (Address::NULL, None));
+        frames.iter().filter_map(|frame| Some((frame.code, frame.place?))).all(|(code, place)| {
+            if last.0 != code {
+                last = (code, self.known.get(&code).and_then(|code| code.frame_size));
+            }
+            let end = last.1.map(|size| place + size);
             let follows = above.is_none_or(|above| end == Some(above));
             above = Some(place);
             follows
@@ -188,17 +197,15 @@ impl Codes {
     pub fn confirm(&mut self, memory: &impl Memory, capture: &Capture) -> Result<bool, ReadError> {
         let mut doubtful = std::mem::take(&mut self.doubtful);
         doubtful.clear();
+        self.met.clear();
         for seen in capture.fresh() {
             let certain = |code: &Code| seen.stamp.is_some() && code.stamp == seen.stamp;
-            let frames = capture.frames(seen).iter();
-            doubtful.extend(
-                frames
-                    .filter(|frame| !self.known.get(&frame.code).is_some_and(certain))
-                    .map(|frame| (frame.code, seen.stamp)),
-            );
+            for frame in capture.frames(seen) {
+                if self.met.insert(frame.code) && !self.known.get(&frame.code).is_some_and(certain) {
+                    doubtful.push((frame.code, seen.stamp));
+                }
+            }
         }
-        doubtful.sort_unstable_by_key(|(address, _)| *address);
-        doubtful.dedup_by_key(|(address, _)| *address);
         let mut agreed = Ok(true);
         for some in doubtful.chunks(COMPARED) {
             agreed = self.compare(memory, some).and_then(|same| agreed.map(|agreed| agreed && same));
@@ -273,14 +280,28 @@ impl Codes {
     /// instruction. 3.13's trampoline that calls `__init__` never does, and disappears with them.
     pub fn decode(&self, capture: &Capture, seen: &Seen, stack: &mut Vec<Frame>) {
         stack.clear();
-        for frame in capture.frames(seen).iter().rev() {
-            let Some(code) = self.known.get(&frame.code) else { continue };
-            let position = position(self.layout.code.bytecode, frame);
-            if position < code.first_traceable && !frame.generator {
-                continue;
-            }
-            stack.push(Frame { function: Arc::clone(&code.function), line: code.lines.at(position) });
-        }
+        self.decode_part(capture.frames(seen), stack);
+    }
+
+    /// The same of some frames of a stack, leaf first; adds to `stack`.
+    pub fn decode_part(&self, frames: &[RawFrame], stack: &mut Vec<Frame>) {
+        let calls = frames.iter().rev().filter_map(|frame| self.call(frame));
+        stack.extend(calls.map(|(code, position)| Frame {
+            function: Arc::clone(&code.function),
+            line: code.lines.at(position),
+        }));
+    }
+
+    /// How many of these frames are calls.
+    pub fn calls(&self, frames: &[RawFrame]) -> usize {
+        frames.iter().filter(|frame| self.call(frame).is_some()).count()
+    }
+
+    /// The code and the position of a frame, if it is a call.
+    fn call(&self, frame: &RawFrame) -> Option<(&Code, i64)> {
+        let code = self.known.get(&frame.code)?;
+        let position = position(self.layout.code.bytecode, frame);
+        (position >= code.first_traceable || frame.generator).then_some((code, position))
     }
 }
 

@@ -11,7 +11,7 @@ mod hostile;
 pub mod layout;
 pub mod lines;
 #[cfg(test)]
-mod literal;
+pub(crate) mod literal;
 pub mod locate;
 pub mod names;
 pub mod objects;

@@ -111,7 +111,7 @@ impl Last {
     }
 }
 
-/// A thread's stack: the one of last time if nothing has moved.
+/// A thread's stack: the one of last time if nothing has moved, and of that the callers that have not.
 fn stack(
     codes: &Codes,
     capture: &Capture,
@@ -123,13 +123,31 @@ fn stack(
     let entry =
         last.entry(seen.thread).or_insert_with(|| Last { raw: Vec::new(), edition, stack: Stack::from([]) });
     if entry.edition != edition || !entry.is(raw) {
-        codes.decode(capture, seen, frames);
+        let kept = if entry.edition == edition { common(&entry.raw, raw) } else { 0 };
+        let (moved, before) = (leaves(raw, kept), leaves(&entry.raw, kept));
+        let callers = entry.stack.len().saturating_sub(codes.calls(before));
+        let callers = if kept > 0 { entry.stack.get(..callers).unwrap_or_default() } else { &[] };
+        frames.clear();
+        codes.decode_part(moved, frames);
+        if entry.stack.get(callers.len()..) != Some(&frames[..]) {
+            entry.stack = callers.iter().chain(frames.iter()).cloned().collect();
+        }
         entry.raw.clear();
         entry.raw.extend_from_slice(raw);
         entry.edition = edition;
-        if entry.stack[..] != frames[..] {
-            entry.stack = Stack::from(frames.as_slice());
-        }
     }
     Stack::clone(&entry.stack)
 }
+
+/// How many of the outermost frames are the same.
+fn common(one: &[RawFrame], other: &[RawFrame]) -> usize {
+    one.iter().rev().zip(other.iter().rev()).take_while(|(one, other)| one == other).count()
+}
+
+/// All but so many of the outermost frames.
+fn leaves(frames: &[RawFrame], callers: usize) -> &[RawFrame] {
+    frames.get(..frames.len() - callers).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,70 @@
+//! A stack that is put together from what has moved and what has not is the one that is decoded as a whole.
+
+use proptest::prelude::*;
+use rustc_hash::FxHashMap;
+
+use super::{Last, stack};
+use crate::python::capture::Capture;
+use crate::python::code::Codes;
+use crate::python::frames::{Instruction, RawFrame};
+use crate::python::literal::{Literal, eras};
+use crate::python::version::Build;
+use crate::target::memory::Address;
+
+const KIND: u64 = 0x100;
+const CODES: [u64; 3] = [0x1000, 0x2000, 0x3000];
+const NAME: u64 = 0x4000;
+const TABLE: u64 = 0x5000;
+
+/// Three functions of 3.12, of two units each before their first traceable instruction and two lines after it.
+fn codes() -> (Codes, Literal) {
+    let table = [0x80 | 10 << 3 | 1, 0, 0, 0x80 | 11 << 3 | 7, 0, 0];
+    let mut memory = Literal::new()
+        .at(NAME, 48)
+        .word(16, 4)
+        .i32(32, 25 << 2)
+        .bytes(40, b"f.py")
+        .at(TABLE, 64)
+        .word(16, table.len() as u64)
+        .bytes(32, &table);
+    for (line, code) in (1..).zip(CODES) {
+        #[rustfmt::skip]
+        let next = memory.at(code, 256).word(8, KIND).i32(68, 10 * line).word(112, NAME).word(120, NAME)
+            .word(128, NAME).word(136, TABLE).i32(176, 2);
+        memory = next;
+    }
+    (Codes::new(eras::layout(3, 12, Build::Ordinary), Address(KIND)), memory)
+}
+
+fn frame() -> impl Strategy<Value = RawFrame> {
+    (0..CODES.len(), 0..8_u64, any::<bool>()).prop_map(|(code, unit, generator)| RawFrame {
+        code: Address(CODES[code]),
+        instruction: Instruction::Address(Address(CODES[code] + 192 + 2 * unit)),
+        generator,
+        place: None,
+    })
+}
+
+proptest! {
+    #[test]
+    fn what_has_not_moved_is_taken_over(
+        first in prop::collection::vec(frame(), 0..12),
+        changes in prop::collection::vec((0..12_usize, prop::collection::vec(frame(), 0..6)), 1..12),
+    ) {
+        let (mut codes, memory) = codes();
+        let (mut last, mut frames): (FxHashMap<Address, Last>, _) = (FxHashMap::default(), Vec::new());
+        let mut raw = first;
+        for (left, pushed) in changes {
+            // Leaf first: some return, others are called.
+            let capture = Capture::of(&raw);
+            prop_assert_eq!(codes.learn(&memory, &capture), Ok(()));
+            let seen = &capture.threads()[0];
+            let got = stack(&codes, &capture, seen, &mut last, &mut frames);
+            let mut whole = Vec::new();
+            codes.decode(&capture, seen, &mut whole);
+            prop_assert_eq!(&got[..], &whole[..]);
+            raw.drain(..left.min(raw.len()));
+            raw = [pushed, raw].concat();
+        }
+    }
+}

@@ -58,6 +58,6 @@ impl Looker {
 fn running(target: &Target) -> Vec<Tid> {
     let mut tasks = target.tasks();
     let mut all = tasks.list().unwrap_or_default();
-    all.retain(|tid| tasks.moment(*tid).is_some_and(|moment| moment.state == RunState::Running));
+    all.retain(|tid| tasks.is_in(*tid, RunState::Running));
     all
 }

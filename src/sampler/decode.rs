@@ -125,11 +125,11 @@ fn stack(
     if entry.edition != edition || !entry.is(raw) {
         let kept = if entry.edition == edition { common(&entry.raw, raw) } else { 0 };
         let (moved, before) = (leaves(raw, kept), leaves(&entry.raw, kept));
-        let callers = entry.stack.len().saturating_sub(codes.calls(before));
-        let callers = if kept > 0 { entry.stack.get(..callers).unwrap_or_default() } else { &[] };
+        let callers = if kept > 0 { entry.stack.len().saturating_sub(codes.calls(before)) } else { 0 };
         frames.clear();
         codes.decode_part(moved, frames);
-        if entry.stack.get(callers.len()..) != Some(&frames[..]) {
+        let (callers, called) = entry.stack.split_at(callers);
+        if called != &frames[..] {
             entry.stack = callers.iter().chain(frames.iter()).cloned().collect();
         }
         entry.raw.clear();

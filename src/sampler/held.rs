@@ -21,7 +21,7 @@ impl Looker {
         scope: Scope,
     ) -> Result<(), Miss> {
         let Latest { tid, identity, .. } = self.thread_of(target, holder)?;
-        let stands = || target.tasks().moment(tid).is_some_and(|moment| moment.state == RunState::Stopped);
+        let stands = || target.tasks().is_in(tid, RunState::Stopped);
         if self.standing && stands() {
             self.copy(target, lock, holder, identity, scope)?;
             return if stands() { Ok(()) } else { Err(Miss::Fled) };

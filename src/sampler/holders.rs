@@ -67,17 +67,15 @@ impl Holders {
     /// May one of those that held it last be about to take it? To ask costs less than to look again.
     fn is_contended(&mut self, target: &Target, lock: Lock) -> bool {
         self.recent.retain(|(_, at)| at.elapsed() < RECENT);
-        self.recent.iter().any(|(tid, _)| runs(target, *tid) || waits_for(target, *tid, lock))
+        self.recent
+            .iter()
+            .any(|(tid, _)| target.tasks().is_in(*tid, RunState::Running) || waits_for(target, *tid, lock))
     }
 
     /// Does one of those that held it last sleep until it gets it, or until another one has it?
     fn is_wanted(&self, target: &Target, lock: Lock) -> bool {
         self.recent.iter().any(|(tid, _)| waits_for(target, *tid, lock))
     }
-}
-
-fn runs(target: &Target, tid: Tid) -> bool {
-    target.tasks().moment(tid).is_some_and(|moment| moment.state == RunState::Running)
 }
 
 /// Does a thread sleep in the lock itself? (Before 3.7 that is not in one place, and this is never seen.)
@@ -87,5 +85,5 @@ fn waits_for(target: &Target, tid: Tid, lock: Lock) -> bool {
     let mut tasks = target.tasks();
     let sleeps_on_it = tasks.futex(tid).is_some_and(|futex| STATE.contains(&futex.0.wrapping_sub(start.0)));
     // Whoever was stopped by job control in such a sleep is not about to take anything.
-    sleeps_on_it && tasks.moment(tid).is_some_and(|moment| moment.state == RunState::Sleeping)
+    sleeps_on_it && tasks.is_in(tid, RunState::Sleeping)
 }

@@ -57,10 +57,10 @@ impl Looker {
         Ok(self.codes.know(&self.capture) && self.is_as_before())
     }
 
-    /// Reads, and believes it if it is what was seen last: of that there is proof. Otherwise it reads twice, and believes it if nothing has changed and every thread whose stack is not the one that was seen
-    /// last slept meanwhile, or stood still for us: one that runs (in C, without the GIL) is stopped. Reading twice alone
-    /// is not enough: on 2.7 a thread was read in the middle of a return, twice at the same one, and gave a stack
-    /// without its root.
+    /// Reads, and believes it if it is what was seen last: of that there is proof. Otherwise it reads twice, and believes
+    /// it if nothing has changed and every thread whose stack is not the one that was seen last slept meanwhile, or stood
+    /// still for us: one that runs (in C, without the GIL) is stopped. Reading twice alone is not enough: on 2.7 a thread
+    /// was read in the middle of a return, twice at the same one, and gave a stack without its root.
     pub(super) fn prove_still(
         &mut self,
         target: &Target,
@@ -124,8 +124,7 @@ impl Looker {
                 continue;
             }
             let Some(tid) = self.tids.of_identity(&self.python, target, seen.identity) else { continue };
-            let moment = target.tasks().moment(tid);
-            if moment.is_some_and(|moment| moment.state == RunState::Running) {
+            if target.tasks().is_in(tid, RunState::Running) {
                 running.push(tid);
             }
         }

@@ -62,14 +62,16 @@ impl Looker {
         let Latest { tid, identity, pthread, .. } = self.thread_of(target, holder)?;
         // Who has not slept since the last look of this kind would see the same moment again, and with a stop, too.
         // (A sleep of 5 µs is mostly over before anybody else runs.)
+        let meet = |looker: &Self| (Instant::now(), target.beside(tid, pthread, looker.in_place.rseq));
+        let (mut begin, mut beside) = meet(self);
         for pause in A_MOMENT {
-            if !self.in_place.last.is_some_and(|last| last.lasts()) {
+            if beside.as_ref().is_none_or(|beside| Some(beside.ours()) != self.in_place.last) {
                 break;
             }
             std::thread::sleep(pause);
+            (begin, beside) = meet(self);
         }
-        let begin = Instant::now();
-        let Some(beside) = target.beside(tid, pthread, self.in_place.rseq) else { return Ok(false) };
+        let Some(beside) = beside else { return Ok(false) };
         let stay = beside.ours();
         self.in_place.seen = Some((beside.theirs(), stay.cpu()));
         if !beside.is_here() || self.in_place.last == Some(stay) || self.is_lent(target, holder)? {

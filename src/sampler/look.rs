@@ -185,11 +185,6 @@ impl Looker {
         self.latest.map(|latest| latest.tid)
     }
 
-    /// On which CPU the last look found the holder, and on which we were; `None` if it did not ask.
-    pub(super) fn seen_on(&mut self) -> Option<(u32, u32)> {
-        self.in_place.seen()
-    }
-
     /// The names that have to be told after a look has taken these threads.
     pub fn names(&mut self, target: &Target, taken: &[ThreadSample]) -> Vec<(ThreadId, String)> {
         self.names.news(target, &self.python, &self.interpreters, &self.addresses, taken)

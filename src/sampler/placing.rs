@@ -7,7 +7,7 @@ use nix::time::{ClockId, clock_gettime};
 use crate::sampler::Stopping;
 use crate::sampler::look::Looker;
 use crate::sampler::place::{Place, Policy, Why, Window};
-use crate::target::{Placement, Target};
+use crate::target::{Placement, Target, cpu};
 
 /// A window lasts so long,
 const WINDOW: Duration = Duration::from_millis(100);
@@ -53,7 +53,7 @@ impl Placing {
 
     /// After a look; `late` is how many were not taken so far.
     pub(super) fn after(&mut self, target: &Target, looker: &mut Looker, late: u64) {
-        let seen = looker.seen_on();
+        let seen = looker.in_place.seen();
         if let Some((theirs, ours)) = seen {
             self.note(target, theirs, Some(ours));
             let place = self.policy.meet(theirs);
@@ -80,8 +80,7 @@ impl Placing {
     /// Where is the thread that held the GIL last, and where are we?
     fn ask(&mut self, target: &Target, looker: &Looker) {
         let Some(moment) = looker.latest().and_then(|tid| target.tasks().moment(tid)) else { return };
-        let ours = nix::sched::sched_getcpu().ok().and_then(|cpu| u32::try_from(cpu).ok());
-        self.note(target, moment.cpu, ours);
+        self.note(target, moment.cpu, cpu::here());
     }
 
     fn note(&mut self, target: &Target, theirs: u32, ours: Option<u32>) {

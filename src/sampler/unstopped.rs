@@ -87,8 +87,8 @@ impl fmt::Display for Attempts {
         let Self { all, there, moved, broken, missing, rootless, unknown } = self;
         write!(
             f,
-            "attempts without a stop {all}: from the thread's own CPU {there}, changed meanwhile {moved}, contradicted themselves {broken}, \
-             lacked a part {missing}, began elsewhere {rootless}, met unknown code {unknown}"
+            "attempts without a stop {all}: from the thread's own CPU {there}, changed meanwhile {moved}, \
+             contradicted themselves {broken}, lacked a part {missing}, began elsewhere {rootless}, met unknown code {unknown}"
         )
     }
 }

@@ -10,10 +10,6 @@
 //! The scheduler: `/proc/PID/task/TID/schedstat` counts how often the thread got a CPU. If `stat` says that its CPU is ours
 //! it does not run, and until it does the count stays what it is. Costs 7 µs.
 
-use std::fs::File;
-
-use nix::sys::uio::pread;
-
 use super::memory::{Address, Memory};
 use super::{Maps, Stay, Target, Tid};
 
@@ -108,12 +104,4 @@ impl Target {
         };
         beside.is_here() && unmoved && beside.stay.lasts()
     }
-}
-
-/// How often a thread got a CPU, from its `schedstat`: time on a CPU, time waiting for one, and this.
-pub(super) fn slices(file: &File) -> Option<u64> {
-    let mut bytes = [0; 96];
-    let count = pread(file, &mut bytes, 0).ok()?;
-    let text = std::str::from_utf8(bytes.get(..count)?).ok()?;
-    text.trim_end().rsplit(' ').next()?.parse().ok()
 }

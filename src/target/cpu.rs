@@ -72,8 +72,7 @@ impl Stay {
     pub fn begin() -> Option<Self> {
         // In this order: if we are moved between the two, it does not last.
         let switches = switches()?;
-        let cpu = u32::try_from(sched_getcpu().ok()?).ok()?;
-        Some(Self { cpu, switches })
+        Some(Self { cpu: here()?, switches })
     }
 
     /// Which CPU it is.
@@ -85,6 +84,11 @@ impl Stay {
     pub fn lasts(&self) -> bool {
         switches() == Some(self.switches)
     }
+}
+
+/// The CPU that the calling thread is on; `None` if the kernel does not say.
+pub fn here() -> Option<u32> {
+    u32::try_from(sched_getcpu().ok()?).ok()
 }
 
 /// How often the calling thread has left its CPU to somebody, of its own will and against it.

@@ -8,9 +8,8 @@ use std::io;
 
 use nix::sys::uio::pread;
 
-use super::beside;
 use super::memory::Address;
-use super::process::{self, Moment, Pid, Tid};
+use super::process::{self, Moment, Pid, RunState, Tid};
 
 /// The threads of a process. Keeps a file open per thread that was asked about, up to a limit: one `pread` of
 /// it costs less than open, read and close.
@@ -61,13 +60,18 @@ impl Tasks {
         Some(moment)
     }
 
+    /// Does a thread do this at this moment? Costs what [`Tasks::moment`] does.
+    pub fn is_in(&mut self, tid: Tid, state: RunState) -> bool {
+        self.moment(tid).is_some_and(|moment| moment.state == state)
+    }
+
     /// How often a thread got a CPU. Costs 1.5 µs if it is the one that was asked about before.
     pub fn slices(&mut self, tid: Tid) -> Option<u64> {
         if self.schedule.as_ref().is_none_or(|(last, _)| *last != tid) {
             let file = File::open(format!("/proc/{}/task/{tid}/schedstat", self.pid)).ok()?;
             self.schedule = Some((tid, file));
         }
-        let slices = self.schedule.as_ref().and_then(|(_, file)| beside::slices(file));
+        let slices = self.schedule.as_ref().and_then(|(_, file)| read_slices(file));
         if slices.is_none() {
             self.schedule = None;
         }
@@ -120,6 +124,14 @@ impl Tasks {
 fn read_moment(file: &File, bytes: &mut [u8]) -> Option<Moment> {
     let count = pread(file, bytes, 0).ok()?;
     Moment::parse(bytes.get(..count)?)
+}
+
+/// The last number of a `schedstat`, after the time on a CPU and the time waiting for one.
+fn read_slices(file: &File) -> Option<u64> {
+    let mut bytes = [0; 96];
+    let count = pread(file, &mut bytes, 0).ok()?;
+    let text = std::str::from_utf8(bytes.get(..count)?).ok()?;
+    text.trim_end().rsplit(' ').next()?.parse().ok()
 }
 
 /// Thread numbers inside of the target's PID namespace, and ours.

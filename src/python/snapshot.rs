@@ -37,6 +37,9 @@ struct Copied {
     next: FxHashMap<u64, u64>,
     /// The blocks for the next moment are chosen.
     prepared: bool,
+    /// How many blocks were chosen for this moment, and for how many more moments they may be.
+    chosen: usize,
+    stands: u8,
     reads: Reads,
 }
 
@@ -47,10 +50,20 @@ struct Block {
     age: u8,
     /// Its two copies differed the last time that there were two.
     restless: bool,
+    /// The block that was asked for after it, as far as `next` knows.
+    next: u64,
+}
+
+impl Block {
+    const fn new(number: u64, age: u8) -> Self {
+        Self { number, age, restless: false, next: 0 }
+    }
 }
 
 /// Blocks are copied for so many moments after the last that used them,
 const KEPT: u8 = 32;
+/// give or take so many, since to choose takes time,
+const STANDS: u8 = 8;
 /// if there are no more than so many ranges of them; otherwise only those that the last one used. A range costs 0.4 µs,
 /// 4 KiB 0.3 µs, and a call 1.4 µs.
 const MOST_RANGES: usize = 48;
@@ -90,10 +103,19 @@ impl Snapshot {
 
     /// Begins a new moment: copies the blocks that the last ones used, in one scattered read.
     pub fn take(&mut self, memory: &impl Memory) -> Result<(), ReadError> {
+        self.take_and(memory, None).map(drop)
+    }
+
+    /// The same, and after all of them, in the same call, the number at `last`; `None` if there is none.
+    pub fn take_and(
+        &mut self,
+        memory: &impl Memory,
+        last: Option<Address>,
+    ) -> Result<Option<u32>, ReadError> {
         self.prepare();
         let copied = self.copied.get_mut();
         copied.prepared = false;
-        copied.fill(memory)
+        copied.fill(memory, last)
     }
 
     /// Begins a new moment of memory that goes on meanwhile: copies the blocks twice, the second time in the opposite
@@ -141,34 +163,49 @@ impl Copied {
     fn choose(&mut self) {
         self.reads.used += self.blocks.iter().filter(|block| block.age == 0).count() as u64;
         self.last = None;
-        self.blocks.retain(|block| block.age < KEPT);
-        self.blocks.sort_unstable_by_key(|block| block.number);
-        self.bridge();
-        if self.ranges() > MOST_RANGES {
-            self.blocks.retain(|block| block.age == 0);
-            self.bridge();
+        if self.stands == 0 || self.blocks.len() != self.chosen {
+            self.choose_anew();
         }
-        self.places.clear();
-        for (place, block) in self.blocks.iter_mut().enumerate() {
+        self.stands = self.stands.saturating_sub(1);
+        for block in &mut self.blocks {
             block.age = block.age.saturating_add(1);
-            self.places.insert(block.number, place as u32);
-        }
-        self.data.resize(self.blocks.len() * BLOCK as usize, 0);
-        if self.next.len() > MOST_SEQUELS {
-            self.next.clear();
         }
     }
 
-    /// Makes one range of those that have but a small gap between them.
+    fn choose_anew(&mut self) {
+        self.blocks.retain(|block| block.age < KEPT);
+        self.bridge();
+        self.stands = STANDS;
+        if self.ranges() > MOST_RANGES {
+            self.blocks.retain(|block| block.age == 0);
+            self.bridge();
+            self.stands = 0;
+        }
+        self.chosen = self.blocks.len();
+        self.places.clear();
+        self.places.extend(self.blocks.iter().map(|block| block.number).zip(0..));
+        self.data.resize(self.blocks.len() * BLOCK as usize, 0);
+        if self.next.len() > MOST_SEQUELS {
+            self.next.clear();
+            self.blocks.iter_mut().for_each(|block| block.next = 0);
+        }
+    }
+
+    /// Sorts them, and makes one range of those that have but a small gap between them.
     fn bridge(&mut self) {
-        for place in 1..self.blocks.len() {
+        // Mostly they are sorted, but for a few at the end: this is the sort that makes use of it.
+        self.blocks.sort_by_key(|block| block.number);
+        let sorted = self.blocks.len();
+        for place in 1..sorted {
             let Some([before, after]) = self.blocks.get(place - 1..=place) else { break };
             let gap = before.number + 1..after.number;
             if gap.end - gap.start < GAP {
-                self.blocks.extend(gap.map(|number| Block { number, age: KEPT, restless: false }));
+                self.blocks.extend(gap.map(|number| Block::new(number, KEPT)));
             }
         }
-        self.blocks.sort_unstable_by_key(|block| block.number);
+        if self.blocks.len() > sorted {
+            self.blocks.sort_by_key(|block| block.number);
+        }
     }
 
     /// How many runs of neighbours there are.
@@ -178,8 +215,8 @@ impl Copied {
     }
 
     /// Reads all blocks. After an error nothing is kept, lest bytes of the last moment pass for this one's.
-    fn fill(&mut self, memory: &impl Memory) -> Result<(), ReadError> {
-        let filled = self.read_all(memory);
+    fn fill(&mut self, memory: &impl Memory, last: Option<Address>) -> Result<Option<u32>, ReadError> {
+        let filled = self.read_all(memory, last);
         if filled.is_err() {
             self.forget();
         }
@@ -192,12 +229,13 @@ impl Copied {
         self.data.clear();
         self.second.clear();
         self.last = None;
+        self.stands = 0;
     }
 
     /// Reads all blocks, neighbours together. What has been unmapped since is not there in this moment: 3.11 and later
-    /// give a chunk of the data stack back as soon as the last frame has left it.
-    fn read_all(&mut self, memory: &impl Memory) -> Result<(), ReadError> {
-        let mut at = 0;
+    /// give a chunk of the data stack back as soon as the last frame has left it. After them the number at `last`.
+    fn read_all(&mut self, memory: &impl Memory, last: Option<Address>) -> Result<Option<u32>, ReadError> {
+        let (mut at, mut number) = (0, None);
         while at < self.blocks.len() {
             let mut ranges: [Range<'_>; RANGES] =
                 std::array::from_fn(|_| Range { from: Address::NULL, to: &mut [] });
@@ -205,7 +243,7 @@ impl Copied {
             let mut starts = [at; RANGES + 1];
             let mut data = self.data.get_mut(at * BLOCK as usize..).unwrap_or_default();
             let mut count = 0;
-            for range in &mut ranges {
+            for range in &mut ranges[..RANGES - 1] {
                 let Some(first) = self.blocks.get(at) else { break };
                 let rest = self.blocks.get(at..).unwrap_or_default();
                 let run = rest.iter().zip(first.number..).take_while(|(b, n)| b.number == *n).count();
@@ -218,8 +256,17 @@ impl Copied {
             }
             self.reads.calls += 1;
             self.reads.ranges += count as u64;
-            let filled = memory.read_scattered(&mut ranges[..count])?;
+            let (mut bytes, mut all) = ([0; 4], count);
+            if let Some(last) = last.filter(|_| at == self.blocks.len()) {
+                ranges[count] = Range { from: last, to: &mut bytes };
+                all += 1;
+            }
+            let filled = memory.read_scattered(&mut ranges[..all])?;
+            if filled > count {
+                number = Some(u32::from_le_bytes(bytes));
+            }
             if filled < count {
+                self.stands = 0;
                 at = starts[filled + 1];
                 for block in self.blocks.get_mut(starts[filled]..at).unwrap_or_default() {
                     block.age = KEPT;
@@ -227,7 +274,7 @@ impl Copied {
                 }
             }
         }
-        Ok(())
+        Ok(number)
     }
 
     /// Reads all blocks twice, and says whether all are still mapped.
@@ -257,7 +304,11 @@ impl Copied {
         {
             return Ok(place as usize);
         }
-        if let Some((last, _)) = self.last {
+        if let Some((last, place)) = self.last
+            && let Some(block) = self.blocks.get_mut(place as usize)
+            && block.next != number
+        {
+            block.next = number;
             self.next.insert(last, number);
         }
         let place = match self.places.get(&number) {
@@ -282,7 +333,7 @@ impl Copied {
             let Some(number) = next else { break };
             if !self.places.contains_key(&number) {
                 self.places.insert(number, self.blocks.len() as u32);
-                self.blocks.push(Block { number, age: 1, restless: false });
+                self.blocks.push(Block::new(number, 1));
             }
             next = self.next.get(&number).copied();
         }
@@ -324,7 +375,7 @@ fn runs<'a>(blocks: &[Block], data: &'a mut [u8]) -> Vec<Range<'a>> {
     runs.into_iter().map(|(_, range)| range).collect()
 }
 
-/// Ranges filled in one call. They live on our stack; the kernel would take 1,024.
+/// Ranges filled in one call, the last word included. They live on our stack; the kernel would take 1,024.
 const RANGES: usize = 64;
 
 /// Memory that has gone on.

@@ -3,7 +3,8 @@
 
 use crate::python::locate::Python;
 use crate::python::threads::Lock;
-use crate::sampler::look::{Looker, Scope};
+use crate::sampler::held::Still;
+use crate::sampler::look::{Looker, Scope, Wanted};
 use crate::sampler::miss::Miss;
 use crate::target::memory::Address;
 use crate::target::{RunState, Stopped, Target, Tid};
@@ -44,7 +45,8 @@ impl Looker {
             None => self.take_idle(target, lock),
             Some(holder) => match self.tids.of(&self.python, target, holder) {
                 Some((tid, identity)) if stopped.iter().any(|one| one.tid() == tid) => {
-                    self.copy(target, lock, holder, identity, Scope::All)
+                    let wanted = Wanted { lock, holder, identity, scope: Scope::All };
+                    self.copy(target, wanted, Still::Stopped).map(drop)
                 }
                 _ => Err(Miss::Fled),
             },

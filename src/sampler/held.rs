@@ -5,11 +5,36 @@ use crate::python::capture::{Capture, identity_of};
 use crate::python::locate::Python;
 use crate::python::threads::{self, Interpreter, Lock};
 use crate::sample::{Failure, Flags};
-use crate::sampler::look::{Compare, Latest, Looker, Scope};
+use crate::sampler::look::{Compare, Latest, Looker, Scope, Wanted};
 use crate::sampler::miss::Miss;
 use crate::sampler::others::Rest;
 use crate::target::memory::{Address, Memory};
 use crate::target::{RunState, StopError, Stopped, Target};
+
+/// How a holder is kept from running while it is copied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Still {
+    /// By a stop.
+    Stopped,
+    /// By our being on its CPU, the number of which stands here in its memory, if it does.
+    InPlace(Option<Address>),
+    /// The same, supposed that it is there and has the GIL.
+    Supposed(Option<Address>),
+}
+
+impl Still {
+    const fn number(self) -> Option<Address> {
+        match self {
+            Self::Stopped => None,
+            Self::InPlace(number) | Self::Supposed(number) => number,
+        }
+    }
+
+    /// Had it the GIL when it was last asked?
+    const fn held(self) -> bool {
+        !matches!(self, Self::Supposed(_))
+    }
+}
 
 impl Looker {
     /// Stops the holder, copies what is asked for, lets it go.
@@ -21,9 +46,10 @@ impl Looker {
         scope: Scope,
     ) -> Result<(), Miss> {
         let Latest { tid, identity, .. } = self.thread_of(target, holder)?;
+        let what = Wanted { lock, holder, identity, scope };
         let stands = || target.tasks().is_in(tid, RunState::Stopped);
         if self.standing && stands() {
-            self.copy(target, lock, holder, identity, scope)?;
+            self.copy(target, what, Still::Stopped)?;
             return if stands() { Ok(()) } else { Err(Miss::Fled) };
         }
         self.standing = false;
@@ -43,9 +69,9 @@ impl Looker {
             fault::point("held");
             let company = self.stop_company(target, holder, tid);
             company.and_then(|company| {
-                let copied = self.copy(target, lock, holder, identity, scope);
+                let copied = self.copy(target, what, Still::Stopped);
                 self.release(company);
-                copied
+                copied.map(drop)
             })
         };
         let waited = stopped.waited();
@@ -82,24 +108,23 @@ impl Looker {
         }
     }
 
-    /// What happens while the holder stands still.
+    /// What happens while the holder stands still; in place, the number of its CPU, if that was read last of all.
     pub(super) fn copy(
         &mut self,
         target: &Target,
-        lock: Lock,
-        holder: Address,
-        identity: u64,
-        scope: Scope,
-    ) -> Result<(), Miss> {
+        wanted: Wanted,
+        still: Still,
+    ) -> Result<Option<u32>, Miss> {
+        let Wanted { lock, holder, identity, scope } = wanted;
         let memory = target.memory();
         let snapshot = self.snapshots.entry(holder).or_default();
-        snapshot.take(memory)?;
+        let mut number = snapshot.take_and(memory, still.number())?;
         let moment = snapshot.of(memory);
         match lock.holder(&moment)? {
             Some(now) if now == holder => {}
             // It let go of the GIL on its way to the stop, as 2.7 does thousands of times a second, and nobody has
             // taken it: it is the one that ran, and its own frames stand still. The other threads' may not.
-            None if scope == Scope::Running => {}
+            None if scope == Scope::Running && still.held() => {}
             _ => return Err(Miss::Fled),
         }
         if identity_of(&self.python.layout, &moment, holder)? != identity {
@@ -117,6 +142,7 @@ impl Looker {
             }
         };
         if let Rest::ToRead(..) = self.rest {
+            number = None;
             self.cost.read(snapshot.take_reads());
             let snapshot = self.snapshots.entry(key_of(lock)).or_default();
             snapshot.take(memory)?;
@@ -127,21 +153,25 @@ impl Looker {
             let trail = self.trails.entry(holder).or_default();
             trail.begin();
             // What is left of a stack is followed when the thread runs on; in place it runs no sooner for that.
-            let known = self.compare == Compare::After && !self.in_place.looks();
+            let known = self.compare == Compare::After && still == Still::Stopped;
             let mut goes_on = |frame| if known { trail.pass_if_new(frame) } else { trail.pass(frame) };
             let flags = Flags::HOLDS_GIL;
             self.capture.add_while(&self.python, &moment, &interpreter, holder, flags, &mut goes_on)?;
-            self.cost.read(snapshot.take_reads());
+            let reads = snapshot.take_reads();
+            number = number.filter(|_| reads.calls == 1);
+            self.cost.read(reads);
         }
         if self.compare == Compare::Before {
             // What differs is forgotten, and learned anew below.
             self.codes.confirm(memory, &self.capture)?;
             self.compare = Compare::Done;
+            number = None;
         }
         if !self.codes.know(&self.capture) {
             self.codes.learn(memory, &self.capture)?;
+            number = None;
         }
-        Ok(())
+        Ok(number)
     }
 }
 

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use crate::fault;
 use crate::python::threads::Lock;
 use crate::sample::{Flags, ThreadSample};
-use crate::sampler::look::{Compare, Latest, Looker, Scope};
+use crate::sampler::held::Still;
+use crate::sampler::look::{Compare, Latest, Looker, Scope, Wanted};
 use crate::sampler::miss::Miss;
 use crate::target::memory::Address;
 use crate::target::{Rseq, Stay, Target};
@@ -28,9 +29,13 @@ pub(super) struct InPlace {
     last: Option<Stay>,
     /// On which CPU the holder was when it was last asked, and on which we were.
     seen: Option<(u32, u32)>,
-    /// One is under way.
-    looks: bool,
+    /// What the last look of this kind was at, and in how many in a row.
+    held: Option<(Lock, Address)>,
+    row: u32,
 }
+
+/// After so many looks of this kind at one thread it is supposed that the next is like them: that saves asking.
+const ROW: u32 = 2;
 
 impl InPlace {
     /// With `rseq`, if there is one, where a thread is can be read from its memory.
@@ -38,31 +43,46 @@ impl InPlace {
         Self { rseq, ..Self::default() }
     }
 
-    /// Is the look that is under way one of this kind?
-    pub(super) const fn looks(&self) -> bool {
-        self.looks
+    /// Who may be supposed to hold this, and to be where we are.
+    pub(super) fn supposed(&self, lock: Lock) -> Option<Address> {
+        let (held, holder) = self.held.filter(|_| self.row >= ROW && self.rseq.is_some())?;
+        (held == lock).then_some(holder)
     }
 
     /// On which CPU the holder was found by the last look, and on which we were; `None` if that was not asked.
     pub(super) fn seen(&mut self) -> Option<(u32, u32)> {
         self.seen.take()
     }
+
+    fn note(&mut self, stay: Stay, lock: Lock, holder: Address) {
+        self.last = Some(stay);
+        let again = self.held.replace((lock, holder)) == Some((lock, holder));
+        self.row = if again { self.row.saturating_add(1) } else { 1 };
+    }
 }
 
 impl Looker {
-    /// Looks, if that is possible, and says whether it was.
+    /// Looks, if that is possible, and says whether it was. That `holder` holds the GIL and is here may be `supposed`: what
+    /// is copied tells.
     pub(super) fn take_in_place(
         &mut self,
         target: &Target,
-        lock: Lock,
-        holder: Address,
-        scope: Scope,
+        (lock, holder, scope): (Lock, Address, Scope),
+        supposed: bool,
         taken: &mut Vec<ThreadSample>,
     ) -> Result<bool, Miss> {
         let Latest { tid, identity, pthread, .. } = self.thread_of(target, holder)?;
         // Who has not slept since the last look of this kind would see the same moment again, and with a stop, too.
         // (A sleep of 5 µs is mostly over before anybody else runs.)
-        let meet = |looker: &Self| (Instant::now(), target.beside(tid, pthread, looker.in_place.rseq));
+        let meet = |looker: &Self| {
+            let rseq = looker.in_place.rseq;
+            let beside = if supposed {
+                target.supposed_beside(pthread, rseq)
+            } else {
+                target.beside(tid, pthread, rseq)
+            };
+            (Instant::now(), beside)
+        };
         let (mut begin, mut beside) = meet(self);
         for pause in A_MOMENT {
             if beside.as_ref().is_none_or(|beside| Some(beside.ours()) != self.in_place.last) {
@@ -78,12 +98,26 @@ impl Looker {
             return Ok(false);
         }
         fault::point("held");
-        self.in_place.looks = true;
-        let copied = self.copy(target, lock, holder, identity, scope);
-        self.in_place.looks = false;
-        if !target.stood(tid, &beside) {
+        let wanted = Wanted { lock, holder, identity, scope };
+        let number = beside.number();
+        let still = if supposed { Still::Supposed(number) } else { Still::InPlace(number) };
+        let copied = self.copy(target, wanted, still);
+        let stood = match copied {
+            // It is another's, or nobody's: ask.
+            Err(Miss::Fled) if supposed => {
+                self.in_place.row = 0;
+                return Ok(false);
+            }
+            Ok(Some(number)) => {
+                self.in_place.seen = Some((number, stay.cpu()));
+                beside.is_proven_by(number)
+            }
+            _ => target.stood(tid, &beside),
+        };
+        if !stood {
             // What was copied, and the code objects that were learned with it, are of no moment in particular.
             self.compare = Compare::Before;
+            self.in_place.row = 0;
             return Ok(false);
         }
         // With a stop it can be told by its instruction whether it is just entering a frame.
@@ -91,9 +125,9 @@ impl Looker {
             self.cost.entering += 1;
             return Ok(false);
         }
-        self.in_place.last = Some(stay);
+        self.in_place.note(stay, lock, holder);
         let held = begin.elapsed();
-        let decoded = copied.and_then(|()| self.decode(target, taken));
+        let decoded = copied.and_then(|_| self.decode(target, taken));
         if self.never_stops() {
             self.cost.attempts.succeed_there();
         } else {

@@ -81,6 +81,17 @@ pub(super) struct Latest {
     pub(super) pthread: u64,
 }
 
+/// What is to be read of a GIL.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wanted {
+    pub(super) lock: Lock,
+    /// The thread state that has it.
+    pub(super) holder: Address,
+    /// Which thread that was.
+    pub(super) identity: u64,
+    pub(super) scope: Scope,
+}
+
 /// Looks at one Python.
 #[derive(Debug)]
 pub struct Looker {
@@ -275,6 +286,11 @@ impl Looker {
         scope: Scope,
         taken: &mut Vec<ThreadSample>,
     ) -> Result<(), Miss> {
+        if let Some(holder) = self.in_place.supposed(lock)
+            && self.take_in_place(target, (lock, holder, scope), true, taken)?
+        {
+            return Ok(());
+        }
         let contested = self.contested && scope == Scope::All;
         // Where all are shown it need not be waited for the next one when nobody holds it at this moment.
         let holder = match scope {
@@ -282,7 +298,7 @@ impl Looker {
             Scope::All => lock.holder(target.memory())?,
         };
         if let Some(holder) = holder
-            && self.take_in_place(target, lock, holder, scope, taken)?
+            && self.take_in_place(target, (lock, holder, scope), false, taken)?
         {
             return Ok(());
         }

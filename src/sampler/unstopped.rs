@@ -14,7 +14,7 @@ use crate::python::locate::Python;
 use crate::python::threads::{Interpreter, Lock};
 use crate::sample::{Failure, Flags};
 use crate::sampler::held::{copy_all, home};
-use crate::sampler::look::{Looker, Scope};
+use crate::sampler::look::{Looker, Scope, Wanted};
 use crate::sampler::miss::Miss;
 use crate::target::Target;
 use crate::target::memory::{Address, Memory};
@@ -91,15 +91,6 @@ impl fmt::Display for Attempts {
              contradicted themselves {broken}, lacked a part {missing}, began elsewhere {rootless}, met unknown code {unknown}"
         )
     }
-}
-
-/// What is to be read.
-#[derive(Debug, Clone, Copy)]
-struct Wanted {
-    lock: Lock,
-    holder: Address,
-    identity: u64,
-    scope: Scope,
 }
 
 impl Looker {

@@ -62,6 +62,20 @@ impl Beside {
     pub const fn is_here(&self) -> bool {
         self.theirs == self.stay.cpu()
     }
+
+    /// Where the number of its CPU stands, if that is the proof: whoever has read it after all else need not ask
+    /// [`Target::stood`], but [`Beside::is_proven_by`].
+    pub const fn number(&self) -> Option<Address> {
+        match self.proof {
+            Proof::Number(number) => Some(number),
+            Proof::Slices(_) => None,
+        }
+    }
+
+    /// Has the thread not executed an instruction of its program until the number of its CPU was read as this?
+    pub fn is_proven_by(&self, number: u32) -> bool {
+        number == self.stay.cpu() && self.stay.lasts()
+    }
 }
 
 impl Target {
@@ -82,6 +96,14 @@ impl Target {
         (u64::from(size) >= CPU_ID + 4).then_some(Rseq { offset })
     }
 
+    /// A thread of which it is only supposed that it is where we are. That is enough for [`Target::stood`]: what the area
+    /// says at the end tells of all the time that we were here.
+    pub fn supposed_beside(&self, pthread: u64, rseq: Option<Rseq>) -> Option<Beside> {
+        let number = rseq?.cpu_of(pthread);
+        let stay = Stay::begin()?;
+        Some(Beside { stay, theirs: stay.cpu(), proof: Proof::Number(number) })
+    }
+
     /// Where a thread is, which calls itself `pthread`, and where we are; `None` if that cannot be told.
     pub fn beside(&self, tid: Tid, pthread: u64, rseq: Option<Rseq>) -> Option<Beside> {
         let stay = Stay::begin()?;
@@ -98,10 +120,13 @@ impl Target {
 
     /// Has the thread, which was beside us, not executed an instruction of its program since, whatever was read?
     pub fn stood(&self, tid: Tid, beside: &Beside) -> bool {
-        let unmoved = match beside.proof {
-            Proof::Number(number) => self.memory().u32(number) == Ok(beside.stay.cpu()),
-            Proof::Slices(slices) => self.tasks().slices(tid) == Some(slices),
-        };
-        beside.is_here() && unmoved && beside.stay.lasts()
+        match beside.proof {
+            Proof::Number(number) => {
+                self.memory().u32(number).is_ok_and(|number| beside.is_proven_by(number))
+            }
+            Proof::Slices(slices) => {
+                beside.is_here() && self.tasks().slices(tid) == Some(slices) && beside.stay.lasts()
+            }
+        }
     }
 }

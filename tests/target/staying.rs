@@ -37,20 +37,30 @@ fn spin(time: Duration) {
     }
 }
 
-/// How the thread's whereabouts are told: by its own memory, or by the scheduler.
-fn watch(with_area: bool) {
+/// How the thread's whereabouts are told.
+#[derive(Clone, Copy, PartialEq)]
+enum Told {
+    /// By its own memory.
+    Area,
+    /// By that at the end only; it was supposed to be where we are.
+    AtTheEnd,
+    Scheduler,
+}
+
+fn watch(told: Told) {
     let mut subject = Subject::python(COUNTS);
     let line = subject.line();
     let (pthread, word) = line.split_once(' ').unwrap();
     let (pthread, word) = (pthread.parse().unwrap(), Address(word.parse().unwrap()));
     let target = Target::attach(subject.pid()).unwrap();
-    let rseq = target.rseq().filter(|_| with_area);
-    if with_area && rseq.is_none() {
+    let rseq = target.rseq().filter(|_| told != Told::Scheduler);
+    if told != Told::Scheduler && rseq.is_none() {
         println!("not tried: this C library keeps no areas for restartable sequences");
         return;
     }
     let (memory, tid) = (target.memory(), subject.tid());
-    let meet = || target.beside(tid, pthread, rseq);
+    let ask = || target.beside(tid, pthread, rseq);
+    let meet = || if told == Told::AtTheEnd { target.supposed_beside(pthread, rseq) } else { ask() };
     let mut place = Placement::new().unwrap();
     let cpus: Vec<_> = (0..1024).filter(|cpu| place.allows(*cpu)).collect();
 
@@ -59,7 +69,7 @@ fn watch(with_area: bool) {
     let mut proven = 0;
     while proven < TIMES {
         assert!(Instant::now() < deadline, "{proven} times");
-        place.run_on(meet().map_or(cpus[0], |beside| beside.theirs())).unwrap();
+        place.run_on(ask().map_or(cpus[0], |beside| beside.theirs())).unwrap();
         std::thread::sleep(Duration::from_micros(50));
         let Some(beside) = meet() else { continue };
         let before = memory.u64(word).unwrap();
@@ -76,7 +86,7 @@ fn watch(with_area: bool) {
     place.run_on(here).unwrap();
     pin(&subject, there);
     let deadline = Instant::now() + LONGEST;
-    while meet().is_none_or(|beside| beside.theirs() != there) {
+    while ask().is_none_or(|beside| beside.theirs() != there) {
         assert!(Instant::now() < deadline, "it was to move");
         std::thread::sleep(Duration::from_millis(1));
     }
@@ -87,16 +97,22 @@ fn watch(with_area: bool) {
         let before = memory.u64(word).unwrap();
         spin(MEANWHILE);
         moved += u32::from(memory.u64(word).unwrap() != before);
-        assert!(!beside.is_here() && !target.stood(tid, &beside));
+        assert!(told == Told::AtTheEnd || !beside.is_here());
+        assert!(!target.stood(tid, &beside));
     }
 }
 
 #[test]
 fn a_thread_does_not_run_while_we_are_on_its_cpu() {
-    watch(true);
+    watch(Told::Area);
 }
 
 #[test]
 fn nor_where_only_the_scheduler_tells_where_it_is() {
-    watch(false);
+    watch(Told::Scheduler);
+}
+
+#[test]
+fn nor_where_it_is_only_asked_afterwards() {
+    watch(Told::AtTheEnd);
 }

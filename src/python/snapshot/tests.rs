@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::{BLOCK, KEPT, LARGEST, Reads, Snapshot};
+use super::{BLOCK, KEPT, LARGEST, Reads, STANDS, Snapshot};
 use crate::python::literal::Literal;
 use crate::target::memory::{Address, Memory, Range, ReadError};
 
@@ -47,7 +47,7 @@ fn what_was_used_is_read_in_one_call() {
         assert_eq!(snapshot.take_reads(), Reads { calls: 1, ranges: 3, missed: 0, used: 4 });
     }
     // What is not used any more is not read any more, after a while.
-    for _ in 0..=KEPT {
+    for _ in 0..=KEPT + STANDS {
         snapshot.take(&live).expect("memory");
     }
     snapshot.take_reads();
@@ -55,6 +55,22 @@ fn what_was_used_is_read_in_one_call() {
     assert_eq!(snapshot.take_reads().calls, 0, "nothing was used, so nothing is read");
     look(&snapshot);
     assert_eq!(snapshot.take_reads().calls, 1, "what came after the first is remembered");
+}
+
+#[test]
+fn a_number_is_read_after_all_else_and_with_it() {
+    let live = pages(&[true, true, false], 0);
+    let number = |from| u32::from_le_bytes(read(&live.clone(), from, 4).unwrap().try_into().unwrap());
+    let mut snapshot = Snapshot::new();
+    assert!(read(&snapshot.of(&live), START + PAGE, 8).is_ok());
+    for last in [START, START + PAGE + 12] {
+        let before = live.calls();
+        assert_eq!(snapshot.take_and(&live, Some(Address(last))), Ok(Some(number(last))));
+        assert_eq!(live.calls(), before + 1);
+    }
+    assert_eq!(snapshot.take_and(&live, Some(Address(START + 2 * PAGE))), Ok(None), "it is not mapped");
+    assert_eq!(snapshot.take_and(&live, None), Ok(None));
+    assert_eq!(Snapshot::new().take_and(&live, Some(Address(START))), Ok(None), "nothing is read");
 }
 
 #[test]

@@ -12,6 +12,10 @@ use rustc_hash::FxHashMap;
 
 use crate::target::memory::{Address, Memory, Range, ReadError};
 
+mod choice;
+
+use choice::{Block, KEPT};
+
 /// Bytes in a block; a power of two that divides a page, so that a block is mapped as a whole.
 const BLOCK: u64 = 512;
 /// Bytes copied in one sample at the most: 100,000 frames of 3.8 take some 50 MB.
@@ -43,36 +47,8 @@ struct Copied {
     reads: Reads,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Block {
-    number: u64,
-    /// Moments since it was used.
-    age: u8,
-    /// Its two copies differed the last time that there were two.
-    restless: bool,
-    /// The block that was asked for after it, as far as `next` knows.
-    next: u64,
-}
-
-impl Block {
-    const fn new(number: u64, age: u8) -> Self {
-        Self { number, age, restless: false, next: 0 }
-    }
-}
-
-/// Blocks are copied for so many moments after the last that used them,
-const KEPT: u8 = 32;
-/// give or take so many, since to choose takes time,
-const STANDS: u8 = 8;
-/// if there are no more than so many ranges of them; otherwise only those that the last one used. A range costs 0.4 µs,
-/// 4 KiB 0.3 µs, and a call 1.4 µs.
-const MOST_RANGES: usize = 48;
-/// A gap of fewer blocks than this is copied as well: less than a page, so that it is mapped if both sides are.
-const GAP: u64 = 4;
 /// Blocks that are fetched together when one is missing.
 const TOGETHER: usize = 8;
-/// Sequels remembered.
-const MOST_SEQUELS: usize = 1 << 14;
 
 /// What the copying took.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -159,61 +135,6 @@ impl Default for Snapshot {
 }
 
 impl Copied {
-    /// Chooses the blocks that the next moment is to begin with.
-    fn choose(&mut self) {
-        self.reads.used += self.blocks.iter().filter(|block| block.age == 0).count() as u64;
-        self.last = None;
-        if self.stands == 0 || self.blocks.len() != self.chosen {
-            self.choose_anew();
-        }
-        self.stands = self.stands.saturating_sub(1);
-        for block in &mut self.blocks {
-            block.age = block.age.saturating_add(1);
-        }
-    }
-
-    fn choose_anew(&mut self) {
-        self.blocks.retain(|block| block.age < KEPT);
-        self.bridge();
-        self.stands = STANDS;
-        if self.ranges() > MOST_RANGES {
-            self.blocks.retain(|block| block.age == 0);
-            self.bridge();
-            self.stands = 0;
-        }
-        self.chosen = self.blocks.len();
-        self.places.clear();
-        self.places.extend(self.blocks.iter().map(|block| block.number).zip(0..));
-        self.data.resize(self.blocks.len() * BLOCK as usize, 0);
-        if self.next.len() > MOST_SEQUELS {
-            self.next.clear();
-            self.blocks.iter_mut().for_each(|block| block.next = 0);
-        }
-    }
-
-    /// Sorts them, and makes one range of those that have but a small gap between them.
-    fn bridge(&mut self) {
-        // Mostly they are sorted, but for a few at the end: this is the sort that makes use of it.
-        self.blocks.sort_by_key(|block| block.number);
-        let sorted = self.blocks.len();
-        for place in 1..sorted {
-            let Some([before, after]) = self.blocks.get(place - 1..=place) else { break };
-            let gap = before.number + 1..after.number;
-            if gap.end - gap.start < GAP {
-                self.blocks.extend(gap.map(|number| Block::new(number, KEPT)));
-            }
-        }
-        if self.blocks.len() > sorted {
-            self.blocks.sort_by_key(|block| block.number);
-        }
-    }
-
-    /// How many runs of neighbours there are.
-    fn ranges(&self) -> usize {
-        let neighbours = self.blocks.windows(2).filter(|pair| pair[0].number + 1 == pair[1].number).count();
-        self.blocks.len() - neighbours
-    }
-
     /// Reads all blocks. After an error nothing is kept, lest bytes of the last moment pass for this one's.
     fn fill(&mut self, memory: &impl Memory, last: Option<Address>) -> Result<Option<u32>, ReadError> {
         let filled = self.read_all(memory, last);

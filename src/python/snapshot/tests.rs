@@ -2,7 +2,8 @@
 
 use proptest::prelude::*;
 
-use super::{BLOCK, KEPT, LARGEST, Reads, STANDS, Snapshot};
+use super::choice::{KEPT, STANDS};
+use super::{BLOCK, LARGEST, Reads, Snapshot};
 use crate::python::literal::Literal;
 use crate::target::memory::{Address, Memory, Range, ReadError};
 

@@ -44,7 +44,8 @@ pub struct ThreadId {
 }
 
 /// Facts about a thread at the moment of a sample: observations, never guesses. A fact that was not
-/// looked at is absent, so neither `ON_CPU` nor `WAITING` means that nobody asked the kernel.
+/// looked at is absent: neither `ON_CPU` nor `WAITING` means that the kernel was not asked, at this very stack,
+/// or said neither. Of a thread that holds the GIL it is not asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Flags(u8);
 

@@ -146,9 +146,9 @@ fn threads_say_what_they_do() {
     let window = Window::of(&profile, Span::All);
     let rows = thread_rows(&profile, &window, &Selection::default());
     let facts: Vec<_> = rows.iter().map(|row| (row.now.unwrap(), row.states, row.standing.0)).collect();
-    assert_eq!(facts[0], (State::Idle, [0, 0, 0, 3], 8000));
-    assert_eq!(facts[1], (State::Waiting, [0, 1, 2, 0], 8000));
-    assert_eq!(facts[2], (State::Running, [3, 0, 0, 0], 8000));
+    assert_eq!(facts[0], (State::Idle, [0, 0, 0, 3, 0], 8000));
+    assert_eq!(facts[1], (State::Waiting, [0, 1, 2, 0, 0], 8000));
+    assert_eq!(facts[2], (State::Running, [3, 0, 0, 0, 0], 8000));
     let only = Selection { threads: Threads::Only([rows[1].thread].into()), ..Selection::default() };
     assert_eq!(thread_rows(&profile, &window, &only).len(), 1);
 
@@ -156,6 +156,27 @@ fn threads_say_what_they_do() {
     assert_eq!(CallTree::of(&profile, &hidden).total(), 6, "who waits for a lock stays");
     let excluded = Selection { idle: Idle::Excluded, ..hidden };
     assert_eq!(CallTree::of(&profile, &excluded).total(), 3);
+}
+
+#[test]
+fn who_was_not_asked_about_neither_works_nor_waits() {
+    let get = frame("/usr/lib/python3.11/queue.py", "Queue.get", 171);
+    let resting: Stack = [frame("app.py", "work", 3), get].into();
+    let nothing = Flags::default();
+    let profile =
+        profile_of([taken(1, vec![seen(1, &stack("work:4"), nothing), seen(2, &resting, nothing)])]);
+    let window = Window::of(&profile, Span::All);
+    let states: Vec<_> = thread_rows(&profile, &window, &Selection::default())
+        .iter()
+        .map(|row| (row.now, row.mostly().0, row.states))
+        .collect();
+    assert_eq!(states[0], (Some(State::Unknown), State::Unknown, [0, 0, 0, 0, 1]));
+    assert_eq!(states[1], (Some(State::Idle), State::Idle, [0, 0, 0, 1, 0]), "its stack tells");
+    // It is somewhere in the program, so it is shown; whether it works is not known, so it is not counted as such.
+    let hidden = Selection { who: Who::AllThreads, idle: Idle::RestingHidden, ..Selection::default() };
+    assert_eq!(CallTree::of(&profile, &hidden).total(), 1);
+    let excluded = Selection { idle: Idle::Excluded, ..hidden };
+    assert_eq!(CallTree::of(&profile, &excluded).total(), 0);
 }
 
 #[test]
@@ -220,7 +241,7 @@ fn steps_of_time_add_up() {
     assert_eq!(timeline.buckets().len(), 12);
     let mut sum = Bucket::default();
     timeline.buckets().iter().for_each(|bucket| sum.add(bucket));
-    assert_eq!((sum.looks, sum.states), (3000, [3000, 0, 0, 0]));
+    assert_eq!((sum.looks, sum.states), (3000, [3000, 0, 0, 0, 0]));
     assert_eq!(timeline.buckets()[5].leaves.len(), 1);
     assert_eq!(timeline.start(&profile), Some(Micros(0)));
 }

@@ -100,10 +100,10 @@ pub enum Idle {
     #[default]
     Shown,
     /// Threads that wait for work ([`State::Idle`]) and `(idle)` looks are left away; those that
-    /// wait for a lock, a file or an answer stay.
+    /// wait for a lock, a file or an answer stay, and those of which that is not known.
     RestingHidden,
-    /// pyflame's `-x`: `(idle)` looks are left away, and threads that neither hold the GIL nor are
-    /// on a CPU.
+    /// pyflame's `-x`: `(idle)` looks are left away, and threads that neither hold the GIL nor were
+    /// seen on a CPU.
     Excluded,
 }
 

@@ -365,7 +365,8 @@ impl Profile {
         std::iter::successors(own, |node| Some(self.parent(*node)).filter(|parent| *parent != NodeId::ROOT))
     }
 
-    /// What a thread with this stack and these flags is doing.
+    /// What a thread with this stack and these flags is doing. Where threads wait for work the stack tells that it
+    /// does; anywhere else it does not wait unless the kernel said so.
     pub fn state(&self, node: NodeId, flags: Flags) -> State {
         if flags.has(Flags::HOLDS_GIL) || flags.has(Flags::ON_CPU) {
             State::Running
@@ -373,8 +374,10 @@ impl Profile {
             State::GilWait
         } else if self.stacks.rests(node) {
             State::Idle
-        } else {
+        } else if flags.has(Flags::WAITING) {
             State::Waiting
+        } else {
+            State::Unknown
         }
     }
 

@@ -19,7 +19,7 @@ impl ThreadNo {
     }
 }
 
-/// What a thread was doing in a look. Four words for what the flags and the stack tell.
+/// What a thread was doing in a look. Five words for what the flags and the stack tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum State {
     /// Holds the GIL or is on a CPU.
@@ -31,11 +31,14 @@ pub enum State {
     /// Waits for work: it stands where the standard library waits for something to do (a queue's
     /// `get`, a selector, `accept`, a server's read of the next request).
     Idle,
+    /// It does not hold the GIL and stands where a thread may run or wait; the kernel was not asked which, or
+    /// said that it does neither (a process that was stopped). Counted apart: it is no work, and no waiting.
+    Unknown,
 }
 
 impl State {
     /// All of them, in the order in which counts are kept.
-    pub const ALL: [Self; 4] = [Self::Running, Self::GilWait, Self::Waiting, Self::Idle];
+    pub const ALL: [Self; 5] = [Self::Running, Self::GilWait, Self::Waiting, Self::Idle, Self::Unknown];
 
     /// Its place in [`State::ALL`].
     pub const fn index(self) -> usize {
@@ -72,9 +75,9 @@ pub struct ThreadRow {
     /// How long it has stood in the same stack.
     pub standing: Micros,
     /// In how many looks of the window it was seen in each state, by [`State::ALL`].
-    pub states: [u64; 4],
+    pub states: [u64; 5],
     /// The stack in which it was seen most often in each state, and how often.
-    pub places: [(u64, NodeId); 4],
+    pub places: [(u64, NodeId); 5],
 }
 
 impl ThreadRow {
@@ -115,5 +118,5 @@ fn row_of(profile: &Profile, thread: ThreadNo) -> ThreadRow {
     let known = profile.thread(thread);
     let now = profile.is_present(thread).then(|| profile.state(known.node, known.flags));
     let standing = Micros(known.seen.0.saturating_sub(known.since.0));
-    ThreadRow { thread, now, standing, states: [0; 4], places: [(0, NodeId::ROOT); 4] }
+    ThreadRow { thread, now, standing, states: [0; 5], places: [(0, NodeId::ROOT); 5] }
 }

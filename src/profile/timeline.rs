@@ -22,11 +22,11 @@ pub struct Bucket {
     pub failed: u64,
     /// Threads in each state summed over the looks, by [`State::ALL`](super::State::ALL): divide by
     /// `looks` for a mean number of threads.
-    pub states: [u64; 4],
+    pub states: [u64; 5],
     /// Weight of the function at the top of each stack that the selection takes; nothing for `(idle)`.
     pub leaves: HashMap<Option<FunctionId>, u64>,
     /// The states of each thread, as in `states`.
-    pub threads: HashMap<ThreadNo, [u32; 4]>,
+    pub threads: HashMap<ThreadNo, [u32; 5]>,
 }
 
 impl Bucket {

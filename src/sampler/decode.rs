@@ -26,11 +26,10 @@ impl Looker {
             let Some(seen) = self.capture.threads().get(index) else { break };
             let Some(tid) = self.tids.of_identity(&self.python, target, seen.identity) else { continue };
             let thread = ThreadId { tid: tid.0, interpreter: seen.interpreter };
-            let flags = seen.flags | self.states.flags(tid);
             self.addresses.insert(thread, seen.thread);
             let stack = stack(&self.codes, &self.capture, seen, &mut self.last, &mut self.frames);
             if !stack.is_empty() {
-                taken.push(ThreadSample { thread, stack, flags });
+                taken.push(ThreadSample { thread, stack, flags: seen.flags });
             }
         }
         self.forget_the_dead(taken.len() - before);

@@ -8,7 +8,7 @@ use crate::sampler::held::{copy_all, home, key_of};
 use crate::sampler::look::Looker;
 use crate::sampler::miss::Miss;
 use crate::sampler::others::{Rest, Turn};
-use crate::target::{RunState, Target, Tid};
+use crate::target::{Target, Tid};
 
 impl Looker {
     /// All threads, while nobody holds the GIL.
@@ -124,7 +124,7 @@ impl Looker {
                 continue;
             }
             let Some(tid) = self.tids.of_identity(&self.python, target, seen.identity) else { continue };
-            if target.tasks().is_in(tid, RunState::Running) {
+            if self.states.runs(target, tid) {
                 running.push(tid);
             }
         }

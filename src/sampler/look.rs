@@ -214,9 +214,6 @@ impl Looker {
 
     fn take(&mut self, target: &Target, scope: Scope, taken: &mut Vec<ThreadSample>) -> Result<(), Miss> {
         self.list_interpreters(target)?;
-        if scope == Scope::All {
-            self.states.refresh(target);
-        }
         for index in 0..self.interpreters.len() {
             let Some(interpreter) = self.interpreters.get(index).copied() else { break };
             if interpreter.lock == Lock::Attached {
@@ -225,6 +222,9 @@ impl Looker {
             {
                 self.persist(target, |looker| looker.take_locked(target, interpreter.lock, scope, taken))?;
             }
+        }
+        if scope == Scope::All {
+            self.ask_what_they_do(target, taken);
         }
         Ok(())
     }
@@ -243,6 +243,7 @@ impl Looker {
             }
             self.contested = chases >= CONTESTED;
             self.rest = Rest::Nothing;
+            self.states.begin();
             match attempt(self) {
                 Err(Miss::Fled) if chases < CHASES => {
                     chases += 1;

@@ -10,7 +10,7 @@ pub struct Signs {
     /// Eight heights of a bar, and none.
     pub levels: [&'static str; 9],
     /// The fills of the WHERE bar, in the order of [`State::ALL`](crate::profile::State::ALL).
-    pub fills: [&'static str; 4],
+    pub fills: [&'static str; 5],
     /// One leads to the next: a folded chain.
     pub chain: &'static str,
     /// Text was cut here.
@@ -47,7 +47,7 @@ pub struct Signs {
 pub(super) const UNICODE: Signs = Signs {
     ascii: false,
     levels: [" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"],
-    fills: ["█", "▓", "▒", "░"],
+    fills: ["█", "▓", "▒", "░", "?"],
     chain: " ▸ ",
     ellipsis: "…",
     change: "▲",
@@ -69,7 +69,7 @@ pub(super) const UNICODE: Signs = Signs {
 pub(super) const ASCII: Signs = Signs {
     ascii: true,
     levels: [" ", ".", ".", ":", ":", "=", "=", "#", "#"],
-    fills: ["#", "g", "w", "."],
+    fills: ["#", "g", "w", ".", "?"],
     chain: " > ",
     ellipsis: "~",
     change: "^",

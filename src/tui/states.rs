@@ -47,8 +47,8 @@ pub(super) fn paint(state: &State, area: Rect, buffer: &mut Buffer) {
     }
     for doing in Doing::ALL {
         let mean = means[doing.index()];
-        // Most versions do not tell who waits for the GIL: then the word says nothing.
-        if doing == Doing::GilWait && mean < 0.005 {
+        // Most versions do not tell who waits for the GIL: then the word says nothing. And mostly all is known.
+        if matches!(doing, Doing::GilWait | Doing::Unknown) && mean < 0.005 {
             continue;
         }
         spans.push(Span::styled(format!("{} ", theme.signs.fills[doing.index()]), theme.state(doing)));

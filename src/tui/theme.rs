@@ -114,6 +114,7 @@ pub const fn state_label(state: State) -> &'static str {
         State::GilWait => "GIL-wait",
         State::Waiting => "waiting",
         State::Idle => "idle",
+        State::Unknown => "unknown",
     }
 }
 
@@ -273,7 +274,7 @@ impl Theme {
             State::Running => self.foreground((0xD5, 0x5E, 0x00), 166, Color::Red, Modifier::BOLD),
             State::GilWait => self.foreground((0xC9, 0xB4, 0x00), 178, Color::Yellow, Modifier::empty()),
             State::Waiting => self.foreground((0x3A, 0x8F, 0xC8), 32, Color::Blue, Modifier::empty()),
-            State::Idle => self.faint(),
+            State::Idle | State::Unknown => self.faint(),
         }
     }
 

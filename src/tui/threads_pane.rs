@@ -165,8 +165,8 @@ fn pool_spans(
     spans: &mut Vec<Span<'_>>,
 ) {
     let theme = state.theme;
-    let idle = Doing::Idle.index();
-    let busy: u64 = rows.iter().map(|row| row.looks() - row.states[idle]).sum();
+    let busy = [Doing::Running, Doing::GilWait, Doing::Waiting].map(Doing::index);
+    let busy: u64 = rows.iter().flat_map(|row| busy.map(|doing| row.states[doing])).sum();
     let busy = format!("{} busy", text::threads(busy as f64 / state.view.looks().max(1) as f64));
     spans.push(Span::styled(format!(" {busy:<8}"), theme.strong()));
     let rest = width.saturating_sub(taken + 1);

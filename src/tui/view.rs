@@ -60,7 +60,7 @@ pub struct View {
     /// Where each thread stood last, as far as the picture knows.
     stood: HashMap<ThreadNo, (NodeId, Option<Doing>, Micros)>,
     /// Mean threads in each state, by `State::ALL`, of all threads.
-    pub states: [f64; 4],
+    pub states: [f64; 5],
     /// Functions by weight.
     pub top: Vec<TopRow>,
     /// The lines of the function under the cursor.
@@ -95,7 +95,7 @@ impl Default for View {
             threads: Vec::new(),
             thread_lines: Vec::new(),
             stood: HashMap::new(),
-            states: [0.0; 4],
+            states: [0.0; 5],
             top: Vec::new(),
             heat: Heat::default(),
             callers: Vec::new(),
@@ -223,7 +223,7 @@ impl View {
             (row.now, row.standing) = (shown.1, shown.2);
         }
         let looks = self.window.looks().max(1) as f64;
-        let mut sums = [0_u64; 4];
+        let mut sums = [0_u64; 5];
         for row in &self.threads {
             for (sum, count) in sums.iter_mut().zip(row.states) {
                 *sum += count;
@@ -239,12 +239,16 @@ impl View {
         self.leaf_lines.clear();
         for (_, node, flags, count) in self.window.counts() {
             if let Some((function, line)) = profile.frame(node) {
-                // Who stands before the GIL would run.
-                let busy = matches!(profile.state(node, flags), Doing::Running | Doing::GilWait);
+                let doing = profile.state(node, flags);
                 let of_function = self.leaves.entry(function).or_default();
                 let of_line = self.leaf_lines.entry((function, line)).or_default();
                 for (runs, waits) in [of_function, of_line] {
-                    *(if busy { runs } else { waits }) += count;
+                    match doing {
+                        // Who stands before the GIL would run.
+                        Doing::Running | Doing::GilWait => *runs += count,
+                        Doing::Waiting | Doing::Idle => *waits += count,
+                        Doing::Unknown => {}
+                    }
                 }
             }
         }

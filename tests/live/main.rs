@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod doing;
 mod folded;
 mod homes;
 mod interpreters;
@@ -56,6 +57,24 @@ fn nothing_is_stopped_where_nothing_may_be() {
     assert!(wrong.is_empty() && !seen.is_empty(), "{wrong:#?}");
     for said in seen.into_iter().flatten() {
         println!("{said}");
+    }
+}
+
+/// The oldest, the newest and those without a GIL: a thread that waits is not said to be on a CPU, and one that computes
+/// is.
+#[test]
+fn what_a_thread_does_is_said_of_the_stack_where_it_does_it() {
+    let all: Vec<_> = pythons().there.iter().filter(|python| python.is_cpython()).collect();
+    let free = all.iter().filter(|python| python.build == Build::FreeThreaded);
+    let mut some: Vec<_> = all.first().into_iter().chain(all.last()).chain(free).collect();
+    some.dedup_by_key(|python| &python.command);
+    assert!(!some.is_empty());
+    for python in some {
+        println!(
+            "{}: {:?}",
+            python.name,
+            doing::watch(python).unwrap_or_else(|wrong| panic!("{}: {wrong}", python.name))
+        );
     }
 }
 

@@ -26,6 +26,8 @@ pub struct Cost {
     pub entering: u64,
     /// Looks at all threads in which only the holder had to be read.
     pub remembered: u64,
+    /// Looks since which nothing had moved: not even that one had to be read.
+    pub asleep: u64,
     /// Attempts to look without stopping anything.
     pub attempts: Attempts,
     /// Reads of the target's memory, per look.
@@ -61,6 +63,7 @@ impl Cost {
             retried: 0,
             entering: 0,
             remembered: 0,
+            asleep: 0,
             attempts: Attempts::default(),
             asked: 0,
             reads: Reads::default(),
@@ -139,8 +142,13 @@ impl fmt::Display for Cost {
         writeln!(
             f,
             "memory: calls {}, ranges {}, blocks used {}, of which not predicted {}; looks that read only the holder, the \
-             other threads being as they were, {}",
-            self.reads.calls, self.reads.ranges, self.reads.used, self.reads.missed, self.remembered
+             other threads being as they were, {}; looks in which nothing had moved since the last, {}",
+            self.reads.calls,
+            self.reads.ranges,
+            self.reads.used,
+            self.reads.missed,
+            self.remembered,
+            self.asleep
         )?;
         writeln!(f, "code objects read {}, replaced {}", self.codes.new, self.codes.replaced)?;
         writeln!(f, "the kernel was asked what a thread does {} times", self.asked)?;

@@ -37,8 +37,8 @@ impl Looker {
         })?;
         for thread in detached.into_iter().filter(|_| scope == Scope::All) {
             let one = self.persist(target, |looker| {
-                looker
-                    .prove_still(target, &mut |looker| looker.read_detached(target, interpreter, thread))?;
+                let mut read = |looker: &mut Self| looker.read_detached(target, interpreter, thread);
+                looker.prove_still(target, &mut read)?;
                 looker.decode(target, taken)
             });
             match one {

@@ -8,15 +8,20 @@ use crate::sampler::held::{copy_all, home, key_of};
 use crate::sampler::look::Looker;
 use crate::sampler::miss::Miss;
 use crate::sampler::others::{Rest, Turn};
-use crate::target::{Target, Tid};
+use crate::target::memory::Address;
+use crate::target::{Beside, Stay, Target, Tid};
 
 impl Looker {
     /// All threads, while nobody holds the GIL.
     pub(super) fn take_idle(&mut self, target: &Target, lock: Lock) -> Result<(), Miss> {
+        if self.is_asleep(target, lock)? {
+            return Ok(());
+        }
         // What is in the way of that is found again below.
         if self.recall_idle(target, lock).unwrap_or(false) {
             return Ok(());
         }
+        self.asleep.wake();
         let turn =
             |looker: &Self| Turn::of(&looker.python.layout, target.memory(), &looker.interpreters, lock);
         let before = turn(self)?;
@@ -30,23 +35,36 @@ impl Looker {
         Ok(())
     }
 
-    /// Finds out that nobody has had the GIL since the last picture but the one that had it then, and that this one is
-    /// where it was: then all are.
+    /// Finds out that nobody has had the GIL since the last picture but the one that had it then: then only that one can
+    /// have moved.
     fn recall_idle(&mut self, target: &Target, lock: Lock) -> Result<bool, Miss> {
-        let memory = target.memory();
         let Some(others) = self.others.get(&key_of(lock)) else { return Ok(false) };
-        let Some(holder) = others.holder() else { return Ok(false) };
+        let Some(turn) = others.turn() else { return Ok(false) };
+        let moved =
+            self.prove_still(target, &mut |looker| looker.read_last_holder(target, lock, turn.holder()))?;
+        let seen = self.capture.threads().first().map_or(0, |seen| seen.identity);
+        match self.tids.of_identity(&self.python, target, seen) {
+            Some(tid) if !moved => self.asleep.unmoved(tid, turn, self.codes.edition()),
+            _ => self.asleep.wake(),
+        }
+        Ok(true)
+    }
+
+    /// The one that had the GIL last, while nobody has it.
+    fn read_last_holder(&mut self, target: &Target, lock: Lock, holder: Address) -> Result<(), Miss> {
+        let memory = target.memory();
+        let Some(others) = self.others.get(&key_of(lock)) else { return Err(Miss::Fled) };
         let snapshot = self.snapshots.entry(holder).or_default();
         snapshot.take(memory)?;
         let moment = snapshot.of(memory);
         if lock.holder(&moment)?.is_some() {
-            return Ok(false);
+            return Err(Miss::Fled);
         }
         let interpreter = home(&self.python, &self.interpreters, &moment, lock, holder)?;
         let edition = self.codes.edition();
         self.rest = others.rest(&self.python, &moment, &self.interpreters, interpreter, holder, edition)?;
         if !matches!(self.rest, Rest::Remembered(..)) {
-            return Ok(false);
+            return Err(Miss::Fled);
         }
         self.capture.clear();
         let trail = self.trails.entry(holder).or_default();
@@ -54,21 +72,30 @@ impl Looker {
         let (flags, mut goes_on) = (Flags::default(), |frame| trail.pass(frame));
         self.capture.add_while(&self.python, &moment, &interpreter, holder, flags, &mut goes_on)?;
         self.cost.read(snapshot.take_reads());
-        Ok(self.codes.know(&self.capture) && self.is_as_before())
+        if !self.codes.know(&self.capture) {
+            self.codes.learn(memory, &self.capture)?;
+        }
+        Ok(())
     }
 
     /// Reads, and believes it if it is what was seen last: of that there is proof. Otherwise it reads twice, and believes
     /// it if nothing has changed and every thread whose stack is not the one that was seen last slept meanwhile, or stood
-    /// still for us: one that runs (in C, without the GIL) is stopped. Reading twice alone is not enough: on 2.7 a thread
-    /// was read in the middle of a return, twice at the same one, and gave a stack without its root.
+    /// still for us: one that runs (in C, without the GIL) is stopped, unless we are on its CPU. Reading twice alone is not
+    /// enough: on 2.7 a thread was read in the middle of a return, twice at the same one, and gave a stack without its
+    /// root. Says whether anything has moved.
     pub(super) fn prove_still(
         &mut self,
         target: &Target,
         read: &mut dyn FnMut(&mut Self) -> Result<(), Miss>,
-    ) -> Result<(), Miss> {
+    ) -> Result<bool, Miss> {
+        let stay = Stay::begin();
         read(self)?;
-        if self.is_as_before() {
-            return Ok(());
+        let mut moved = self.moved();
+        let Some((thread, _)) = moved.next() else { return Ok(false) };
+        let alone = moved.next().is_none();
+        drop(moved);
+        if alone && self.stood(target, thread, stay)? {
+            return Ok(true);
         }
         let running = self.runs(target);
         let stopped = target.stop_all(&running).into_iter().collect::<Result<Vec<_>, _>>()?;
@@ -80,14 +107,21 @@ impl Looker {
         self.release(stopped);
         second?;
         let still = self.runs(target).iter().all(|tid| running.contains(tid));
-        if self.capture == self.again && still { Ok(()) } else { Err(Miss::Fled) }
+        if self.capture == self.again && still { Ok(true) } else { Err(Miss::Fled) }
     }
 
-    /// Does the capture show what was seen last?
-    fn is_as_before(&self) -> bool {
+    /// The threads of the capture, and their identities, whose stacks are not the ones that were seen last.
+    fn moved(&self) -> impl Iterator<Item = (Address, u64)> {
         let same =
             |seen: &Seen| self.last.get(&seen.thread).is_some_and(|last| last.is(self.capture.frames(seen)));
-        self.capture.threads().iter().all(same)
+        self.capture.threads().iter().filter(move |seen| !same(seen)).map(|seen| (seen.thread, seen.identity))
+    }
+
+    /// Has a thread not run since we came to stay on its CPU?
+    fn stood(&self, target: &Target, thread: Address, stay: Option<Stay>) -> Result<bool, Miss> {
+        let pthread = self.python.layout.thread.pthread.of(target.memory(), thread)?;
+        let beside = stay.zip(self.in_place.rseq()).map(|(stay, rseq)| Beside::supposed(stay, pthread, rseq));
+        Ok(beside.is_some_and(|beside| target.stood(&beside)))
     }
 
     /// All threads as they are at this moment, into the capture.
@@ -115,19 +149,11 @@ impl Looker {
         if self.never_stops() { Vec::new() } else { self.running(target) }
     }
 
-    /// The threads of the capture that run, of those whose stacks are not the ones that were seen last.
+    /// The threads of the capture that run, of those that have moved.
     fn running(&mut self, target: &Target) -> Vec<Tid> {
-        let mut running = Vec::new();
-        for seen in self.capture.threads() {
-            let frames = self.capture.frames(seen);
-            if self.last.get(&seen.thread).is_some_and(|last| last.is(frames)) {
-                continue;
-            }
-            let Some(tid) = self.tids.of_identity(&self.python, target, seen.identity) else { continue };
-            if self.states.runs(target, tid) {
-                running.push(tid);
-            }
-        }
-        running
+        let moved: Vec<_> = self.moved().collect();
+        let tids =
+            moved.iter().filter_map(|(_, identity)| self.tids.of_identity(&self.python, target, *identity));
+        tids.filter(|tid| self.states.runs(target, *tid)).collect()
     }
 }

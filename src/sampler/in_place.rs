@@ -13,7 +13,7 @@ use crate::sampler::held::Still;
 use crate::sampler::look::{Compare, Latest, Looker, Scope, Wanted};
 use crate::sampler::miss::Miss;
 use crate::target::memory::Address;
-use crate::target::{Rseq, Stay, Target};
+use crate::target::{Beside, Rseq, Stay, Target};
 
 /// For this long the thread is let run where looks follow each other at once.
 const A_MOMENT: [Duration; 3] =
@@ -41,6 +41,11 @@ impl InPlace {
     /// With `rseq`, if there is one, where a thread is can be read from its memory.
     pub(super) fn new(rseq: Option<Rseq>) -> Self {
         Self { rseq, ..Self::default() }
+    }
+
+    /// What helps to tell where a thread is.
+    pub(super) const fn rseq(&self) -> Option<Rseq> {
+        self.rseq
     }
 
     /// Who may be supposed to hold this, and to be where we are.
@@ -76,10 +81,9 @@ impl Looker {
         // (A sleep of 5 µs is mostly over before anybody else runs.)
         let meet = |looker: &Self| {
             let rseq = looker.in_place.rseq;
-            let beside = if supposed {
-                target.supposed_beside(pthread, rseq)
-            } else {
-                target.beside(tid, pthread, rseq)
+            let beside = match rseq {
+                Some(rseq) if supposed => Stay::begin().map(|stay| Beside::supposed(stay, pthread, rseq)),
+                _ => target.beside(tid, pthread, rseq),
             };
             (Instant::now(), beside)
         };
@@ -112,7 +116,7 @@ impl Looker {
                 self.in_place.seen = Some((number, stay.cpu()));
                 beside.is_proven_by(number)
             }
-            _ => target.stood(tid, &beside),
+            _ => target.stood(&beside),
         };
         if !stood {
             // What was copied, and the code objects that were learned with it, are of no moment in particular.

@@ -17,6 +17,7 @@ use crate::python::snapshot::Snapshot;
 use crate::python::threads::{self, Interpreter, Lock};
 use crate::sample::{Failure, Frame, Outcome, ThreadId, ThreadSample};
 use crate::sampler::Stopping;
+use crate::sampler::asleep::Asleep;
 use crate::sampler::cost::Cost;
 use crate::sampler::decode::Last;
 use crate::sampler::holders::Holders;
@@ -122,6 +123,7 @@ pub struct Looker {
     names: Names,
     pub(super) cost: Cost,
     pub(super) in_place: InPlace,
+    pub(super) asleep: Asleep,
     /// The process was found stopped by job control.
     pub(super) standing: bool,
     stopping: Stopping,
@@ -157,6 +159,7 @@ impl Looker {
             names: Names::new(&python),
             cost,
             in_place: InPlace::new(rseq),
+            asleep: Asleep::default(),
             standing: false,
             stopping,
             roots: FxHashMap::default(),
@@ -253,6 +256,7 @@ impl Looker {
                 }
                 Err(Miss::Again(_)) if retries < RETRIES => {
                     retries += 1;
+                    self.asleep.wake();
                     self.cost.retried += 1;
                     self.compare = Compare::Before;
                     std::thread::sleep(LET_RUN);

@@ -63,9 +63,9 @@ impl Others {
         Ok(if same { Rest::Remembered(interpreter, holder) } else { Rest::ToRead(interpreter.lock, turn) })
     }
 
-    /// Who has had the lock ever since, if nobody else has.
-    pub(super) fn holder(&self) -> Option<Address> {
-        self.turn.map(|turn| turn.holder)
+    /// What must have stayed the same, if that proves anything.
+    pub(super) const fn turn(&self) -> Option<Turn> {
+        self.turn
     }
 
     /// Remembers a picture.
@@ -84,6 +84,11 @@ impl Others {
 }
 
 impl Turn {
+    /// Who had the lock last.
+    pub(super) const fn holder(&self) -> Address {
+        self.holder
+    }
+
     /// As it is while nobody can take the lock; `None` where it proves nothing.
     pub(super) fn of(
         layout: &Layout,

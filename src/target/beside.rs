@@ -43,11 +43,17 @@ pub struct Beside {
 enum Proof {
     /// Where the number of its CPU stands.
     Number(Address),
-    /// It has got a CPU so many times.
-    Slices(u64),
+    /// This thread has got a CPU so many times.
+    Slices(Tid, u64),
 }
 
 impl Beside {
+    /// A thread, which calls itself `pthread`, of which it is only supposed that it is where we are. That is enough for
+    /// [`Target::stood`]: what the area says at the end tells of all the time that we were here.
+    pub fn supposed(stay: Stay, pthread: u64, rseq: Rseq) -> Self {
+        Self { stay, theirs: stay.cpu(), proof: Proof::Number(rseq.cpu_of(pthread)) }
+    }
+
     /// On which CPU we are.
     pub const fn ours(&self) -> Stay {
         self.stay
@@ -68,7 +74,7 @@ impl Beside {
     pub const fn number(&self) -> Option<Address> {
         match self.proof {
             Proof::Number(number) => Some(number),
-            Proof::Slices(_) => None,
+            Proof::Slices(..) => None,
         }
     }
 
@@ -96,14 +102,6 @@ impl Target {
         (u64::from(size) >= CPU_ID + 4).then_some(Rseq { offset })
     }
 
-    /// A thread of which it is only supposed that it is where we are. That is enough for [`Target::stood`]: what the area
-    /// says at the end tells of all the time that we were here.
-    pub fn supposed_beside(&self, pthread: u64, rseq: Option<Rseq>) -> Option<Beside> {
-        let number = rseq?.cpu_of(pthread);
-        let stay = Stay::begin()?;
-        Some(Beside { stay, theirs: stay.cpu(), proof: Proof::Number(number) })
-    }
-
     /// Where a thread is, which calls itself `pthread`, and where we are; `None` if that cannot be told.
     pub fn beside(&self, tid: Tid, pthread: u64, rseq: Option<Rseq>) -> Option<Beside> {
         let stay = Stay::begin()?;
@@ -115,16 +113,16 @@ impl Target {
         // In this order: what it has run before it was seen to be here does not matter.
         let slices = tasks.slices(tid)?;
         let theirs = tasks.moment(tid)?.cpu;
-        Some(Beside { stay, theirs, proof: Proof::Slices(slices) })
+        Some(Beside { stay, theirs, proof: Proof::Slices(tid, slices) })
     }
 
     /// Has the thread, which was beside us, not executed an instruction of its program since, whatever was read?
-    pub fn stood(&self, tid: Tid, beside: &Beside) -> bool {
+    pub fn stood(&self, beside: &Beside) -> bool {
         match beside.proof {
             Proof::Number(number) => {
                 self.memory().u32(number).is_ok_and(|number| beside.is_proven_by(number))
             }
-            Proof::Slices(slices) => {
+            Proof::Slices(tid, slices) => {
                 beside.is_here() && self.tasks().slices(tid) == Some(slices) && beside.stay.lasts()
             }
         }

@@ -71,6 +71,21 @@ fn who_waits_is_idle_and_may_be_left_out() {
 }
 
 #[test]
+fn who_sleeps_is_not_read_again_but_seen_to_move() {
+    let subject = subject("naps.py", &[]);
+    let ran = profile(&["--threads", "--stats", "-s", "2", "-r", "0.001", &subject.pid().to_string()]);
+    let (long, short) = (share(ran.text(), "long_nap").0, share(ran.text(), "short_nap").0);
+    let percent = 100 * long / (long + short);
+    assert!(percent.abs_diff(67) <= 4, "{percent} % in the naps that last twice as long: {}", ran.text());
+    // Of its 15 or so looks at a nap at least the first three read more than the lock and the scheduler's count.
+    let counted =
+        |line: &str| line.rsplit_once("in which nothing had moved since the last, ")?.1.parse().ok();
+    let asleep: u64 = ran.err.lines().find_map(counted).unwrap();
+    let figures = Figures::parse(&ran.err);
+    assert!(asleep * 3 > figures.samples && asleep * 10 < figures.samples * 9, "{}", ran.err);
+}
+
+#[test]
 fn one_thread_at_a_time_or_all() {
     let subject = subject("threads.py", &["2", "2"]);
     let pid = subject.pid().to_string();

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use nix::sched::{CpuSet, sched_setaffinity};
-use pyflame_tui::target::{Address, Memory, Placement, Target};
+use pyflame_tui::target::{Address, Beside, Memory, Placement, Stay, Target};
 
 use crate::{Subject, raw};
 
@@ -60,7 +60,10 @@ fn watch(told: Told) {
     }
     let (memory, tid) = (target.memory(), subject.tid());
     let ask = || target.beside(tid, pthread, rseq);
-    let meet = || if told == Told::AtTheEnd { target.supposed_beside(pthread, rseq) } else { ask() };
+    let meet = || match rseq {
+        Some(rseq) if told == Told::AtTheEnd => Some(Beside::supposed(Stay::begin()?, pthread, rseq)),
+        _ => ask(),
+    };
     let mut place = Placement::new().unwrap();
     let cpus: Vec<_> = (0..1024).filter(|cpu| place.allows(*cpu)).collect();
 
@@ -75,7 +78,7 @@ fn watch(told: Told) {
         let before = memory.u64(word).unwrap();
         spin(MEANWHILE);
         let after = memory.u64(word).unwrap();
-        if target.stood(tid, &beside) {
+        if target.stood(&beside) {
             assert_eq!(before, after);
             proven += 1;
         }
@@ -98,7 +101,7 @@ fn watch(told: Told) {
         spin(MEANWHILE);
         moved += u32::from(memory.u64(word).unwrap() != before);
         assert!(told == Told::AtTheEnd || !beside.is_here());
-        assert!(!target.stood(tid, &beside));
+        assert!(!target.stood(&beside));
     }
 }
 

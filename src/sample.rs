@@ -1,6 +1,7 @@
 //! The words that cross the channel between the sampler and whoever listens: nothing of the
 //! target's memory, nothing of the screen. Everything here is plain data and is cheap to send.
 
+use std::fmt;
 use std::ops::{BitOr, BitOrAssign};
 use std::sync::Arc;
 
@@ -31,8 +32,113 @@ pub struct Frame {
     pub line: u32,
 }
 
-/// Frames, **root first**. An unchanged stack is sent as the same `Arc`.
-pub type Stack = Arc<[Frame]>;
+/// Frames, **root first**. An unchanged stack is sent as the same one, and a deep one shares the callers that have not
+/// moved since an earlier one: it costs what has.
+#[derive(Clone, Default)]
+pub struct Stack {
+    /// Those of an earlier stack, of which so many are meant.
+    callers: Option<(Arc<[Frame]>, usize)>,
+    called: Arc<[Frame]>,
+}
+
+impl Stack {
+    /// So many frames are copied rather than shared.
+    const COPIED: usize = 32;
+
+    /// How many frames there are.
+    pub fn len(&self) -> usize {
+        self.callers().len() + self.called.len()
+    }
+
+    /// Are there none?
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The frames, root first.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Frame> {
+        self.callers().iter().chain(&*self.called)
+    }
+
+    /// The stack of `kept` of its outermost frames with others on them.
+    #[must_use]
+    pub fn change(&self, kept: usize, called: &[Frame]) -> Self {
+        let shared = start(self.callers(), kept);
+        let copied = start(&self.called, kept - shared.len());
+        if copied.len() + called.len() > Self::COPIED {
+            let all = shared.iter().chain(copied).chain(called).cloned().collect::<Arc<[_]>>();
+            return Self { callers: Some((Arc::clone(&all), all.len())), called: Arc::default() };
+        }
+        let callers = self.callers.as_ref().filter(|_| !shared.is_empty());
+        let callers = callers.map(|(callers, _)| (Arc::clone(callers), shared.len()));
+        Self { callers, called: copied.iter().chain(called).cloned().collect() }
+    }
+
+    /// Is it the same one? Others may be equal.
+    #[inline]
+    pub fn is(&self, other: &Self) -> bool {
+        let callers = match (&self.callers, &other.callers) {
+            (Some((one, some)), Some((two, others))) => some == others && Arc::ptr_eq(one, two),
+            (one, two) => one.is_none() && two.is_none(),
+        };
+        callers && Arc::ptr_eq(&self.called, &other.called)
+    }
+
+    /// How many of the outermost frames are the same, as far as that is seen at a glance.
+    pub fn common(&self, other: &Self) -> usize {
+        let shared = match (&self.callers, &other.callers) {
+            (Some((one, some)), Some((two, others))) if Arc::ptr_eq(one, two) => *some.min(others),
+            _ => 0,
+        };
+        let same = |(a, b): &(&Frame, &Frame)| a.line == b.line && Arc::ptr_eq(&a.function, &b.function);
+        // Most stacks are shallow, and this is quicker.
+        if self.callers().len() == shared && other.callers().len() == shared {
+            return shared + self.called.iter().zip(&*other.called).take_while(same).count();
+        }
+        shared + self.iter().skip(shared).zip(other.iter().skip(shared)).take_while(same).count()
+    }
+
+    /// What it occupies if it shares nothing, in bytes.
+    pub fn memory(&self) -> usize {
+        let callers = self.callers.as_ref().map_or(0, |(callers, _)| size_of_val(&**callers));
+        callers + size_of_val(&*self.called)
+    }
+
+    fn callers(&self) -> &[Frame] {
+        self.callers.as_ref().map_or(&[], |(callers, count)| start(callers, *count))
+    }
+}
+
+/// So many frames; all if there are fewer.
+fn start(frames: &[Frame], count: usize) -> &[Frame] {
+    frames.get(..count).unwrap_or(frames)
+}
+
+impl<T: Into<Arc<[Frame]>>> From<T> for Stack {
+    fn from(frames: T) -> Self {
+        Self { callers: None, called: frames.into() }
+    }
+}
+
+impl FromIterator<Frame> for Stack {
+    fn from_iter<I: IntoIterator<Item = Frame>>(frames: I) -> Self {
+        Self::from(frames.into_iter().collect::<Arc<[_]>>())
+    }
+}
+
+impl PartialEq for Stack {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for Stack {}
+
+impl fmt::Debug for Stack {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_list().entries(self.iter()).finish()
+    }
+}
 
 /// A thread of the target in one interpreter (one OS thread can visit several).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

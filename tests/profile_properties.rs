@@ -15,20 +15,20 @@ use pyflame_tui::profile::{
     CallTree, Heat, Idle, Lines, Profile, Selection, Span, Step, Timeline, Top, Went, Who, Window, callers,
 };
 use pyflame_tui::sample::{Failure, Flags, Frame, Micros, Outcome, Sample, Stack, ThreadSample};
-use workload::{frame, profile_of, thread};
+use workload::{frame, profile_of, seen, taken, thread};
 
 /// Any flags that there are.
 fn any_flags() -> impl Strategy<Value = Flags> {
     (0_u8..32).prop_map(Flags::from_bits)
 }
 
-fn any_stack() -> impl Strategy<Value = Stack> {
+fn any_stack(depth: usize) -> impl Strategy<Value = Stack> {
     let frame = (0_u32..4, 0_u32..3).prop_map(|(name, line)| frame("app.py", &format!("f{name}"), line));
-    prop::collection::vec(frame, 0..6).prop_map(Stack::from)
+    prop::collection::vec(frame, 0..depth).prop_map(Stack::from)
 }
 
 fn any_outcome() -> impl Strategy<Value = Outcome> {
-    let seen = (any_stack(), any_flags(), any::<bool>());
+    let seen = (any_stack(6), any_flags(), any::<bool>());
     let threads = prop::collection::vec(seen, 4).prop_map(|threads| {
         let threads = threads.into_iter().enumerate().filter(|(_, (_, _, there))| *there);
         Outcome::Taken(threads.map(|(tid, (stack, flags, _))| seen_by(tid, &stack, flags)).collect())
@@ -66,7 +66,9 @@ fn rows_of(samples: &[Sample]) -> Vec<Row> {
     let row = |sample: &Sample| match &sample.outcome {
         Outcome::Failed(failure) => (sample.at, Some(*failure), Vec::new()),
         Outcome::Taken(threads) => {
-            let row = |part: &ThreadSample| (part.thread.tid, part.stack.to_vec(), part.flags.bits());
+            let row = |part: &ThreadSample| {
+                (part.thread.tid, part.stack.iter().cloned().collect(), part.flags.bits())
+            };
             let mut threads: Vec<_> = threads.iter().map(row).collect();
             threads.sort();
             (sample.at, None, threads)
@@ -169,6 +171,31 @@ proptest! {
             let below: u64 = tree.children(id).iter().map(|child| tree.call(*child).total).sum();
             prop_assert_eq!(call.total, call.own + below);
             prop_assert_eq!(tree.find(&tree.path(id)), Some(id));
+        }
+    }
+
+    /// It does not matter what a stack shares with the one before it.
+    #[test]
+    fn a_stack_that_was_changed_is_one_made_anew(
+        first in any_stack(60),
+        changes in prop::collection::vec((0..99_usize, any_stack(60)), 1..12),
+    ) {
+        let (mut shared, mut anew) = (Profile::new(), Profile::new());
+        let mut stack = first;
+        for (at, (kept, called)) in (0..).zip(changes) {
+            let frames: Vec<Frame> = stack.iter().take(kept).chain(called.iter()).cloned().collect();
+            let before = stack;
+            stack = before.change(kept, &called.iter().cloned().collect::<Vec<_>>());
+            let whole = Stack::from(frames);
+            prop_assert_eq!(&stack, &whole);
+            prop_assert_eq!(stack.len(), whole.len());
+            prop_assert_eq!(stack.common(&stack.clone()), stack.len());
+            let common = stack.common(&before);
+            prop_assert!(stack.iter().take(common).eq(before.iter().take(common)));
+            prop_assert!(common >= kept.min(before.len()));
+            shared.push(&taken(at, vec![seen(1, &stack, Flags::HOLDS_GIL)]));
+            anew.push(&taken(at, vec![seen(1, &whole, Flags::HOLDS_GIL)]));
+            prop_assert_eq!(rows_in(&shared, Span::All), rows_in(&anew, Span::All));
         }
     }
 

@@ -44,7 +44,7 @@ pub enum MarkKind {
 
 /// The stack that a thread stood in last, and the node of each of its frames, so that only what
 /// differs from it must be looked up.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Last {
     stack: Stack,
     pub(super) path: Vec<NodeId>,
@@ -181,21 +181,17 @@ impl Profile {
 
     fn node_of(&mut self, thread: ThreadNo, stack: &Stack) -> NodeId {
         let stacks = &mut self.stacks;
-        let last =
-            self.last.entry(thread).or_insert_with(|| Last { stack: Stack::from([]), path: Vec::new() });
-        if !Stack::ptr_eq(&last.stack, stack) {
-            let same = |(a, b): &(&crate::sample::Frame, &crate::sample::Frame)| {
-                a.line == b.line && Arc::ptr_eq(&a.function, &b.function)
-            };
-            let shared = last.stack.iter().zip(stack.iter()).take_while(same).count();
-            last.path.truncate(shared);
-            for frame in &stack[shared..] {
-                let parent = last.path.last().copied().unwrap_or(NodeId::ROOT);
-                last.path.push(stacks.child(parent, frame));
+        let Last { stack: before, path } = self.last.entry(thread).or_default();
+        if !stack.is(before) {
+            let common = stack.common(before);
+            path.truncate(common);
+            for frame in stack.iter().skip(common) {
+                let parent = path.last().copied().unwrap_or(NodeId::ROOT);
+                path.push(stacks.child(parent, frame));
             }
-            last.stack = Arc::clone(stack);
+            before.clone_from(stack);
         }
-        last.path.last().copied().unwrap_or(NodeId::ROOT)
+        path.last().copied().unwrap_or(NodeId::ROOT)
     }
 
     /// Puts a mark at a moment.
@@ -281,9 +277,10 @@ impl Profile {
 
     /// What the store occupies, in bytes.
     pub fn memory(&self) -> usize {
-        let last = self.last.values().map(|last| {
-            size_of::<Last>() + last.path.capacity() * size_of::<NodeId>() + size_of_val(&*last.stack)
-        });
+        let last = self
+            .last
+            .values()
+            .map(|last| size_of::<Last>() + last.path.capacity() * size_of::<NodeId>() + last.stack.memory());
         self.columns.memory()
             + self.stacks.memory()
             + self.threads.capacity() * size_of::<Thread>()

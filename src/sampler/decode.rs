@@ -22,6 +22,7 @@ impl Looker {
         }
         self.remember();
         let before = taken.len();
+        taken.reserve(self.capture.threads().len());
         for index in 0..self.capture.threads().len() {
             let Some(seen) = self.capture.threads().get(index) else { break };
             let Some(tid) = self.tids.of_identity(&self.python, target, seen.identity) else { continue };
@@ -96,8 +97,9 @@ impl Looker {
 }
 
 /// A thread's stack, as it was copied and as it was told.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Last {
+    /// Root first, so that what has not moved stays where it is.
     raw: Vec<RawFrame>,
     edition: u64,
     stack: Stack,
@@ -106,7 +108,12 @@ pub(super) struct Last {
 impl Last {
     /// Are these its frames still?
     pub(super) fn is(&self, raw: &[RawFrame]) -> bool {
-        self.raw == raw
+        self.raw.len() == raw.len() && self.common(raw) == raw.len()
+    }
+
+    /// How many of the outermost frames are the same.
+    fn common(&self, raw: &[RawFrame]) -> usize {
+        self.raw.iter().zip(raw.iter().rev()).take_while(|(one, other)| one == other).count()
     }
 }
 
@@ -118,34 +125,24 @@ fn stack(
     last: &mut FxHashMap<Address, Last>,
     frames: &mut Vec<Frame>,
 ) -> Stack {
-    let (raw, edition) = (capture.frames(seen), codes.edition());
-    let entry =
-        last.entry(seen.thread).or_insert_with(|| Last { raw: Vec::new(), edition, stack: Stack::from([]) });
-    if entry.edition != edition || !entry.is(raw) {
-        let kept = if entry.edition == edition { common(&entry.raw, raw) } else { 0 };
-        let (moved, before) = (leaves(raw, kept), leaves(&entry.raw, kept));
+    let raw = capture.frames(seen);
+    let entry = last.entry(seen.thread).or_default();
+    let kept = if entry.edition == codes.edition() { entry.common(raw) } else { 0 };
+    if kept < raw.len().max(entry.raw.len()) {
+        let (moved, before) = (raw.get(..raw.len() - kept), entry.raw.get(kept..));
+        let (moved, before) = (moved.unwrap_or_default(), before.unwrap_or_default());
         let callers = if kept > 0 { entry.stack.len().saturating_sub(codes.calls(before)) } else { 0 };
         frames.clear();
         codes.decode_part(moved, frames);
-        let (callers, called) = entry.stack.split_at(callers);
-        if called != &frames[..] {
-            entry.stack = callers.iter().chain(frames.iter()).cloned().collect();
+        // What moves most often moves within a line.
+        if entry.stack.iter().skip(callers).ne(frames.iter()) {
+            entry.stack = entry.stack.change(callers, frames);
         }
-        entry.raw.clear();
-        entry.raw.extend_from_slice(raw);
-        entry.edition = edition;
+        entry.raw.truncate(kept);
+        entry.raw.extend(moved.iter().rev());
+        entry.edition = codes.edition();
     }
-    Stack::clone(&entry.stack)
-}
-
-/// How many of the outermost frames are the same.
-fn common(one: &[RawFrame], other: &[RawFrame]) -> usize {
-    one.iter().rev().zip(other.iter().rev()).take_while(|(one, other)| one == other).count()
-}
-
-/// All but so many of the outermost frames.
-fn leaves(frames: &[RawFrame], callers: usize) -> &[RawFrame] {
-    frames.get(..frames.len() - callers).unwrap_or_default()
+    entry.stack.clone()
 }
 
 #[cfg(test)]

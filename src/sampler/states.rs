@@ -47,7 +47,7 @@ struct Word {
 
 impl Word {
     fn is_of(&self, stack: &Stack) -> bool {
-        Stack::ptr_eq(&self.stack, stack)
+        self.stack.is(stack)
     }
 
     fn is_old(&self, now: Instant) -> bool {

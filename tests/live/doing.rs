@@ -35,7 +35,7 @@ pub(crate) fn watch(python: &Interpreter) -> Result<[Place; 2], String> {
     for event in &sampler.events {
         let Event::Sample(Sample { outcome: Outcome::Taken(threads), .. }) = event else { continue };
         for thread in threads.iter().filter(|thread| !thread.flags.has(Flags::HOLDS_GIL)) {
-            let leaf = thread.stack.last().ok_or("a stack without a frame")?;
+            let leaf = thread.stack.iter().next_back().ok_or("a stack without a frame")?;
             let place = &mut places[usize::from(&*leaf.function.name != "compute")];
             place.seen += 1;
             place.on_cpu += u32::from(thread.flags.has(Flags::ON_CPU));

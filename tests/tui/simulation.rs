@@ -372,7 +372,7 @@ impl Simulation {
                 }
                 held = true;
             }
-            threads.push(ThreadSample { thread: actor.id, stack: Arc::clone(&choice.stack), flags });
+            threads.push(ThreadSample { thread: actor.id, stack: choice.stack.clone(), flags });
         }
         Event::Sample(Sample { at: self.at, outcome: Outcome::Taken(threads) })
     }

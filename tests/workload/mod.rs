@@ -57,7 +57,7 @@ pub const fn thread(tid: u32) -> ThreadId {
 }
 
 pub fn seen(tid: u32, stack: &Stack, flags: Flags) -> ThreadSample {
-    ThreadSample { thread: thread(tid), stack: Arc::clone(stack), flags }
+    ThreadSample { thread: thread(tid), stack: stack.clone(), flags }
 }
 
 pub fn taken(at: u64, threads: Vec<ThreadSample>) -> Sample {
@@ -104,7 +104,9 @@ impl Service {
         while pool.len() < stacks {
             // Stacks of one program share most of their way: begin with a part of an earlier one.
             let mut frames: Vec<Frame> = match pool.get(numbers.skewed(pool.len().max(1) as u64) as usize) {
-                Some(other) => other[..numbers.below(other.len() as u64) as usize].to_vec(),
+                Some(other) => {
+                    other.iter().take(numbers.below(other.len() as u64) as usize).cloned().collect()
+                }
                 None => Vec::new(),
             };
             let depth = 14 + numbers.below(13) as usize;
@@ -135,7 +137,7 @@ impl Service {
                 (false, _) => Flags::WAITING,
             };
             // A new `Arc` each time, as a sampler hands out what changed.
-            let stack: Stack = self.pool[self.current[n]].to_vec().into();
+            let stack = self.pool[self.current[n]].iter().cloned().collect();
             threads.push(ThreadSample { thread: thread(100 + n as u32), stack, flags });
         }
         for (n, stack) in (0..).zip(&self.idle) {

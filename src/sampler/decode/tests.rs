@@ -9,6 +9,7 @@ use crate::python::code::Codes;
 use crate::python::frames::{Instruction, RawFrame};
 use crate::python::literal::{Literal, eras};
 use crate::python::version::Build;
+use crate::sample::Stack;
 use crate::target::memory::Address;
 
 const KIND: u64 = 0x100;
@@ -48,8 +49,8 @@ fn frame() -> impl Strategy<Value = RawFrame> {
 proptest! {
     #[test]
     fn what_has_not_moved_is_taken_over(
-        first in prop::collection::vec(frame(), 0..12),
-        changes in prop::collection::vec((0..12_usize, prop::collection::vec(frame(), 0..6)), 1..12),
+        first in prop::collection::vec(frame(), 0..99),
+        changes in prop::collection::vec((0..50_usize, prop::collection::vec(frame(), 0..40)), 1..12),
     ) {
         let (mut codes, memory) = codes();
         let (mut last, mut frames): (FxHashMap<Address, Last>, _) = (FxHashMap::default(), Vec::new());
@@ -62,7 +63,7 @@ proptest! {
             let got = stack(&codes, &capture, seen, &mut last, &mut frames);
             let mut whole = Vec::new();
             codes.decode(&capture, seen, &mut whole);
-            prop_assert_eq!(&got[..], &whole[..]);
+            prop_assert_eq!(got, Stack::from_iter(whole));
             raw.drain(..left.min(raw.len()));
             raw = [pushed, raw].concat();
         }

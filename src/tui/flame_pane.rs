@@ -174,29 +174,49 @@ fn fitting(tries: [String; 2], width: usize) -> String {
 /// time goes: classes are left out first, then the beginning.
 fn chain_label(state: &State, calls: &[CallId], tails: &[String], width: usize) -> String {
     let signs = state.theme.signs;
-    let names = |shorten: fn(&str) -> &str| -> Vec<String> {
-        calls.iter().map(|call| named(state, *call, shorten)).collect()
-    };
-    let whole = names(text::local_name);
-    // Most fit as they are.
-    let words = format!("{}{}", whole.join(signs.chain), tails[0]);
-    if text::width(&words) <= width {
-        return words;
-    }
-    let short = names(text::last_name);
-    let last = short.len().saturating_sub(1);
-    let beginnings = (0..=last).map(|skipped| {
-        let lead = if skipped > 0 { format!("{}{}", signs.ellipsis, signs.chain) } else { String::new() };
-        format!("{lead}{}", short[skipped..].join(signs.chain))
-    });
-    let ends = [&whole[last..], &short[last..]].concat();
-    let alone = tails.iter().flat_map(|tail| ends.iter().map(move |end| (end.clone(), tail)));
-    for (words, tail) in beginnings.map(|words| (words, &tails[0])).chain(alone) {
-        if text::width(&words) + text::width(tail) <= width {
-            return format!("{words}{tail}");
+    let room = width.checked_sub(text::width(&tails[0]));
+    for shorten in [text::local_name, text::last_name] {
+        let names = last_names(state, calls, shorten, room);
+        if names.len() == calls.len() {
+            return format!("{}{}", names.join(signs.chain), tails[0]);
         }
     }
-    text::cut(short.last().map_or("", String::as_str), width, signs)
+    let lead = format!("{}{}", signs.ellipsis, signs.chain);
+    let names =
+        last_names(state, calls, text::last_name, room.and_then(|room| room.checked_sub(text::width(&lead))));
+    if !names.is_empty() {
+        return format!("{lead}{}{}", names.join(signs.chain), tails[0]);
+    }
+    let Some(last) = calls.last() else { return String::new() };
+    let ends = [text::local_name, text::last_name].map(|shorten| named(state, *last, shorten));
+    let alone = tails.iter().flat_map(|tail| ends.iter().map(move |end| (end, tail)));
+    for (end, tail) in alone {
+        if text::width(end) + text::width(tail) <= width {
+            return format!("{end}{tail}");
+        }
+    }
+    text::cut(&ends[1], width, signs)
+}
+
+/// As many of a chain's last names as there is room for: it may be as long as a stack is deep.
+fn last_names(
+    state: &State,
+    calls: &[CallId],
+    shorten: fn(&str) -> &str,
+    room: Option<usize>,
+) -> Vec<String> {
+    let between = text::width(state.theme.signs.chain);
+    let mut names = Vec::new();
+    let Some(room) = room else { return names };
+    let mut left = room + between;
+    for call in calls.iter().rev() {
+        let name = named(state, *call, shorten);
+        let Some(rest) = left.checked_sub(text::width(&name) + between) else { break };
+        left = rest;
+        names.push(name);
+    }
+    names.reverse();
+    names
 }
 
 /// What is written on a line, if its file could be read.

@@ -10,6 +10,7 @@
 )]
 
 pub mod action;
+mod changed;
 pub mod console;
 mod console_pane;
 mod effects;
@@ -276,7 +277,7 @@ fn watch(
             if world.terminal.drawn_size() != state.size {
                 world.terminal.resize(state.size)?;
             }
-            world.terminal.draw(|frame| picture::paint(state, frame.buffer_mut()))?;
+            world.terminal.draw(|picture| picture::paint(state, picture))?;
             state.dirty = false;
             // A picture that says that there is nothing yet must not hold up the first of something.
             drawn = (!awaits_first(state, world)).then(Instant::now);

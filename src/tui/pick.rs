@@ -89,7 +89,7 @@ fn draw(picker: &mut Picker, terminal: &mut Terminal) -> Result<(), Error> {
     if terminal.drawn_size() != picker.size {
         terminal.resize(picker.size)?;
     }
-    terminal.draw(|frame| picker_pane::paint(picker, frame.buffer_mut()))?;
+    terminal.draw(|picture| picker_pane::paint(picker, picture))?;
     picker.dirty = false;
     Ok(())
 }

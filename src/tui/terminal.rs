@@ -19,12 +19,11 @@ use crossterm::{clipboard::CopyToClipboard, cursor, execute, queue, style};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::termios::{SetArg, tcgetattr, tcsetattr};
-use ratatui::Terminal as Drawn;
-use ratatui::backend::CrosstermBackend;
+use ratatui::backend::{Backend, CrosstermBackend};
+use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use ratatui::{Frame, TerminalOptions, Viewport};
 
-type Screen = Drawn<CrosstermBackend<BufWriter<Stdout>>>;
+use super::changed::changed;
 
 /// The terminal is ours. A panic's hook must know without asking the thread that panicked.
 static TAKEN: AtomicBool = AtomicBool::new(false);
@@ -32,7 +31,11 @@ static TAKEN: AtomicBool = AtomicBool::new(false);
 /// The terminal while it is ours; dropping it gives it back.
 #[derive(Debug)]
 pub(super) struct Terminal {
-    drawn: Screen,
+    screen: CrosstermBackend<BufWriter<Stdout>>,
+    /// What it shows.
+    drawn: Buffer,
+    /// Room for the next picture.
+    next: Buffer,
     mouse: bool,
 }
 
@@ -42,7 +45,9 @@ impl Terminal {
         // The theme obeys NO_COLOR; crossterm 0.29's own way of obeying it writes `ESC[;m`, which
         // also wipes reverse and bold.
         style::force_color_output(true);
-        let mut terminal = Self { drawn: blank(crossterm::terminal::size()?)?, mouse };
+        let screen = CrosstermBackend::new(BufWriter::with_capacity(64 << 10, io::stdout()));
+        let (drawn, next) = (Buffer::default(), Buffer::default());
+        let mut terminal = Self { screen, drawn, next, mouse };
         terminal.enter()?;
         Ok(terminal)
     }
@@ -55,11 +60,11 @@ impl Terminal {
         self.resize(crossterm::terminal::size()?)
     }
 
-    /// Begins with an empty screen of this size. Ratatui's own way of clearing asks the terminal where
-    /// its cursor is, and waits two seconds for one that does not answer.
-    pub(super) fn resize(&mut self, size: (u16, u16)) -> io::Result<()> {
-        self.drawn = blank(size)?;
-        queue!(self.drawn.backend_mut(), Clear(ClearType::All))
+    /// Begins with an empty screen of this size.
+    pub(super) fn resize(&mut self, (width, height): (u16, u16)) -> io::Result<()> {
+        self.drawn = Buffer::empty(Rect::new(0, 0, width, height));
+        self.next = self.drawn.clone();
+        queue!(self.screen, Clear(ClearType::All))
     }
 
     /// Takes the mouse or leaves it to the terminal's own selection.
@@ -81,29 +86,25 @@ impl Terminal {
     }
 
     /// Draws a picture: one update, which a terminal that can shows as a whole.
-    pub(super) fn draw(&mut self, picture: impl FnOnce(&mut Frame<'_>)) -> io::Result<()> {
-        queue!(self.drawn.backend_mut(), BeginSynchronizedUpdate)?;
-        self.drawn.draw(picture)?;
-        queue!(self.drawn.backend_mut(), EndSynchronizedUpdate)?;
-        io::Write::flush(self.drawn.backend_mut())
+    pub(super) fn draw(&mut self, paint: impl FnOnce(&mut Buffer)) -> io::Result<()> {
+        self.next.reset();
+        paint(&mut self.next);
+        queue!(self.screen, BeginSynchronizedUpdate)?;
+        self.screen.draw(changed(&self.drawn, &self.next).into_iter())?;
+        queue!(self.screen, EndSynchronizedUpdate)?;
+        std::mem::swap(&mut self.drawn, &mut self.next);
+        Write::flush(&mut self.screen)
     }
 
     /// The size that pictures have.
-    pub(super) fn drawn_size(&mut self) -> (u16, u16) {
-        let area = self.drawn.get_frame().area();
-        (area.width, area.height)
+    pub(super) const fn drawn_size(&self) -> (u16, u16) {
+        (self.drawn.area.width, self.drawn.area.height)
     }
 
     /// Puts `text` on the clipboard of whoever sits at the terminal, over ssh too.
     pub(super) fn copy(text: &str) -> io::Result<()> {
         execute!(io::stdout(), CopyToClipboard::to_clipboard_from(text))
     }
-}
-
-fn blank((width, height): (u16, u16)) -> io::Result<Screen> {
-    let buffer = BufWriter::with_capacity(64 << 10, io::stdout());
-    let viewport = Viewport::Fixed(Rect::new(0, 0, width, height));
-    Drawn::with_options(CrosstermBackend::new(buffer), TerminalOptions { viewport })
 }
 
 impl Drop for Terminal {

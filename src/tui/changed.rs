@@ -1,0 +1,83 @@
+//! What has changed from one picture to the next: the cells that a terminal must be told.
+
+use ratatui::buffer::{Buffer, Cell};
+
+use super::text;
+
+/// The cells of `now` that are not as they were `before`, in a picture of the same size.
+///
+/// As Ratatui finds them, which asks of every cell how wide it is. Nearly all cells are as they were, and of those that
+/// are not nearly all hold signs of one cell; where others come into play it is left to Ratatui.
+pub(super) fn changed<'a>(before: &'a Buffer, now: &'a Buffer) -> Vec<(u16, u16, &'a Cell)> {
+    let mut changed = Vec::new();
+    let columns = usize::from(now.area.width).max(1);
+    let mut left = None;
+    for (place, (old, new)) in before.content.iter().zip(&now.content).enumerate() {
+        if !same(old, new) {
+            let beside = left.filter(|_| place % columns > 0).is_none_or(is_plain);
+            if !(is_plain(old) && is_plain(new) && beside) {
+                return before.diff_iter(now).collect();
+            }
+            changed.push(((place % columns) as u16, (place / columns) as u16, new));
+        }
+        left = Some(new);
+    }
+    changed
+}
+
+fn is_plain(cell: &Cell) -> bool {
+    text::is_plain(cell.symbol())
+}
+
+/// Are they the same? Of what cells can hold besides we use nothing.
+fn same(one: &Cell, other: &Cell) -> bool {
+    let symbols = match (one.symbol().as_bytes(), other.symbol().as_bytes()) {
+        ([one], [other]) => one == other,
+        (one, other) => one == other,
+    };
+    symbols && one.fg == other.fg && one.bg == other.bg && one.modifier == other.modifier
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use ratatui::layout::Rect;
+    use ratatui::style::{Color, Modifier, Style};
+
+    use super::*;
+
+    const AREA: Rect = Rect { x: 0, y: 0, width: 7, height: 3 };
+
+    /// Words at places, over each other.
+    fn any_picture(words: &'static [&'static str]) -> impl Strategy<Value = Buffer> {
+        let colours = prop::sample::select(&[Color::Reset, Color::Red, Color::Rgb(1, 2, 3)]);
+        let style = (colours, any::<bool>());
+        let put = (0..AREA.width, 0..AREA.height, prop::sample::select(words), style);
+        prop::collection::vec(put, 0..9).prop_map(|puts| {
+            let mut buffer = Buffer::empty(AREA);
+            for (x, y, word, (colour, bold)) in puts {
+                let style = Style::new().fg(colour).bg(colour);
+                let style = if bold { style.add_modifier(Modifier::BOLD) } else { style };
+                buffer.set_stringn(x, y, word, usize::from(AREA.width - x), style);
+            }
+            buffer
+        })
+    }
+
+    fn plain() -> impl Strategy<Value = Buffer> {
+        any_picture(&["a", "ab ", "▶…", "  ", "┌─┐"])
+    }
+
+    fn unusual() -> impl Strategy<Value = Buffer> {
+        any_picture(&["a", "ab ", "▶…", "関", "x関数y", "☎\u{fe0f}", "👍"])
+    }
+
+    proptest! {
+        #[test]
+        fn as_ratatui_finds_them(pictures in prop_oneof![(plain(), plain()), (unusual(), unusual())]) {
+            let (before, now) = pictures;
+            let theirs: Vec<_> = before.diff_iter(&now).collect();
+            prop_assert_eq!(changed(&before, &now), theirs);
+        }
+    }
+}

@@ -82,9 +82,12 @@ impl Recent {
     const NONE: Self = Self { address: 0, line: 0, parent: NodeId::ROOT, node: NodeId::ROOT };
 }
 
+/// The nodes of a stack mostly have numbers that follow each other: frames of one kind then lie beside each other, so
+/// that a recursion is gone through as memory is, and not from one end of it to the other.
 fn slot_of(parent: NodeId, address: usize, line: u32) -> usize {
-    let word = (u64::from(parent.0) << 32 | u64::from(line)) ^ (address as u64).rotate_left(20);
-    (word.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 51) as usize
+    let word = u64::from(line) ^ (address as u64).rotate_left(20);
+    let place = word.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 51;
+    (place as usize + parent.index()) % Recent::COUNT
 }
 
 impl Stacks {

@@ -2,7 +2,6 @@
 //! lock's count tells, and the one that had it last has not got a CPU since it was seen asleep, which the scheduler's
 //! count tells. So nothing is read but these two.
 
-use crate::python::snapshot::Snapshot;
 use crate::python::threads::Lock;
 use crate::sampler::look::{Compare, Looker};
 use crate::sampler::miss::Miss;
@@ -11,14 +10,7 @@ use crate::target::{RunState, Target, Tid};
 
 /// What is known of a sleep.
 #[derive(Debug, Default)]
-pub(super) struct Asleep {
-    /// The words of the lock.
-    words: Snapshot,
-    since: Since,
-}
-
-#[derive(Debug, Default)]
-enum Since {
+pub(super) enum Asleep {
     /// Something has moved.
     #[default]
     Awake,
@@ -33,14 +25,14 @@ enum Since {
 impl Asleep {
     /// Something has moved.
     pub(super) fn wake(&mut self) {
-        self.since = Since::Awake;
+        *self = Self::Awake;
     }
 
     /// The picture that was taken just now is as the one before, and of this turn, in which `tid` has had the GIL last.
     pub(super) fn unmoved(&mut self, tid: Tid, turn: Turn, edition: u64) {
-        self.since = match self.since {
-            Since::Slept(sleeper, slices) if sleeper == tid => Since::Picture(tid, slices, turn, edition),
-            _ => Since::Still(tid),
+        *self = match *self {
+            Self::Slept(sleeper, slices) if sleeper == tid => Self::Picture(tid, slices, turn, edition),
+            _ => Self::Still(tid),
         };
     }
 }
@@ -48,29 +40,23 @@ impl Asleep {
 impl Looker {
     /// Is the last picture the next one?
     pub(super) fn is_asleep(&mut self, target: &Target, lock: Lock) -> Result<bool, Miss> {
-        let same = match self.asleep.since {
-            Since::Awake => return Ok(false),
-            Since::Still(tid) => {
+        let same = match self.asleep {
+            Asleep::Awake => return Ok(false),
+            Asleep::Still(tid) => {
                 // In this order: having been counted, it is not running.
                 let slices = target.tasks().slices(tid);
                 let sleeps = target.tasks().is_in(tid, RunState::Sleeping);
-                self.asleep.since = match slices.filter(|_| sleeps) {
-                    Some(slices) => Since::Slept(tid, slices),
-                    None => Since::Awake,
+                self.asleep = match slices.filter(|_| sleeps) {
+                    Some(slices) => Asleep::Slept(tid, slices),
+                    None => Asleep::Awake,
                 };
                 return Ok(false);
             }
-            Since::Slept(..) => false,
-            Since::Picture(tid, slices, turn, edition) => {
-                let memory = target.memory();
-                self.asleep.words.take(memory)?;
-                let words = self.asleep.words.of(memory);
-                let free = lock.holder(&words)?.is_none();
-                let now = Turn::of(&self.python.layout, &words, &self.interpreters, lock)?;
-                self.cost.read(self.asleep.words.take_reads());
-                // In this order: who has not run until then has not taken it until then.
+            Asleep::Slept(..) => false,
+            Asleep::Picture(tid, slices, turn, edition) => {
                 let only = self.interpreters.len() == 1 && self.codes.edition() == edition;
-                only && free && now == Some(turn) && target.tasks().slices(tid) == Some(slices)
+                // In this order: who has not run until then has not taken it until then.
+                only && self.turn(target, lock)? == Some(turn) && target.tasks().slices(tid) == Some(slices)
             }
         };
         if same {

@@ -38,7 +38,7 @@ impl Looker {
         for thread in detached.into_iter().filter(|_| scope == Scope::All) {
             let one = self.persist(target, |looker| {
                 let mut read = |looker: &mut Self| looker.read_detached(target, interpreter, thread);
-                looker.prove_still(target, &mut read)?;
+                looker.prove_still(target, None, &mut read)?;
                 looker.decode(target, taken)
             });
             match one {

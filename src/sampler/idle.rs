@@ -22,17 +22,25 @@ impl Looker {
             return Ok(());
         }
         self.asleep.wake();
-        let turn =
-            |looker: &Self| Turn::of(&looker.python.layout, target.memory(), &looker.interpreters, lock);
-        let before = turn(self)?;
-        self.prove_still(target, &mut |looker| looker.read_idle(target, lock))?;
-        if lock.holder(target.memory())?.is_some() {
+        let before = self.turn(target, lock)?;
+        let holder = before.map(Turn::holder);
+        self.prove_still(target, holder, &mut |looker| looker.read_idle(target, lock))?;
+        if self.turn(target, lock)? != before {
             return Err(Miss::Fled);
         }
-        // Only what nobody had in hand while it was read may be remembered.
-        let after = turn(self)?;
-        self.rest = Rest::ToRead(lock, after.filter(|after| Some(*after) == before));
+        self.rest = Rest::ToRead(lock, before);
         Ok(())
+    }
+
+    /// Whose turn it was last, while nobody has the GIL, if that can be told.
+    pub(super) fn turn(&mut self, target: &Target, lock: Lock) -> Result<Option<Turn>, Miss> {
+        let memory = target.memory();
+        self.words.take(memory)?;
+        let words = self.words.of(memory);
+        let held = lock.holder(&words)?.is_some();
+        let turn = Turn::of(&self.python.layout, &words, &self.interpreters, lock)?;
+        self.cost.read(self.words.take_reads());
+        if held { Err(Miss::Fled) } else { Ok(turn) }
     }
 
     /// Finds out that nobody has had the GIL since the last picture but the one that had it then: then only that one can
@@ -40,8 +48,9 @@ impl Looker {
     fn recall_idle(&mut self, target: &Target, lock: Lock) -> Result<bool, Miss> {
         let Some(others) = self.others.get(&key_of(lock)) else { return Ok(false) };
         let Some(turn) = others.turn() else { return Ok(false) };
-        let moved =
-            self.prove_still(target, &mut |looker| looker.read_last_holder(target, lock, turn.holder()))?;
+        let holder = turn.holder();
+        let mut read = |looker: &mut Self| looker.read_last_holder(target, lock, holder);
+        let moved = self.prove_still(target, None, &mut read)?;
         let seen = self.capture.threads().first().map_or(0, |seen| seen.identity);
         match self.tids.of_identity(&self.python, target, seen) {
             Some(tid) if !moved => self.asleep.unmoved(tid, turn, self.codes.edition()),
@@ -82,22 +91,25 @@ impl Looker {
     /// it if nothing has changed and every thread whose stack is not the one that was seen last slept meanwhile, or stood
     /// still for us: one that runs (in C, without the GIL) is stopped, unless we are on its CPU. Reading twice alone is not
     /// enough: on 2.7 a thread was read in the middle of a return, twice at the same one, and gave a stack without its
-    /// root. Says whether anything has moved.
+    /// root. Says whether anything has moved that had to be proven.
+    ///
+    /// If the turn is the same before and after, it is enough that the thread `only`, whose it was, has not moved.
     pub(super) fn prove_still(
         &mut self,
         target: &Target,
+        only: Option<Address>,
         read: &mut dyn FnMut(&mut Self) -> Result<(), Miss>,
     ) -> Result<bool, Miss> {
         let stay = Stay::begin();
         read(self)?;
-        let mut moved = self.moved();
+        let mut moved = self.moved(only);
         let Some((thread, _)) = moved.next() else { return Ok(false) };
         let alone = moved.next().is_none();
         drop(moved);
         if alone && self.stood(target, thread, stay)? {
             return Ok(true);
         }
-        let running = self.runs(target);
+        let running = self.runs(target, only);
         let stopped = target.stop_all(&running).into_iter().collect::<Result<Vec<_>, _>>()?;
         let first = if stopped.is_empty() { Ok(()) } else { read(self) };
         let second = first.and_then(|()| {
@@ -106,15 +118,20 @@ impl Looker {
         });
         self.release(stopped);
         second?;
-        let still = self.runs(target).iter().all(|tid| running.contains(tid));
+        let still = self.runs(target, only).iter().all(|tid| running.contains(tid));
         if self.capture == self.again && still { Ok(true) } else { Err(Miss::Fled) }
     }
 
-    /// The threads of the capture, and their identities, whose stacks are not the ones that were seen last.
-    fn moved(&self) -> impl Iterator<Item = (Address, u64)> {
+    /// The threads of the capture (or one of them only), and their identities, whose stacks are not the ones that were seen
+    /// last.
+    fn moved(&self, only: Option<Address>) -> impl Iterator<Item = (Address, u64)> {
         let same =
             |seen: &Seen| self.last.get(&seen.thread).is_some_and(|last| last.is(self.capture.frames(seen)));
-        self.capture.threads().iter().filter(move |seen| !same(seen)).map(|seen| (seen.thread, seen.identity))
+        self.capture
+            .threads()
+            .iter()
+            .filter(move |seen| only.is_none_or(|only| seen.thread == only) && !same(seen))
+            .map(|seen| (seen.thread, seen.identity))
     }
 
     /// Has a thread not run since we came to stay on its CPU?
@@ -145,13 +162,13 @@ impl Looker {
 
     /// The threads that have to stand still. None where nothing is ever stopped: there it has to do that both readings
     /// were the same, and nobody held the GIL after either.
-    fn runs(&mut self, target: &Target) -> Vec<Tid> {
-        if self.never_stops() { Vec::new() } else { self.running(target) }
+    fn runs(&mut self, target: &Target, only: Option<Address>) -> Vec<Tid> {
+        if self.never_stops() { Vec::new() } else { self.running(target, only) }
     }
 
     /// The threads of the capture that run, of those that have moved.
-    fn running(&mut self, target: &Target) -> Vec<Tid> {
-        let moved: Vec<_> = self.moved().collect();
+    fn running(&mut self, target: &Target, only: Option<Address>) -> Vec<Tid> {
+        let moved: Vec<_> = self.moved(only).collect();
         let tids =
             moved.iter().filter_map(|(_, identity)| self.tids.of_identity(&self.python, target, *identity));
         tids.filter(|tid| self.states.runs(target, *tid)).collect()

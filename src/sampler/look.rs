@@ -124,6 +124,8 @@ pub struct Looker {
     pub(super) cost: Cost,
     pub(super) in_place: InPlace,
     pub(super) asleep: Asleep,
+    /// The words of a lock.
+    pub(super) words: Snapshot,
     /// The process was found stopped by job control.
     pub(super) standing: bool,
     stopping: Stopping,
@@ -160,6 +162,7 @@ impl Looker {
             cost,
             in_place: InPlace::new(rseq),
             asleep: Asleep::default(),
+            words: Snapshot::new(),
             standing: false,
             stopping,
             roots: FxHashMap::default(),

@@ -85,7 +85,7 @@ impl Others {
 
 impl Turn {
     /// Who had the lock last.
-    pub(super) const fn holder(&self) -> Address {
+    pub(super) const fn holder(self) -> Address {
         self.holder
     }
 

@@ -82,7 +82,7 @@ fn what_a_thread_does_is_said_of_the_stack_where_it_does_it() {
 fn short_walk(python: &Interpreter) -> Result<[u64; 4], String> {
     let busy = if python.version.1.is_multiple_of(2) { 4 } else { 1 };
     let look = Look { seconds: 2.0, interval: 0.001, all_threads: busy == 4, nonblocking: false };
-    let (verdict, figures) = Maze::enter(python, busy)?.look(look)?;
+    let (verdict, figures) = Maze::enter(python, busy, false)?.look(look)?;
     Ok([verdict.samples, verdict.impossible, figures.failed(), verdict.idle])
 }
 

@@ -29,11 +29,12 @@ pub(crate) struct Maze {
 }
 
 impl Maze {
-    /// Starts one; so many threads walk in it until it is dropped.
-    pub(crate) fn enter(python: &Interpreter, busy: u32) -> Result<Self, String> {
+    /// Starts one; so many threads walk in it until it is dropped, without a rest or letting go of the GIL all the time.
+    pub(crate) fn enter(python: &Interpreter, busy: u32, rests: bool) -> Result<Self, String> {
         let busy = busy.to_string();
-        let words = ["--busy", &busy, "--rules", "{room}/rules.json"];
-        let mut subject = Subject::program(python, "maze.py", &words);
+        let words = ["--busy", &busy, "--rules", "{room}/rules.json", "--rests"];
+        let words = if rests { &words[..] } else { &words[..words.len() - 1] };
+        let mut subject = Subject::program(python, "maze.py", words);
         subject.await_line("ready", Duration::from_secs(120))?;
         let rules = subject.room().here.join("rules.json");
         Ok(Self { subject, rules })

@@ -8,7 +8,7 @@ use crate::profiler::profile;
 
 /// Looks at a maze that we trace ourselves meanwhile.
 fn look_at_traced(python: &Interpreter, busy: u32) -> Result<String, String> {
-    let mut maze = Maze::enter(python, busy)?;
+    let mut maze = Maze::enter(python, busy, false)?;
     let pid = maze.pid();
     let subject = nix::unistd::Pid::from_raw(pid.cast_signed());
     ptrace::seize(subject, ptrace::Options::empty()).map_err(|errno| format!("seize: {errno}"))?;

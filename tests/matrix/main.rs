@@ -41,8 +41,8 @@ fn every_python_for_long() {
     let mut walked = Table::new(&walks::COLUMNS);
     say(&walked.head());
     for python in chosen() {
-        for busy in [1, 4] {
-            add(&mut walked, walks::walk(python, busy));
+        for (busy, rests) in [(1, false), (4, false), (3, true)] {
+            add(&mut walked, walks::walk(python, busy, rests));
         }
     }
     let mut lived = Table::new(&programs::COLUMNS);

@@ -36,9 +36,10 @@ fn wanted() -> u64 {
 }
 
 /// A row of the table.
-pub(crate) fn walk(python: &Interpreter, busy: u32) -> Row {
-    let mut row = Row::named(python, format!("{}, {busy} busy", python.name));
-    match look_long(python, busy) {
+pub(crate) fn walk(python: &Interpreter, busy: u32, rests: bool) -> Row {
+    let what = if rests { "resting" } else { "busy" };
+    let mut row = Row::named(python, format!("{}, {busy} {what}", python.name));
+    match look_long(python, busy, rests) {
         Ok((verdict, figures)) => {
             row.figures([figures.samples, verdict.samples, verdict.impossible]);
             let percent = |count: u64, all: u64| format!("{:.3}", per_mille(count, all) / 10.0);
@@ -69,12 +70,12 @@ pub(crate) fn per_mille(count: u64, all: u64) -> f64 {
 }
 
 /// Looks again and again until there are enough samples.
-fn look_long(python: &Interpreter, busy: u32) -> Result<(Verdict, Figures), String> {
-    let mut maze = Maze::enter(python, busy)?;
+fn look_long(python: &Interpreter, busy: u32, rests: bool) -> Result<(Verdict, Figures), String> {
+    let mut maze = Maze::enter(python, busy, rests)?;
     let (mut verdict, mut figures) = (Verdict::default(), Figures::default());
     for turn in 0..LOOKS.max(u32::try_from(wanted() / 10_000).unwrap_or(u32::MAX)) {
-        // With four threads, every other time all of them: that is read in another way.
-        let all_threads = busy > 1 && turn % 2 == 1;
+        // With four threads, every other time all of them: that is read in another way. So it is while nobody has the GIL.
+        let all_threads = rests || busy > 1 && turn % 2 == 1;
         let (seen, cost) = maze.look(Look {
             seconds: SECONDS,
             interval: INTERVAL,

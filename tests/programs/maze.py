@@ -19,6 +19,8 @@ Runs unchanged on CPython 2.7 and 3.6 to 3.15.
 from __future__ import print_function
 
 import argparse
+import functools
+import itertools
 import json
 import marshal
 import os
@@ -26,6 +28,7 @@ import re
 import sys
 import threading
 import time
+import zlib
 
 import tracee
 
@@ -52,6 +55,8 @@ class Dice(object):
 
 class Node(object):
     """A function of the maze: what it is, how it is called, and what the call leads to."""
+    #: The last line of those that call nobody.
+    rest = "len(ONE)"
 
     def __init__(self, number, level, kind):
         self.number, self.level, self.kind = number, level, kind
@@ -98,7 +103,7 @@ class Node(object):
             if kind == "generator":
                 body.append("yield %d" % callee.number)
         if not self.callees:
-            body = ["x = 1", "x += 1", "len(ONE)"]
+            body = ["x = 1", "x += 1", self.rest]
             if kind == "generator":
                 body.append("yield x")
         if kind == "wide":      # a big frame: chunks of the data stack end in odd places
@@ -150,6 +155,16 @@ def plan():
     return [node for row in levels for node in row]
 
 
+def rests():
+    """What those that call nobody do in turn where they rest: mostly nothing, now and then sleep for a moment, or
+    compute in C. Both let go of the GIL, and neither has a frame."""
+    nothing, text = functools.partial(len, (1,)), os.urandom(3000) * 20
+    some = [nothing] * 40
+    some[0] = functools.partial(time.sleep, 0.0002)
+    some[20] = functools.partial(zlib.compress, text)
+    return itertools.cycle(some)
+
+
 def build(nodes):
     """({file: source}, the entrance)."""
     sources = {"maze-body.py": []}
@@ -159,7 +174,7 @@ def build(nodes):
         else:
             sources["maze-body.py"] += [""] + node.source()
     sources = dict((file, "\n".join(lines) + "\n") for file, lines in sources.items())
-    scope = {"ONE": (1,), "loads": marshal.loads, "CODE": {}}
+    scope = {"ONE": (1,), "loads": marshal.loads, "CODE": {}, "RESTS": rests()}
     scope["GLOBALS"] = scope
     for file, source in sources.items():
         code = compile(source, file, "exec")
@@ -241,10 +256,13 @@ def main():
     options = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     options.add_argument("--busy", type=int, default=1, help="threads that walk the maze")
     options.add_argument("--idle", type=int, default=0, help="threads that wait")
+    options.add_argument("--rests", action="store_true", help="they let go of the GIL all the time")
     options.add_argument("--seconds", type=float, default=0, help="0: for ever")
     options.add_argument("--rules", help="write the rules for the judge to this file")
     options.add_argument("--progress", help="note the passes in this file")
     options = options.parse_args()
+    if options.rests:
+        Node.rest = "next(RESTS)()"
     sources, entrance = build(plan())
     if options.rules:
         with open(options.rules, "w") as out:

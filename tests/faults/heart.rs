@@ -11,7 +11,7 @@ use nix::unistd::Pid;
 
 use crate::interpreters::python3;
 use crate::subject::Subject;
-use crate::{eventually, is_long};
+use crate::{eventually, is_long, is_untraced};
 
 /// How long a target may be held. What the scheduler does to it is not in this figure; but what it does to us is, while we
 /// hold a thread: so 50 ms, which a person might notice, is for a machine that has nothing else to do.
@@ -114,15 +114,7 @@ impl Heart {
         eventually(&format!("{what}: it beats on"), || self.beat().beats > before.beats + 2);
         let after = self.beat();
         assert!(after.held < longest(), "{what}: held for {:?} of {:?}", after.held, after.gap);
-        let status = fs::read_to_string(format!("/proc/{}/status", after.pid)).unwrap();
-        assert!(status.contains("TracerPid:\t0\n"), "{what}: {status}");
-        let tasks = fs::read_dir(format!("/proc/{}/task", after.pid)).unwrap();
-        for task in tasks {
-            let Ok(status) = fs::read_to_string(task.unwrap().path().join("status")) else { continue };
-            let state = status.lines().find(|line| line.starts_with("State:")).unwrap();
-            assert!(!state.contains("stop"), "{what}: {status}");
-            assert!(status.contains("TracerPid:\t0\n"), "{what}: {status}");
-        }
+        is_untraced(after.pid);
         after
     }
 

@@ -65,11 +65,14 @@ fn tries(short: u32, long: u32) -> u32 {
     wish.unwrap_or(if is_long() { long } else { short })
 }
 
-/// Nobody traces it, and it is not stopped.
+/// Nobody traces any of its threads, and none is stopped.
 #[track_caller]
 fn is_untraced(pid: u32) {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    assert!(status.contains("TracerPid:\t0\n") && !status.contains("(stopped)"), "{status}");
+    for task in std::fs::read_dir(format!("/proc/{pid}/task")).unwrap() {
+        let Ok(status) = std::fs::read_to_string(task.unwrap().path().join("status")) else { continue };
+        let state = status.lines().find(|line| line.starts_with("State:")).unwrap();
+        assert!(!state.contains("stop") && status.contains("TracerPid:\t0\n"), "{status}");
+    }
 }
 
 /// Nobody's number, on most systems; any that is not root's would do.

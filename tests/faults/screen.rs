@@ -30,7 +30,7 @@ struct Said {
     terminal: vt100::Parser,
 }
 
-/// The program with these words, on a terminal of 120 by 40.
+/// The program with these words, on a terminal of 160 by 48.
 pub(crate) fn live(words: &[&str]) -> Screen {
     let mut command = Command::new("setsid");
     // It execs the program: the number stays. The terminal is that of a session of its own, as a shell's is.
@@ -40,7 +40,7 @@ pub(crate) fn live(words: &[&str]) -> Screen {
 
 /// Any command on such a terminal.
 pub(crate) fn on_screen(command: &mut Command) -> Screen {
-    let size = Winsize { ws_row: 40, ws_col: 120, ws_xpixel: 0, ws_ypixel: 0 };
+    let size = Winsize { ws_row: 48, ws_col: 160, ws_xpixel: 0, ws_ypixel: 0 };
     let pty = openpty(&size, None).unwrap();
     let end = || Stdio::from(pty.slave.try_clone().unwrap());
     command.env("TERM", "xterm-256color").env_remove("NO_COLOR").env_remove("COLORTERM");

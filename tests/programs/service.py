@@ -4,7 +4,8 @@ Four workers take requests from a queue, parse headers with re, bodies with json
 cache behind a lock and answer through a queue; two clients ask, wait for the answer, check
 it and think for a moment. Prints "ready", and after so many seconds as the first argument
 says, if any, one line of JSON with the requests served. The second argument, if any, names
-a file in which they can be read at any time.
+a file in which they can be read at any time, and the third says for how many seconds a
+client thinks, if not for a thousandth: with 0.05 the service takes a tenth of a core.
 """
 from __future__ import print_function
 
@@ -96,7 +97,7 @@ class Service(object):
         return asked
 
 
-def client(service, number):
+def client(service, number, thinks):
     answers = queue.Queue()
     text = " ".join("word%d" % (i * i % 37) for i in range(200))
     turn = number
@@ -114,7 +115,7 @@ def client(service, number):
         answer = answers.get()
         assert answer.startswith("HTTP/1.1 404" if path == "/missing" else "HTTP/1.1 200"), answer
         if turn % 16 == 0:
-            time.sleep(0.001)
+            time.sleep(thinks)
 
 
 def start(name, function, *arguments):
@@ -124,11 +125,12 @@ def start(name, function, *arguments):
 
 
 def main():
-    service = Service(tracee.board(*sys.argv[2:]))
+    service = Service(tracee.board(*sys.argv[2:3]))
+    thinks = float(sys.argv[3]) if len(sys.argv) > 3 else 0.001
     for number in range(4):
         start("worker-%d" % number, service.work)
     for number in range(2):
-        start("client-%d" % number, client, service, number)
+        start("client-%d" % number, client, service, number, thinks)
     tracee.ready()
     begin = time.time()
     time.sleep(float(sys.argv[1]) if len(sys.argv) > 1 else 1000000)

@@ -47,8 +47,13 @@ pub(super) fn paint(state: &State, area: Rect, buffer: &mut Buffer) {
     }
     for doing in Doing::ALL {
         let mean = means[doing.index()];
-        // Most versions do not tell who waits for the GIL: then the word says nothing. And mostly all is known.
-        if matches!(doing, Doing::GilWait | Doing::Unknown) && mean < 0.005 {
+        // Most versions do not tell who waits for the GIL: then the word says nothing. And mostly nearly all is known.
+        let least = match doing {
+            Doing::GilWait => 0.005,
+            Doing::Unknown => 0.05,
+            _ => 0.0,
+        };
+        if mean < least {
             continue;
         }
         spans.push(Span::styled(format!("{} ", theme.signs.fills[doing.index()]), theme.state(doing)));

@@ -16,20 +16,19 @@ use super::process::{self, Moment, Pid, RunState, Tid};
 #[derive(Debug)]
 pub struct Tasks {
     pid: Pid,
+    /// Their `stat`, and their `schedstat`.
     open: HashMap<Tid, File>,
-    /// The `schedstat` of the thread that was asked about last.
-    schedule: Option<(Tid, File)>,
+    schedules: HashMap<Tid, File>,
     asked: Cell<u64>,
 }
 
-/// Files kept open at most: of the 1,024 that a process may commonly have we want some for other things.
-/// Threads beyond are asked the dear way.
+/// Files of each kind kept open at most: of the 1,024 that a process may commonly have we want some for other things.
 const MOST_OPEN: usize = 256;
 
 impl Tasks {
     /// Of this process, which may end at any time.
     pub fn of(pid: Pid) -> Self {
-        Self { pid, open: HashMap::new(), schedule: None, asked: Cell::new(0) }
+        Self { pid, open: HashMap::new(), schedules: HashMap::new(), asked: Cell::new(0) }
     }
 
     /// Its threads now, in no order that matters; those that come or go meanwhile may or may not be among
@@ -44,20 +43,7 @@ impl Tasks {
     /// file and 11.7 µs the first time (Linux 6.18, a VM with 2 CPUs): not for every thread in every sample.
     pub fn moment(&mut self, tid: Tid) -> Option<Moment> {
         self.asked.set(self.asked.get() + 1);
-        let mut bytes = [0; 1024];
-        if let Some(file) = self.open.get(&tid) {
-            // Of a thread that has ended the file gives ESRCH; its number may be another thread's by now.
-            if let Some(moment) = read_moment(file, &mut bytes) {
-                return Some(moment);
-            }
-            self.open.remove(&tid);
-        }
-        let file = File::open(format!("/proc/{}/task/{tid}/stat", self.pid)).ok()?;
-        let moment = read_moment(&file, &mut bytes)?;
-        if self.open.len() < MOST_OPEN {
-            self.open.insert(tid, file);
-        }
-        Some(moment)
+        ask(&mut self.open, (self.pid, tid, "stat"), read_moment)
     }
 
     /// Does a thread do this at this moment? Costs what [`Tasks::moment`] does.
@@ -65,17 +51,9 @@ impl Tasks {
         self.moment(tid).is_some_and(|moment| moment.state == state)
     }
 
-    /// How often a thread got a CPU. Costs 1.5 µs if it is the one that was asked about before.
+    /// How often a thread got a CPU; `None` if it has ended. Costs 1.5 µs by the open file.
     pub fn slices(&mut self, tid: Tid) -> Option<u64> {
-        if self.schedule.as_ref().is_none_or(|(last, _)| *last != tid) {
-            let file = File::open(format!("/proc/{}/task/{tid}/schedstat", self.pid)).ok()?;
-            self.schedule = Some((tid, file));
-        }
-        let slices = self.schedule.as_ref().and_then(|(_, file)| read_slices(file));
-        if slices.is_none() {
-            self.schedule = None;
-        }
-        slices
+        ask(&mut self.schedules, (self.pid, tid, "schedstat"), read_slices)
     }
 
     /// The futex that a thread sleeps on, if it does. Costs 5 µs.
@@ -113,16 +91,36 @@ impl Tasks {
         }
         Ok(Numbers { ours })
     }
-
-    /// Closes the files of threads that have ended; to be called every few seconds.
-    pub fn forget_ended(&mut self) {
-        let mut bytes = [0; 1024];
-        self.open.retain(|_, file| read_moment(file, &mut bytes).is_some());
-    }
 }
 
-fn read_moment(file: &File, bytes: &mut [u8]) -> Option<Moment> {
-    let count = pread(file, bytes, 0).ok()?;
+/// Reads a file of a thread, by the open one if there is one. Of a thread that has ended that gives ESRCH; its number may
+/// be another thread's by now.
+fn ask<T>(
+    files: &mut HashMap<Tid, File>,
+    (pid, tid, name): (Pid, Tid, &str),
+    read: impl Fn(&File) -> Option<T>,
+) -> Option<T> {
+    if let Some(file) = files.get(&tid) {
+        if let Some(answer) = read(file) {
+            return Some(answer);
+        }
+        files.remove(&tid);
+    }
+    let file = File::open(format!("/proc/{pid}/task/{tid}/{name}")).ok()?;
+    let answer = read(&file)?;
+    // Any one has to go: mostly it is of a thread that has ended.
+    if files.len() >= MOST_OPEN
+        && let Some(other) = files.keys().next().copied()
+    {
+        files.remove(&other);
+    }
+    files.insert(tid, file);
+    Some(answer)
+}
+
+fn read_moment(file: &File) -> Option<Moment> {
+    let mut bytes = [0; 1024];
+    let count = pread(file, &mut bytes, 0).ok()?;
     Moment::parse(bytes.get(..count)?)
 }
 
@@ -154,5 +152,32 @@ impl Numbers {
     /// Were there none?
     pub fn is_empty(&self) -> bool {
         self.ours.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn threads_that_have_ended_make_room() {
+        let mut tasks = Tasks::of(Pid::ours());
+        let mut last = None;
+        for _ in 0..MOST_OPEN + 8 {
+            let (say, said) = std::sync::mpsc::channel();
+            let (end, ended) = std::sync::mpsc::channel::<()>();
+            let thread = std::thread::Builder::new().name("short".to_owned()).spawn(move || {
+                say.send(nix::unistd::gettid().as_raw().cast_unsigned()).map(|()| ended.recv())
+            });
+            let tid = Tid(said.recv().expect("it runs"));
+            assert!(tasks.moment(tid).is_some() && tasks.slices(tid).is_some());
+            drop(end);
+            assert!(thread.expect("a thread").join().is_ok());
+            last = Some(tid);
+        }
+        let newest = last.expect("one");
+        for files in [&tasks.open, &tasks.schedules] {
+            assert!(files.len() <= MOST_OPEN && files.contains_key(&newest));
+        }
     }
 }

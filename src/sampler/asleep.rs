@@ -2,9 +2,7 @@
 //! lock's count tells, and the one that had it last has not got a CPU since it was seen asleep, which the scheduler's
 //! count tells. So nothing is read but these two.
 
-use crate::python::threads::Lock;
 use crate::sampler::look::{Compare, Looker};
-use crate::sampler::miss::Miss;
 use crate::sampler::others::{Rest, Turn};
 use crate::target::{RunState, Target, Tid};
 
@@ -38,10 +36,10 @@ impl Asleep {
 }
 
 impl Looker {
-    /// Is the last picture the next one?
-    pub(super) fn is_asleep(&mut self, target: &Target, lock: Lock) -> Result<bool, Miss> {
+    /// Is the last picture the next one, if it was this `turn` before this was asked, and nobody had the GIL?
+    pub(super) fn is_asleep(&mut self, target: &Target, turn: Option<Turn>) -> bool {
         let same = match self.asleep {
-            Asleep::Awake => return Ok(false),
+            Asleep::Awake => return false,
             Asleep::Still(tid) => {
                 // In this order: having been counted, it is not running.
                 let slices = target.tasks().slices(tid);
@@ -50,13 +48,12 @@ impl Looker {
                     Some(slices) => Asleep::Slept(tid, slices),
                     None => Asleep::Awake,
                 };
-                return Ok(false);
+                return false;
             }
             Asleep::Slept(..) => false,
-            Asleep::Picture(tid, slices, turn, edition) => {
+            Asleep::Picture(tid, slices, last, edition) => {
                 let only = self.interpreters.len() == 1 && self.codes.edition() == edition;
-                // In this order: who has not run until then has not taken it until then.
-                only && self.turn(target, lock)? == Some(turn) && target.tasks().slices(tid) == Some(slices)
+                only && turn == Some(last) && target.tasks().slices(tid) == Some(slices)
             }
         };
         if same {
@@ -66,6 +63,6 @@ impl Looker {
         } else {
             self.asleep.wake();
         }
-        Ok(same)
+        same
     }
 }

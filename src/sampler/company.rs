@@ -41,9 +41,9 @@ impl Looker {
     pub(super) fn take_contested(&mut self, target: &Target, lock: Lock) -> Result<(), Miss> {
         let told = target.stop_all(&running(target));
         let stopped: Vec<_> = told.into_iter().filter_map(Result::ok).collect();
-        let copied = match lock.holder(target.memory())? {
-            None => self.take_idle(target, lock),
-            Some(holder) => match self.tids.of(&self.python, target, holder) {
+        let copied = match self.glance(target, lock)? {
+            (None, turn) => self.take_idle(target, lock, turn),
+            (Some(holder), _) => match self.tids.of(&self.python, target, holder) {
                 Some((tid, identity)) if stopped.iter().any(|one| one.tid() == tid) => {
                     let wanted = Wanted { lock, holder, identity, scope: Scope::All };
                     self.copy(target, wanted, Still::Stopped).map(drop)

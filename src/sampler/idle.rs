@@ -8,13 +8,13 @@ use crate::sampler::held::{copy_all, home, key_of};
 use crate::sampler::look::Looker;
 use crate::sampler::miss::Miss;
 use crate::sampler::others::{Rest, Turn};
-use crate::target::memory::Address;
+use crate::target::memory::{Address, ReadError};
 use crate::target::{Beside, Stay, Target, Tid};
 
 impl Looker {
-    /// All threads, while nobody holds the GIL.
-    pub(super) fn take_idle(&mut self, target: &Target, lock: Lock) -> Result<(), Miss> {
-        if self.is_asleep(target, lock)? {
+    /// All threads, while nobody holds the GIL; it was this `turn` when that was seen.
+    pub(super) fn take_idle(&mut self, target: &Target, lock: Lock, turn: Option<Turn>) -> Result<(), Miss> {
+        if self.is_asleep(target, turn) {
             return Ok(());
         }
         // What is in the way of that is found again below.
@@ -22,25 +22,28 @@ impl Looker {
             return Ok(());
         }
         self.asleep.wake();
-        let before = self.turn(target, lock)?;
-        let holder = before.map(Turn::holder);
+        let holder = turn.map(Turn::holder);
         self.prove_still(target, holder, &mut |looker| looker.read_idle(target, lock))?;
-        if self.turn(target, lock)? != before {
+        if self.glance(target, lock)? != (None, turn) {
             return Err(Miss::Fled);
         }
-        self.rest = Rest::ToRead(lock, before);
+        self.rest = Rest::ToRead(lock, turn);
         Ok(())
     }
 
-    /// Whose turn it was last, while nobody has the GIL, if that can be told.
-    pub(super) fn turn(&mut self, target: &Target, lock: Lock) -> Result<Option<Turn>, Miss> {
+    /// Who has the GIL, and whose turn it is or was last, if that can be told.
+    pub(super) fn glance(
+        &mut self,
+        target: &Target,
+        lock: Lock,
+    ) -> Result<(Option<Address>, Option<Turn>), ReadError> {
         let memory = target.memory();
         self.words.take(memory)?;
         let words = self.words.of(memory);
-        let held = lock.holder(&words)?.is_some();
+        let holder = lock.holder(&words)?;
         let turn = Turn::of(&self.python.layout, &words, &self.interpreters, lock)?;
         self.cost.read(self.words.take_reads());
-        if held { Err(Miss::Fled) } else { Ok(turn) }
+        Ok((holder, turn))
     }
 
     /// Finds out that nobody has had the GIL since the last picture but the one that had it then: then only that one can

@@ -301,9 +301,9 @@ impl Looker {
         }
         let contested = self.contested && scope == Scope::All;
         // Where all are shown it need not be waited for the next one when nobody holds it at this moment.
-        let holder = match scope {
-            Scope::Running => self.holders.wait(target, lock)?,
-            Scope::All => lock.holder(target.memory())?,
+        let (holder, turn) = match scope {
+            Scope::Running => (self.holders.wait(target, lock)?, None),
+            Scope::All => self.glance(target, lock)?,
         };
         if let Some(holder) = holder
             && self.take_in_place(target, (lock, holder, scope), false, taken)?
@@ -315,7 +315,7 @@ impl Looker {
             _ if contested && !self.never_stops() => self.take_contested(target, lock)?,
             Some(holder) => self.take_held(target, lock, holder, scope)?,
             None if scope == Scope::Running => return Ok(()),
-            None => self.take_idle(target, lock)?,
+            None => self.take_idle(target, lock, turn)?,
         }
         self.decode(target, taken)
     }

@@ -20,10 +20,10 @@ from __future__ import print_function
 
 import argparse
 import functools
-import itertools
 import json
 import marshal
 import os
+import random
 import re
 import sys
 import threading
@@ -156,13 +156,10 @@ def plan():
 
 
 def rests():
-    """What those that call nobody do in turn where they rest: mostly nothing, now and then sleep for a moment, or
-    compute in C. Both let go of the GIL, and neither has a frame."""
+    """What those that call nobody do where they rest, one by chance: mostly nothing, now and then sleep for a moment,
+    or compute in C. Both let go of the GIL, and neither has a frame."""
     nothing, text = functools.partial(len, (1,)), os.urandom(3000) * 20
-    some = [nothing] * 40
-    some[0] = functools.partial(time.sleep, 0.0002)
-    some[20] = functools.partial(zlib.compress, text)
-    return itertools.cycle(some)
+    return [nothing] * 30 + [functools.partial(time.sleep, 0.0002), functools.partial(zlib.compress, text)]
 
 
 def build(nodes):
@@ -174,7 +171,8 @@ def build(nodes):
         else:
             sources["maze-body.py"] += [""] + node.source()
     sources = dict((file, "\n".join(lines) + "\n") for file, lines in sources.items())
-    scope = {"ONE": (1,), "loads": marshal.loads, "CODE": {}, "RESTS": rests()}
+    scope = {"ONE": (1,), "loads": marshal.loads, "CODE": {}}
+    scope.update(RESTS=rests(), BITS=random.getrandbits)
     scope["GLOBALS"] = scope
     for file, source in sources.items():
         code = compile(source, file, "exec")
@@ -262,7 +260,7 @@ def main():
     options.add_argument("--progress", help="note the passes in this file")
     options = options.parse_args()
     if options.rests:
-        Node.rest = "next(RESTS)()"
+        Node.rest = "RESTS[BITS(5)]()"
     sources, entrance = build(plan())
     if options.rules:
         with open(options.rules, "w") as out:

@@ -152,6 +152,10 @@ impl Looker {
         snapshot.take(memory)?;
         self.capture.clear();
         let moment = snapshot.of(memory);
+        // Whoever has taken it since may be shown to stand, but in the middle of something.
+        if lock.holder(&moment)?.is_some() {
+            return Err(Miss::Fled);
+        }
         let copied = copy_all(&self.python, &self.interpreters, &moment, lock, None, &mut self.capture);
         self.cost.read(snapshot.take_reads());
         // What contradicts itself is being changed, so somebody has taken the GIL.

@@ -3,7 +3,8 @@
 use super::action::{Action, Direction, Note};
 use super::keys::Pane;
 use super::state::{LENGTHS, Reach, State};
-use super::{text, timeline, view};
+use super::timeline::Ruler;
+use super::{text, view};
 use crate::sample::Micros;
 
 /// Changes the stretch of time.
@@ -53,13 +54,13 @@ fn longer(state: &mut State) {
 }
 
 fn zoom_strip(state: &mut State, out: bool) {
-    let now = timeline::steps_per_column(state);
+    let now = Ruler::of(state).steps;
     state.timeline.zoom = if out { (now * 2).min(64) } else { (now / 2).max(1) };
 }
 
 /// Moves on the timeline; Enter takes the span that was begun.
 pub(super) fn in_timeline(state: &mut State, action: &Action) {
-    let columns = timeline::columns(state);
+    let columns = Ruler::of(state).columns;
     let last = columns.saturating_sub(1);
     let at = state.timeline.at;
     state.timeline.at = match action {
@@ -81,7 +82,8 @@ pub(super) fn in_timeline(state: &mut State, action: &Action) {
 fn span(state: &mut State) {
     if let Some(anchor) = state.timeline.anchor.take() {
         let (from, to) = (anchor.max(state.timeline.at), anchor.min(state.timeline.at));
-        let ends = (timeline::began(state, from), timeline::began(state, to));
+        let ruler = Ruler::of(state);
+        let ends = (ruler.ends(from), ruler.ends(to));
         if let (Some((from, _)), Some((_, to))) = ends {
             take(state, from, to);
         }
@@ -93,7 +95,7 @@ fn span(state: &mut State) {
 }
 
 fn drag(state: &mut State, from: u16, to: u16, done: bool) {
-    let right = timeline::columns(state).saturating_sub(1);
+    let right = Ruler::of(state).columns.saturating_sub(1);
     let (from, to) = (right.saturating_sub(from), right.saturating_sub(to));
     state.timeline.at = to;
     state.timeline.anchor = Some(from);

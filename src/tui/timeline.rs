@@ -1,5 +1,7 @@
 //! The strip of time: how many threads ran and waited, the changes, and the span that is looked at.
 
+use std::ops::Range;
+
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::{Modifier, Style};
@@ -19,47 +21,56 @@ pub(super) const LABEL: u16 = 7;
 const LADDER: [u32; 7] = [1, 2, 4, 8, 16, 32, 64];
 const USUAL: u64 = 300_000_000;
 
-/// The columns of the strip.
-pub(super) fn columns(state: &State) -> u16 {
-    let areas = layout::areas(state.size, state.pane, state.strip);
-    areas.inner(areas.timeline).width.saturating_sub(LABEL)
+/// The time that columns stand for, worked out once for all of them.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ruler {
+    /// How many columns there are.
+    pub(super) columns: u16,
+    /// How many steps a column shows.
+    pub(super) steps: u32,
+    /// When the first column of all began.
+    origin: Option<Micros>,
+    /// The number of the newest column, counted from that one.
+    newest: u64,
 }
 
-fn last_number(state: &State) -> u64 {
-    let line = &state.view.timeline;
-    (line.first_number() + line.buckets().len() as u64).saturating_sub(1)
-}
-
-/// How many steps a column shows: as few as show all there is, up to five minutes of it.
-pub(super) fn steps_per_column(state: &State) -> u32 {
-    if state.timeline.zoom > 0 {
-        return state.timeline.zoom;
+impl Ruler {
+    /// That of the strip: a column shows as few steps as show all there is, up to five minutes of it.
+    pub(super) fn of(state: &State) -> Self {
+        let areas = layout::areas(state.size, state.pane, state.strip);
+        let columns = areas.inner(areas.timeline).width.saturating_sub(LABEL);
+        let line = &state.view.timeline;
+        let steps_seen = line.first_number() + line.buckets().len() as u64;
+        let there = steps_seen.clamp(1, USUAL / Timeline::STEP.0);
+        let all_fits = |steps: &u32| u64::from(*steps) * u64::from(columns.max(1)) >= there;
+        let steps = match state.timeline.zoom {
+            0 => LADDER.into_iter().find(all_fits).unwrap_or(LADDER[LADDER.len() - 1]),
+            zoom => zoom,
+        };
+        let newest = steps_seen.saturating_sub(1) / u64::from(steps);
+        Self { columns, steps, origin: state.profile.first_at(), newest }
     }
-    let there = (last_number(state) + 1).min(USUAL / Timeline::STEP.0);
-    let columns = u64::from(columns(state).max(1));
-    LADDER.into_iter().find(|steps| u64::from(*steps) * columns >= there).unwrap_or(LADDER[LADDER.len() - 1])
+
+    /// When a column, counted from the newest one, begins and ends.
+    pub(super) fn ends(&self, before: u16) -> Option<(Micros, Micros)> {
+        let origin = self.origin?;
+        let width = u64::from(self.steps) * Timeline::STEP.0;
+        let from = origin.0 + self.newest.saturating_sub(u64::from(before)) * width;
+        Some((Micros(from), Micros(from + width)))
+    }
+
+    /// The steps that a column shows.
+    fn numbers(&self, before: u16) -> Option<Range<u64>> {
+        let steps = u64::from(self.steps);
+        let number = self.newest.checked_sub(u64::from(before))?;
+        Some(number * steps..(number + 1) * steps)
+    }
 }
 
-/// The number of the column that is so many before the newest one.
-fn number_of(state: &State, before: u16) -> Option<u64> {
-    (last_number(state) / u64::from(steps_per_column(state))).checked_sub(u64::from(before))
-}
-
-/// When a column, counted from the newest one, begins and ends.
-pub(super) fn began(state: &State, before: u16) -> Option<(Micros, Micros)> {
-    let origin = state.profile.first_at()?;
-    let width = u64::from(steps_per_column(state)) * Timeline::STEP.0;
-    let from = origin.0 + number_of(state, before).unwrap_or(0) * width;
-    Some((Micros(from), Micros(from + width)))
-}
-
-/// What happened in a column.
-fn bucket(state: &State, before: u16) -> Option<Bucket> {
-    let steps = u64::from(steps_per_column(state));
-    let number = number_of(state, before)?;
-    let line = &state.view.timeline;
+/// What happened in these steps.
+fn bucket(line: &Timeline, steps: Range<u64>) -> Bucket {
     let mut sum = Bucket::default();
-    for step in number * steps..(number + 1) * steps {
+    for step in steps {
         let place = step.checked_sub(line.first_number()).and_then(|place| usize::try_from(place).ok());
         if let Some(bucket) = place.and_then(|place| line.buckets().get(place)) {
             sum.looks += bucket.looks;
@@ -69,16 +80,17 @@ fn bucket(state: &State, before: u16) -> Option<Bucket> {
             }
         }
     }
-    Some(sum)
+    sum
 }
 
 /// The words in the line above the strip.
 pub(super) fn title(state: &State) -> Vec<Span<'static>> {
     let theme = state.theme;
-    let shown = u64::from(columns(state)) * u64::from(steps_per_column(state)) * Timeline::STEP.0;
+    let ruler = Ruler::of(state);
+    let shown = u64::from(ruler.columns) * u64::from(ruler.steps) * Timeline::STEP.0;
     let mut words = format!("{} {} wide", theme.signs.dot, text::seconds(Micros(shown)));
     if state.pane == Pane::Timeline {
-        let clock = |before| began(state, before).map(|(from, _)| text::clock(from, state.options.east));
+        let clock = |before| ruler.ends(before).map(|(from, _)| text::clock(from, state.options.east));
         if let Some(at) = clock(state.timeline.at) {
             words = format!("{words} {} cursor {at}", theme.signs.dot);
         }
@@ -94,7 +106,10 @@ pub(super) fn paint(state: &State, area: Rect, buffer: &mut Buffer) {
     }
     let theme = state.theme;
     let columns = area.width - LABEL;
-    let buckets: Vec<Option<Bucket>> = (0..columns).map(|before| bucket(state, before)).collect();
+    let ruler = Ruler::of(state);
+    let buckets: Vec<Option<Bucket>> = (0..columns)
+        .map(|before| ruler.numbers(before).map(|steps| bucket(&state.view.timeline, steps)))
+        .collect();
     let rows: &[(&str, [bool; 2])] = match area.height {
         0 | 1 => &[("busy", [true, true])],
         _ => &[("cpu", [true, false]), ("wait", [false, true])],
@@ -124,12 +139,14 @@ pub(super) fn paint(state: &State, area: Rect, buffer: &mut Buffer) {
                 _ => Doing::Waiting,
             };
             let sign = if bucket.looks == 0 { theme.signs.dot } else { theme.signs.levels[level.min(8)] };
-            let style = if in_window(state, before) { theme.state(doing) } else { theme.faint() };
-            buffer[place].set_symbol(sign).set_style(style);
-            if let Some(mark) = mark(state, before) {
-                buffer[place].set_symbol(mark).set_style(theme.alert());
+            let ends = ruler.ends(before);
+            let shown = ends.is_some_and(|ends| in_window(state, ends));
+            let cell = &mut buffer[place];
+            cell.set_symbol(sign).set_style(if shown { theme.state(doing) } else { theme.faint() });
+            if let Some(mark) = ends.and_then(|ends| mark(state, ends)) {
+                cell.set_symbol(mark).set_style(theme.alert());
             }
-            buffer[place].set_style(cursor(state, before));
+            cell.set_style(cursor(state, before));
         }
     }
 }
@@ -140,9 +157,8 @@ fn busy(bucket: &Bucket) -> [f64; 3] {
     [Doing::Running, Doing::GilWait, Doing::Waiting].map(|doing| bucket.states[doing.index()] as f64 / looks)
 }
 
-/// Is this column part of the picture?
-fn in_window(state: &State, before: u16) -> bool {
-    let Some((from, to)) = began(state, before) else { return false };
+/// Is a column that begins and ends then part of the picture?
+fn in_window(state: &State, (from, to): (Micros, Micros)) -> bool {
     let newest = state.view.at.0;
     let (start, end) = match state.span() {
         Time::All => (0, u64::MAX),
@@ -153,8 +169,7 @@ fn in_window(state: &State, before: u16) -> bool {
     to.0 > start && from.0 < end
 }
 
-fn mark(state: &State, before: u16) -> Option<&'static str> {
-    let (from, to) = began(state, before)?;
+fn mark(state: &State, (from, to): (Micros, Micros)) -> Option<&'static str> {
     let inside = |at: Micros| from <= at && at < to;
     let mark = state.profile.marks().iter().rev().take(64).find(|mark| inside(mark.at))?;
     Some(match mark.kind {

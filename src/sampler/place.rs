@@ -13,6 +13,8 @@ pub(super) enum Place {
     Anywhere,
     /// On this CPU, which is the target's.
     With(u32),
+    /// On any but this: the kernel likes to put us where the target is, and then nothing is tried.
+    Apart(u32),
 }
 
 /// What some looks in a row have cost.
@@ -22,7 +24,8 @@ pub(super) struct Window {
     pub(super) looks: u32,
     /// Looks that were due and not taken.
     pub(super) late: u32,
-    /// The median stop, and how long the way to it took.
+    /// How long a thread stood still for a look, and how long the way there took: the mean, since the few long ones are
+    /// what hurts.
     pub(super) stop: Duration,
     pub(super) waited: Duration,
     /// CPU time of ours, per look.
@@ -89,6 +92,8 @@ pub(super) struct Policy {
     hold: u32,
     /// What the last trial came to.
     chose: Option<bool>,
+    /// The first window, in which everything was new to us, is over.
+    warm: bool,
 }
 
 impl Policy {
@@ -102,39 +107,40 @@ impl Policy {
             left: 0,
             hold: HELD.0,
             chose: None,
+            warm: false,
         }
-    }
-
-    /// Where it is.
-    pub(super) const fn place(&self) -> Place {
-        self.place
     }
 
     /// The thread was found on this CPU, where it is looked at without a stop if we are there too: begins there, or
     /// follows it.
     pub(super) fn meet(&mut self, cpu: u32) -> Place {
         let begins = self.cpus > 1 && self.chose.is_none() && self.tried.iter().all(Vec::is_empty);
-        if begins || self.place != Place::Anywhere { self.stay(Place::With(cpu)) } else { self.place }
+        if begins || self.is_with() { self.stay(Place::With(cpu)) } else { self.place }
+    }
+
+    /// Is it on the target's CPU?
+    pub(super) const fn is_with(&self) -> bool {
+        matches!(self.place, Place::With(_))
     }
 
     /// After this window: where to run in the next.
     pub(super) fn judge(&mut self, window: &Window) -> Place {
         let Some(cpu) = window.cpu.filter(|_| self.cpus > 1) else { return self.stay(Place::Anywhere) };
-        if self.place != Place::Anywhere && !window.is_followed() {
+        if self.is_with() && !window.is_followed() {
             return self.decide(false, cpu);
+        }
+        if !std::mem::replace(&mut self.warm, true) {
+            return self.place;
         }
         if self.left > 0 {
             self.left -= 1;
-            return match self.place {
-                Place::Anywhere => Place::Anywhere,
-                Place::With(_) => self.stay(Place::With(cpu)),
-            };
+            return if self.is_with() { self.stay(Place::With(cpu)) } else { self.place };
         }
         if self.why == Why::Success {
             return self.decide(true, cpu);
         }
         let [apart, with] = &mut self.tried;
-        let tried = if self.place == Place::Anywhere { &mut *apart } else { &mut *with };
+        let tried = if matches!(self.place, Place::With(_)) { &mut *with } else { &mut *apart };
         tried.push(*window);
         let good = window.loss() <= LITTLE && window.punctuality() > PUNCTUAL;
         if good && self.chose.is_none() && apart.is_empty() {
@@ -145,7 +151,7 @@ impl Policy {
             let better = self.is_better_with();
             return self.decide(better, cpu);
         }
-        self.stay(if apart > with { Place::With(cpu) } else { Place::Anywhere })
+        self.stay(if apart > with { Place::With(cpu) } else { Place::Apart(cpu) })
     }
 
     fn stay(&mut self, place: Place) -> Place {
@@ -193,11 +199,10 @@ mod tests {
     /// Runs for so many windows on a machine where a look with the target and one apart measure so; how many were
     /// spent with it.
     fn run(policy: &mut Policy, windows: u32, with: Window, apart: Window) -> u32 {
-        let mut place = policy.place;
         let mut together = 0;
         for _ in 0..windows {
-            together += u32::from(place != Place::Anywhere);
-            place = policy.judge(if place == Place::Anywhere { &apart } else { &with });
+            together += u32::from(policy.is_with());
+            policy.judge(if policy.is_with() { &with } else { &apart });
         }
         together
     }
@@ -255,11 +260,11 @@ mod tests {
         assert_eq!(policy.meet(0), Place::With(0));
         let places: Vec<_> = (0..120).map(|_| policy.judge(&window(6, 20, 12, 0))).collect();
         assert!(places[..50].iter().all(|place| *place == Place::With(0)));
-        assert!(places.contains(&Place::Anywhere));
+        assert!(places.contains(&Place::Apart(0)));
         let mut dear = Policy::new(2, Why::Cost);
         dear.meet(1);
         run(&mut dear, 20, window(6, 90, 12, 1), window(30, 30, 0, 1));
-        assert_eq!(dear.place(), Place::Anywhere);
+        assert_eq!(dear.place, Place::Anywhere);
         assert_eq!(dear.meet(0), Place::Anywhere);
         assert_eq!(Policy::new(1, Why::Cost).meet(0), Place::Anywhere);
     }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use nix::time::{ClockId, clock_gettime};
 
 use crate::sampler::Stopping;
+use crate::sampler::cost::Cost;
 use crate::sampler::look::Looker;
 use crate::sampler::place::{Place, Policy, Why, Window};
 use crate::target::{Placement, Target, cpu};
@@ -13,8 +14,6 @@ use crate::target::{Placement, Target, cpu};
 const WINDOW: Duration = Duration::from_millis(100);
 /// and no fewer looks than this.
 const LOOKS: u32 = 20;
-/// The median is of no more stops than this.
-const MOST: usize = 256;
 /// Where the thread is costs a file read of 4 µs, if no look has told: it is asked once in so many looks.
 const ASK: u32 = 8;
 
@@ -26,10 +25,10 @@ pub(super) struct Placing {
     began: Instant,
     /// Our own CPU time at that moment.
     used: Duration,
-    /// Each stop and the way to it.
-    stops: Vec<(Duration, Duration)>,
-    /// What the costs were after the look before.
-    before: (u64, Duration, Duration),
+    /// How long threads had stood still by then, and waited to.
+    held: (Duration, Duration),
+    /// How many stops there had been before the last look.
+    stops: u64,
     late: u64,
     window: Window,
 }
@@ -38,17 +37,30 @@ impl Placing {
     /// Of the calling thread; `None` if the kernel does not say where it may run.
     pub(super) fn new(stopping: Stopping) -> Option<Self> {
         let placement = Placement::new().ok()?;
+        // Where that cannot be had some looks are late.
+        let _ = placement.take_short_turns();
         let why = if stopping == Stopping::Never { Why::Success } else { Why::Cost };
         Some(Self {
             policy: Policy::new(placement.count(), why),
             placement,
             began: Instant::now(),
             used: used(),
-            stops: Vec::with_capacity(MOST),
-            before: Default::default(),
+            held: Default::default(),
+            stops: 0,
             late: 0,
             window: Window::default(),
         })
+    }
+
+    /// For how long we have to sleep before the next look. On the target's CPU that is as long as a look takes: who has
+    /// had more than half of a CPU has to wait for its turn, up to a tick of the kernel's (4 ms), when it wakes.
+    pub(super) fn rest(&self) -> Duration {
+        if self.policy.is_with() { self.own() } else { Duration::ZERO }
+    }
+
+    /// Our CPU time for a look, in this window.
+    fn own(&self) -> Duration {
+        used().saturating_sub(self.used) / self.window.looks.max(1)
     }
 
     /// After a look; `late` is how many were not taken so far.
@@ -59,19 +71,13 @@ impl Placing {
             let place = self.policy.meet(theirs);
             self.go(place);
         }
-        let cost = looker.cost();
-        let now = (cost.stops(), cost.stopped, cost.waited);
-        let (stops, stopped, waited) = self.before;
-        if now.0 == stops + 1 && self.stops.len() < self.stops.capacity() {
-            self.stops.push((now.1.saturating_sub(stopped), now.2.saturating_sub(waited)));
-        }
-        if now.0 > stops || seen.is_some() {
+        let stops = looker.cost().stops();
+        if std::mem::replace(&mut self.stops, stops) < stops || seen.is_some() {
             if seen.is_none() && self.window.looks.is_multiple_of(ASK) {
                 self.ask(target, looker);
             }
             self.window.looks += 1;
         }
-        self.before = now;
         if self.began.elapsed() >= WINDOW && self.window.looks >= LOOKS {
             self.close(looker, late);
         }
@@ -95,33 +101,30 @@ impl Placing {
         let _ = match place {
             Place::Anywhere => self.placement.run_anywhere(),
             Place::With(cpu) => self.placement.run_on(cpu),
+            Place::Apart(cpu) => self.placement.run_off(cpu),
         };
     }
 
     /// Ends the window, and moves if that is better.
     fn close(&mut self, looker: &mut Looker, late: u64) {
+        let Cost { stopped, waited, .. } = *looker.cost();
+        let (stopped_then, waited_then) = std::mem::replace(&mut self.held, (stopped, waited));
+        let mean = |now: Duration, then| now.saturating_sub(then) / self.window.looks.max(1);
         let window = Window {
             late: u32::try_from(late - self.late).unwrap_or(u32::MAX),
-            stop: median(self.stops.iter().map(|(stop, _)| *stop)),
-            waited: median(self.stops.iter().map(|(_, waited)| *waited)),
-            own: used().saturating_sub(self.used) / self.window.looks.max(1),
+            stop: mean(stopped, stopped_then),
+            waited: mean(waited, waited_then),
+            own: self.own(),
             ..self.window
         };
-        looker.cost_mut().spot(self.policy.place() != Place::Anywhere, window.loss());
+        looker.cost_mut().spot(self.policy.is_with(), window.loss());
         let place = self.policy.judge(&window);
         self.go(place);
         self.began = Instant::now();
         self.used = used();
         self.late = late;
-        self.stops.clear();
         self.window = Window::default();
     }
-}
-
-fn median(durations: impl Iterator<Item = Duration>) -> Duration {
-    let mut all: Vec<_> = durations.collect();
-    let middle = all.len() / 2;
-    if all.is_empty() { Duration::ZERO } else { *all.select_nth_unstable(middle).1 }
 }
 
 /// The calling thread's CPU time.

@@ -258,7 +258,8 @@ impl Turns {
             self.obey_for(SETTLING)?;
         }
         let left = due.at.saturating_duration_since(Instant::now());
-        self.obey_for(left)?;
+        let rest = self.placing.as_ref().map_or(Duration::ZERO, Placing::rest);
+        self.obey_for(left.max(rest.min(self.clock.interval())))?;
         Ok(if self.paused { Next::Nothing } else { Next::Look })
     }
 

@@ -3,21 +3,46 @@
 //! measure.
 
 use nix::errno::Errno;
+use nix::libc::{self, sched_attr};
 use nix::sched::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::unistd::Pid;
+
+/// The shortest that the kernel takes, in nanoseconds.
+const SHORT_TURN: u64 = 100_000;
 
 /// The calling thread's place, and the places it had been given.
 #[derive(Debug)]
 pub struct Placement {
     given: CpuSet,
-    chosen: Option<u32>,
+    /// Where it was last told to run.
+    chosen: CpuSet,
 }
 
 impl Placement {
     /// Of the calling thread; it stays where it is.
     pub fn new() -> Result<Self, Errno> {
-        Ok(Self { given: sched_getaffinity(Pid::from_raw(0))?, chosen: None })
+        let given = sched_getaffinity(Pid::from_raw(0))?;
+        Ok(Self { given, chosen: given })
+    }
+
+    /// Asks for short turns (Linux 6.12 and later; earlier ones ignore it). Who is content with a short turn has it
+    /// sooner: no more of it, but not after somebody's whole long one. What is started by this thread is as it would
+    /// have been.
+    #[expect(unsafe_code, reason = "nix has no sched_setattr")]
+    pub fn take_short_turns(&self) -> Result<(), Errno> {
+        let size = u32::try_from(size_of::<sched_attr>()).unwrap_or(u32::MAX);
+        // SAFETY: a struct of numbers.
+        let mut attr: sched_attr = unsafe { std::mem::zeroed() };
+        // SAFETY: the kernel writes `size` bytes at the most, and there are that many.
+        Errno::result(unsafe { libc::syscall(libc::SYS_sched_getattr, 0, &raw mut attr, size, 0) })?;
+        if attr.sched_policy != libc::SCHED_OTHER as u32 {
+            return Ok(());
+        }
+        (attr.size, attr.sched_runtime) = (size, SHORT_TURN);
+        attr.sched_flags |= libc::SCHED_FLAG_RESET_ON_FORK as u64;
+        // SAFETY: it reads the `size` bytes that are there.
+        Errno::result(unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attr, 0) }).map(drop)
     }
 
     /// How many CPUs were given to this thread.
@@ -30,31 +55,32 @@ impl Placement {
         usize::try_from(cpu).is_ok_and(|cpu| self.given.is_set(cpu).unwrap_or(false))
     }
 
-    /// Where it was last told to run; `None`: anywhere it may.
-    pub fn chosen(&self) -> Option<u32> {
-        self.chosen
-    }
-
     /// Moves the calling thread to a CPU and keeps it there. `EINVAL` if that CPU was not given to it. Costs
     /// nothing when it is there already; otherwise as long as that CPU lets it wait for its turn.
     pub fn run_on(&mut self, cpu: u32) -> Result<(), Errno> {
-        if self.chosen == Some(cpu) {
-            return Ok(());
-        }
-        if !self.allows(cpu) {
-            return Err(Errno::EINVAL);
-        }
         let mut set = CpuSet::new();
-        set.set(cpu as usize)?;
-        sched_setaffinity(Pid::from_raw(0), &set)?;
-        self.chosen = Some(cpu);
-        Ok(())
+        if self.allows(cpu) {
+            set.set(cpu as usize)?;
+        }
+        self.run_in(set)
+    }
+
+    /// Keeps the calling thread from a CPU. `EINVAL` if no other was given to it.
+    pub fn run_off(&mut self, cpu: u32) -> Result<(), Errno> {
+        let mut set = self.given;
+        set.unset(cpu as usize)?;
+        self.run_in(set)
     }
 
     /// Lets the calling thread run wherever it was allowed to at first.
     pub fn run_anywhere(&mut self) -> Result<(), Errno> {
-        if self.chosen.take().is_some() {
-            sched_setaffinity(Pid::from_raw(0), &self.given)?;
+        self.run_in(self.given)
+    }
+
+    fn run_in(&mut self, set: CpuSet) -> Result<(), Errno> {
+        if self.chosen != set {
+            sched_setaffinity(Pid::from_raw(0), &set)?;
+            self.chosen = set;
         }
         Ok(())
     }
@@ -120,7 +146,9 @@ mod tests {
         for &cpu in &allowed {
             place.run_on(cpu).expect("allowed");
             assert_eq!(Placement::new().expect("an affinity").count(), 1);
-            assert_eq!(place.chosen(), Some(cpu));
+            assert!(Placement::new().expect("an affinity").allows(cpu));
+            assert_eq!(place.run_off(cpu).is_ok(), allowed.len() > 1);
+            assert_eq!(Placement::new().expect("an affinity").allows(cpu), allowed.len() == 1);
         }
         assert_eq!(place.run_on(u32::MAX), Err(Errno::EINVAL));
         place.run_anywhere().expect("what was given");

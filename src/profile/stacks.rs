@@ -4,6 +4,7 @@
 use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 
+use hashbrown::hash_table::Entry;
 use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 
 use super::places::{self, Origin, Rest};
@@ -43,6 +44,15 @@ pub(super) struct Node {
     pub(super) line: u32,
 }
 
+/// A node, and its first child. Most nodes have no other: of a stack that is new nothing must be searched for, and one
+/// that is known is gone through as memory is.
+#[derive(Debug, Clone, Copy)]
+struct Branch {
+    node: Node,
+    /// [`NodeId::ROOT`] if it has none.
+    first: NodeId,
+}
+
 /// What [`places`] says of a function, asked once.
 #[derive(Debug, Clone, Copy)]
 struct Manners {
@@ -60,49 +70,25 @@ pub(super) struct Stacks {
     by_content: HashTable<FunctionId>,
     /// By address, while we hold the `Arc` and nothing else can be there.
     by_address: HashMap<usize, (Arc<Function>, FunctionId)>,
-    nodes: Vec<Node>,
+    nodes: Vec<Branch>,
+    /// All but the first ones.
     children: HashTable<NodeId>,
     text_bytes: usize,
-    recent: Box<[Recent]>,
-}
-
-/// Found lately: one look instead of two searches. The address counts only as long as `by_address`
-/// holds the function there.
-#[derive(Debug, Clone, Copy)]
-struct Recent {
-    address: usize,
-    line: u32,
-    parent: NodeId,
-    node: NodeId,
-}
-
-impl Recent {
-    /// Fits a processor's second cache.
-    const COUNT: usize = 1 << 13;
-    const NONE: Self = Self { address: 0, line: 0, parent: NodeId::ROOT, node: NodeId::ROOT };
-}
-
-/// The nodes of a stack mostly have numbers that follow each other: frames of one kind then lie beside each other, so
-/// that a recursion is gone through as memory is, and not from one end of it to the other.
-fn slot_of(parent: NodeId, address: usize, line: u32) -> usize {
-    let word = u64::from(line) ^ (address as u64).rotate_left(20);
-    let place = word.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 51;
-    (place as usize + parent.index()) % Recent::COUNT
 }
 
 impl Stacks {
     pub(super) fn new() -> Self {
         let nowhere = Node { parent: NodeId::ROOT, function: FunctionId(u32::MAX), line: 0 };
+        let root = Branch { node: nowhere, first: NodeId::ROOT };
         Self {
             hash: DefaultHashBuilder::default(),
             functions: Vec::new(),
             manners: Vec::new(),
             by_content: HashTable::new(),
             by_address: HashMap::new(),
-            nodes: vec![nowhere],
+            nodes: vec![root],
             children: HashTable::new(),
             text_bytes: 0,
-            recent: vec![Recent::NONE; Recent::COUNT].into(),
         }
     }
 
@@ -115,7 +101,6 @@ impl Stacks {
         // A sampler whose cache turns over makes ever new `Arc`s of the same functions.
         if self.by_address.len() > 2 * self.functions.len() + 1024 {
             self.by_address.clear();
-            self.recent.fill(Recent::NONE);
         }
         let hash = self.hash.hash_one(function.as_ref());
         let known = self.by_content.find(hash, |id| *self.functions[id.index()] == **function).copied();
@@ -132,38 +117,45 @@ impl Stacks {
             self.by_content.insert_unique(hash, id, |id| hasher.hash_one(functions[id.index()].as_ref()));
             id
         });
+        // Those that come are told by their address: the newest is what most frames will have.
+        self.functions[id.index()] = Arc::clone(function);
         self.by_address.insert(address, (Arc::clone(function), id));
         id
     }
 
     /// The child of `parent` for this frame, made if need be.
     pub(super) fn child(&mut self, parent: NodeId, frame: &Frame) -> NodeId {
-        let address = Arc::as_ptr(&frame.function) as usize;
-        let slot = slot_of(parent, address, frame.line);
-        let recent = self.recent[slot];
-        if (recent.parent, recent.address, recent.line) == (parent, address, frame.line) {
-            return recent.node;
+        let first = self.nodes[parent.index()].first;
+        let node = self.node(first);
+        let known = self.functions.get(node.function.index());
+        if node.line == frame.line && known.is_some_and(|known| Arc::ptr_eq(known, &frame.function)) {
+            return first;
         }
         let function = self.function_id(&frame.function);
-        let node = self.child_of(Node { parent, function, line: frame.line });
-        self.recent[slot] = Recent { address, line: frame.line, parent, node };
-        node
+        self.child_of(Node { parent, function, line: frame.line })
     }
 
     pub(super) fn child_of(&mut self, node: Node) -> NodeId {
-        let hash = self.hash.hash_one(node);
-        if let Some(id) = self.children.find(hash, |id| self.nodes[id.index()] == node) {
-            return *id;
-        }
         let id = NodeId(u32::try_from(self.nodes.len()).unwrap_or(u32::MAX));
-        self.nodes.push(node);
-        let (nodes, hasher) = (&self.nodes, &self.hash);
-        self.children.insert_unique(hash, id, |id| hasher.hash_one(nodes[id.index()]));
+        match self.nodes[node.parent.index()].first {
+            NodeId::ROOT => self.nodes[node.parent.index()].first = id,
+            first if self.node(first) == node => return first,
+            _ => {
+                let (nodes, hasher) = (&self.nodes, &self.hash);
+                let hash = |id: &NodeId| hasher.hash_one(nodes[id.index()].node);
+                let is_it = |id: &NodeId| nodes[id.index()].node == node;
+                match self.children.entry(hasher.hash_one(node), is_it, hash) {
+                    Entry::Occupied(known) => return *known.get(),
+                    Entry::Vacant(place) => place.insert(id),
+                };
+            }
+        }
+        self.nodes.push(Branch { node, first: NodeId::ROOT });
         id
     }
 
     pub(super) fn node(&self, id: NodeId) -> Node {
-        self.nodes[id.index()]
+        self.nodes[id.index()].node
     }
 
     pub(super) fn function(&self, id: FunctionId) -> &Arc<Function> {
@@ -203,15 +195,15 @@ impl Stacks {
 
     /// Forgets all nodes, not the functions.
     pub(super) fn clear_nodes(&mut self) {
-        self.nodes = vec![self.nodes[0]];
+        self.nodes = vec![Branch { first: NodeId::ROOT, ..self.nodes[0] }];
         self.children = HashTable::new();
     }
 
     /// Lets go of functions that no node needs. Their ids stay taken, so that others keep theirs.
     pub(super) fn release_functions(&mut self) {
         let mut used = vec![false; self.functions.len()];
-        for node in &self.nodes[1..] {
-            used[node.function.index()] = true;
+        for branch in &self.nodes[1..] {
+            used[branch.node.function.index()] = true;
         }
         let nobody = Arc::new(Function { file: "".into(), name: "".into(), first_line: 0 });
         for (function, _) in self.functions.iter_mut().zip(&used).filter(|(_, used)| !**used) {
@@ -219,7 +211,6 @@ impl Stacks {
         }
         self.by_content.retain(|id| used[id.index()]);
         self.by_address.clear();
-        self.recent.fill(Recent::NONE);
         self.text_bytes =
             used.iter().zip(&self.functions).filter(|(used, _)| **used).map(|(_, f)| text_of(f)).sum();
     }
@@ -231,9 +222,8 @@ impl Stacks {
             + self.text_bytes
             + self.by_content.allocation_size()
             + self.by_address.allocation_size()
-            + self.nodes.capacity() * size_of::<Node>()
+            + self.nodes.capacity() * size_of::<Branch>()
             + self.children.allocation_size()
-            + size_of_val(&*self.recent)
     }
 }
 

@@ -1,8 +1,6 @@
 //! When did things change? The auto window: it grows to 15 s while what the target does stays the same,
 //! and lets the past go when the last second differs from it. A pure function of a timeline.
 
-use hashbrown::HashMap;
-
 use super::selection::Span;
 use super::stacks::FunctionId;
 use super::store::Profile;
@@ -111,6 +109,11 @@ fn limit(freedom: f64) -> f64 {
     freedom * (1.0 - spread + 5.0 * spread.sqrt()).powi(3)
 }
 
+/// In the order of functions, before them nothing.
+fn place_of(leaf: Option<FunctionId>) -> usize {
+    leaf.map_or(0, |function| function.index() + 1)
+}
+
 /// Weights of leaves: a row for each bucket, a column for each leaf that is not rare.
 struct Table {
     rows: Vec<Vec<f64>>,
@@ -119,29 +122,29 @@ struct Table {
 impl Table {
     #[expect(clippy::cast_precision_loss, reason = "statistics")]
     fn new(buckets: &[&Bucket], past: usize, dispersion: f64) -> Option<Self> {
-        // The weight of each leaf: in all, and in the last second.
-        let mut sums: HashMap<Option<FunctionId>, (f64, f64)> = HashMap::new();
+        // The weight of each leaf: in all, and in the last second. Plain numbers for every function up to the last of
+        // them: clearing them takes less time than hashing.
+        let leaves = || buckets.iter().flat_map(|bucket| bucket.leaves.keys());
+        let mut sums = vec![(0.0, 0.0); leaves().map(|leaf| place_of(*leaf) + 1).max().unwrap_or(0)];
         let (mut whole, mut recent) = (0.0, 0.0);
         for (place, bucket) in buckets.iter().enumerate() {
             for (leaf, weight) in &bucket.leaves {
                 let late = if place >= past { *weight as f64 } else { 0.0 };
-                let sum = sums.entry(*leaf).or_default();
-                (sum.0, sum.1) = (sum.0 + *weight as f64, sum.1 + late);
+                let sum = &mut sums[place_of(*leaf)];
+                *sum = (sum.0 + *weight as f64, sum.1 + late);
                 (whole, recent) = (whole + *weight as f64, recent + late);
             }
         }
         let rare = RARE * dispersion;
         let usual = |(all, late): (f64, f64)| all * recent / whole >= rare || late >= 2.0 * rare;
-        let mut columns: Vec<_> =
-            sums.iter().filter(|(_, sum)| usual(**sum)).map(|(leaf, _)| *leaf).collect();
-        columns.sort_unstable();
-        let place: HashMap<_, usize> =
-            columns.iter().enumerate().map(|(place, leaf)| (*leaf, place)).collect();
-        let rare = columns.len();
+        let rare = sums.iter().filter(|sum| usual(**sum)).count();
+        let mut next = 0..rare;
+        let columns: Vec<usize> =
+            sums.iter().map(|sum| if usual(*sum) { next.next() } else { None }.unwrap_or(rare)).collect();
         let rows = buckets.iter().map(|bucket| {
             let mut row = vec![0.0; rare + 1];
             for (leaf, weight) in &bucket.leaves {
-                row[place.get(leaf).copied().unwrap_or(rare)] += *weight as f64;
+                row[columns[place_of(*leaf)]] += *weight as f64;
             }
             row
         });

@@ -11,16 +11,15 @@ use super::text;
 pub(super) fn changed<'a>(before: &'a Buffer, now: &'a Buffer) -> Vec<(u16, u16, &'a Cell)> {
     let mut changed = Vec::new();
     let columns = usize::from(now.area.width).max(1);
-    let mut left = None;
-    for (place, (old, new)) in before.content.iter().zip(&now.content).enumerate() {
-        if !same(old, new) {
-            let beside = left.filter(|_| place % columns > 0).is_none_or(is_plain);
-            if !(is_plain(old) && is_plain(new) && beside) {
+    let rows = before.content.chunks_exact(columns).zip(now.content.chunks_exact(columns));
+    for (y, (old, new)) in (0..).zip(rows) {
+        for (x, (old, cell)) in (0..).zip(old.iter().zip(new)).filter(|(_, (old, cell))| !same(old, cell)) {
+            let left = usize::from(x).checked_sub(1).map(|left| &new[left]);
+            if !(is_plain(old) && is_plain(cell) && left.is_none_or(is_plain)) {
                 return before.diff_iter(now).collect();
             }
-            changed.push(((place % columns) as u16, (place / columns) as u16, new));
+            changed.push((x, y, cell));
         }
-        left = Some(new);
     }
     changed
 }

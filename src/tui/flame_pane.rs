@@ -1,5 +1,7 @@
 //! The flame, painted: a row a depth, a box a call, its colour telling whose code it is.
 
+use std::borrow::Cow;
+
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
@@ -109,25 +111,25 @@ pub(super) fn kind(state: &State, call: &Call) -> Kind {
 }
 
 /// A call's name as its box has it.
-pub(super) fn name(state: &State, id: CallId) -> String {
+pub(super) fn name(state: &State, id: CallId) -> Cow<'_, str> {
     named(state, id, text::local_name)
 }
 
 /// The same, with `shorten` to make a function's name shorter.
-fn named(state: &State, id: CallId, shorten: fn(&str) -> &str) -> String {
+fn named(state: &State, id: CallId, shorten: fn(&str) -> &str) -> Cow<'_, str> {
     let call = state.view.tree.call(id);
     let signs = state.theme.signs;
-    let Some(step) = call.step else { return "all".to_owned() };
+    let Some(step) = call.step else { return "all".into() };
     let function = state.profile.function(step.function);
     let mut name = text::clean(shorten(&function.name), signs);
     if name == "<module>" {
-        name = format!("<module> {}", text::clean(text::base_name(&function.file), signs));
+        name = format!("<module> {}", text::clean(text::base_name(&function.file), signs)).into();
     }
     if let Some(line) = step.line {
-        name = format!("{name}:{line}");
+        name = format!("{name}:{line}").into();
     }
     if call.repeats > 1 {
-        name = format!("{name} {}{}", signs.times, call.repeats);
+        name = format!("{name} {}{}", signs.times, call.repeats).into();
     }
     name
 }
@@ -175,15 +177,20 @@ fn fitting(tries: [String; 2], width: usize) -> String {
 fn chain_label(state: &State, calls: &[CallId], tails: &[String], width: usize) -> String {
     let signs = state.theme.signs;
     let room = width.checked_sub(text::width(&tails[0]));
-    for shorten in [text::local_name, text::last_name] {
-        let names = last_names(state, calls, shorten, room);
-        if names.len() == calls.len() {
-            return format!("{}{}", names.join(signs.chain), tails[0]);
-        }
+    let (names, _) = last_names(state, calls, text::local_name, room);
+    if names.len() == calls.len() {
+        return format!("{}{}", names.join(signs.chain), tails[0]);
+    }
+    let (names, mut left) = last_names(state, calls, text::last_name, room);
+    if names.len() == calls.len() {
+        return format!("{}{}", names.join(signs.chain), tails[0]);
     }
     let lead = format!("{}{}", signs.ellipsis, signs.chain);
-    let names =
-        last_names(state, calls, text::last_name, room.and_then(|room| room.checked_sub(text::width(&lead))));
+    let mut names = &names[..];
+    while let ([first, rest @ ..], true) = (names, left < text::width(&lead)) {
+        left += text::width(first) + text::width(signs.chain);
+        names = rest;
+    }
     if !names.is_empty() {
         return format!("{lead}{}{}", names.join(signs.chain), tails[0]);
     }
@@ -198,16 +205,16 @@ fn chain_label(state: &State, calls: &[CallId], tails: &[String], width: usize) 
     text::cut(&ends[1], width, signs)
 }
 
-/// As many of a chain's last names as there is room for: it may be as long as a stack is deep.
-fn last_names(
-    state: &State,
+/// As many of a chain's last names as there is room for (it may be as long as a stack is deep), and what is left of it.
+fn last_names<'a>(
+    state: &'a State,
     calls: &[CallId],
     shorten: fn(&str) -> &str,
     room: Option<usize>,
-) -> Vec<String> {
+) -> (Vec<Cow<'a, str>>, usize) {
     let between = text::width(state.theme.signs.chain);
     let mut names = Vec::new();
-    let Some(room) = room else { return names };
+    let Some(room) = room else { return (names, 0) };
     let mut left = room + between;
     for call in calls.iter().rev() {
         let name = named(state, *call, shorten);
@@ -216,7 +223,7 @@ fn last_names(
         names.push(name);
     }
     names.reverse();
-    names
+    (names, left)
 }
 
 /// What is written on a line, if its file could be read.

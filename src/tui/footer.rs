@@ -138,7 +138,7 @@ fn typed<'a>(lead: &'a str, line: &str, help: &str, state: &State) -> Vec<Span<'
     let signs = state.theme.signs;
     vec![
         Span::styled(format!(" {lead}"), state.theme.key()),
-        Span::raw(text::clean(line, signs)),
+        Span::raw(text::clean(line, signs).into_owned()),
         Span::styled(" ", state.theme.cursor()),
         Span::styled(format!("  {help}"), state.theme.faint()),
     ]

@@ -68,7 +68,7 @@ fn who(state: &State, width: u16) -> Vec<Span<'static>> {
             Some(console) if console::runs(state) => {
                 format!("waiting for a Python in {}", text::clean(&console.command, theme.signs))
             }
-            Some(console) => text::clean(&console.command, theme.signs),
+            Some(console) => text::clean(&console.command, theme.signs).into_owned(),
         };
         return vec![Span::styled(" pyflame-tui ", theme.strong()), Span::raw(words)];
     };
@@ -92,8 +92,8 @@ fn who(state: &State, width: u16) -> Vec<Span<'static>> {
     let taken: usize =
         spans.iter().map(Span::width).sum::<usize>() + facts.iter().map(|f| text::width(f)).sum::<usize>();
     let room = usize::from(width).saturating_sub(taken + 1);
-    let command = text::clean(&text::command(&about.command), signs);
-    spans.push(Span::raw(text::cut(&command, room, signs)));
+    let command = text::command(&about.command);
+    spans.push(Span::raw(text::cut(&text::clean(&command, signs), room, signs)));
     spans.extend(facts.into_iter().map(|fact| Span::styled(fact, theme.faint())));
     spans
 }

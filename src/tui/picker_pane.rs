@@ -109,7 +109,8 @@ fn paint_row(picker: &Picker, one: &Candidate, selected: bool, line: Rect, buffe
     let values = [&cpu, &pid, &*text::seconds(one.age), &python, &threads, &user, attach];
     // Where the interpreter lies is what matters least, and it is long.
     let (interpreter, rest) = one.command.split_once(' ').unwrap_or((&one.command, ""));
-    let command = text::clean(&format!("{} {rest}", text::base_name(interpreter)), signs);
+    let command = format!("{} {rest}", text::base_name(interpreter));
+    let command = text::clean(&command, signs);
     let style = if one.barred.is_some() { picker.theme.faint() } else { picker.theme.text() };
     put(Span::styled(columns(line.width, &values, &command, picker), style), line, buffer);
     if selected {
@@ -166,7 +167,8 @@ fn paint_footer(picker: &Picker, line: Rect, buffer: &mut Buffer) {
     let ascii = theme.signs.ascii;
     // Without room for the details, what was refused stands here.
     if let (Some(why), 0) = (&picker.refused, detail(picker.size)) {
-        let words = text::clean(&why.replace('\n', " "), theme.signs);
+        let words = why.replace('\n', " ");
+        let words = text::clean(&words, theme.signs);
         let room = usize::from(line.width).saturating_sub(1);
         return put(
             Span::styled(format!(" {}", text::cut(&words, room, theme.signs)), theme.alert()),

@@ -126,9 +126,9 @@ pub fn put<'a>(spans: impl Into<Line<'a>>, area: Rect, buffer: &mut Buffer) {
     let line: Line<'_> = spans.into();
     let mut rest = area;
     for span in &line.spans {
-        let width = (text::width(&span.content) as u16).min(rest.width);
         let start = buffer.index_of(rest.x.min(area.right() - 1), rest.y);
-        let cells = &mut buffer.content[start..start + usize::from(width)];
+        let cells = &mut buffer.content[start..start + usize::from(rest.width)];
+        let mut width = 0;
         if text::is_plain(&span.content) {
             for (cell, sign) in cells.iter_mut().zip(span.content.chars()) {
                 cell.reset();
@@ -137,10 +137,12 @@ pub fn put<'a>(spans: impl Into<Line<'a>>, area: Rect, buffer: &mut Buffer) {
                     cell.set_char(sign);
                 }
                 cell.set_style(span.style);
+                width += 1;
             }
         } else {
             // Ratatui knows which characters go together.
-            cells.iter_mut().for_each(Cell::reset);
+            width = (text::width(&span.content) as u16).min(rest.width);
+            cells[..usize::from(width)].iter_mut().for_each(Cell::reset);
             span.render(Rect { width, ..rest }, buffer);
         }
         rest.x += width;

@@ -41,7 +41,7 @@ pub(super) fn title(state: &State, width: u16) -> Vec<Span<'static>> {
         .map(|caller| {
             let name = caller
                 .function
-                .map_or("the thread".to_owned(), |id| text::clean(&state.profile.function(id).name, signs));
+                .map_or("the thread".into(), |id| text::clean(&state.profile.function(id).name, signs));
             format!("{name} {}", text::percent(caller.weight as f64 / heat.total.max(1) as f64))
         })
         .collect();

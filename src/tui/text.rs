@@ -2,6 +2,8 @@
 //! terminal would obey or that takes no room, where text is cut to a width, and where numbers get
 //! their words.
 
+use std::borrow::Cow;
+
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::signs::Signs;
@@ -12,9 +14,9 @@ const LONGEST: usize = 512;
 
 /// `raw` without anything that a terminal obeys, that turns text round, or that has no width.
 /// Such characters appear as their number, so that two names never look alike without being so.
-pub(super) fn clean(raw: &str, signs: &Signs) -> String {
+pub(super) fn clean<'a>(raw: &'a str, signs: &Signs) -> Cow<'a, str> {
     if raw.len() <= LONGEST && raw.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
-        return raw.to_owned();
+        return raw.into();
     }
     let mut out = String::with_capacity(raw.len().min(LONGEST));
     for character in raw.chars().take(LONGEST) {
@@ -30,12 +32,12 @@ pub(super) fn clean(raw: &str, signs: &Signs) -> String {
             out.extend(character.escape_unicode());
         }
     }
-    out
+    out.into()
 }
 
 /// Source text: as [`clean`], with tabs as wide as Python counts them in most editors.
 pub(super) fn clean_line(raw: &str, signs: &Signs) -> String {
-    clean(&raw.trim_end().replace('\t', "    "), signs)
+    clean(&raw.trim_end().replace('\t', "    "), signs).into_owned()
 }
 
 /// Bidirectional controls and their like, whatever width a table gives them.
@@ -156,7 +158,8 @@ pub(super) fn threads(mean: f64) -> String {
 
 /// A qualified name without the function that it was made in: `<listcomp>` of `report.<locals>.<listcomp>`.
 pub(super) fn local_name(name: &str) -> &str {
-    name.rsplit(".<locals>.").next().unwrap_or(name)
+    // Most have no such part, and to look for a word takes longer than to look for a character.
+    if name.contains('<') { name.rsplit(".<locals>.").next().unwrap_or(name) } else { name }
 }
 
 /// Without its class as well: `readinto` of `SocketIO.readinto`.

@@ -34,7 +34,7 @@ pub(super) fn name(state: &State, thread: ThreadNo) -> String {
     } else if thread.name.is_empty() {
         format!("thread {}", thread.id.tid)
     } else {
-        text::clean(&thread.name, state.theme.signs)
+        text::clean(&thread.name, state.theme.signs).into_owned()
     }
 }
 

@@ -76,7 +76,7 @@ fn paint_row(state: &State, entry: &TopRow, selected: bool, line: Rect, buffer: 
     let rest = usize::from(line.width).saturating_sub(taken);
     let mut name = text::clean(text::local_name(&function.name), signs);
     if text::width(&name) + 1 + rest / 3 > rest {
-        text::last_name(&name).to_owned().clone_into(&mut name);
+        name = text::last_name(&name).to_owned().into();
     }
     // The name comes first; the file has what is left, and a third of the line in any case.
     let place_width = text::width(&place).min((rest / 3).max(rest.saturating_sub(text::width(&name) + 1)));

@@ -91,8 +91,8 @@ impl AutoWindow {
 /// first bucket that is new.
 pub fn find_change(buckets: &[&Bucket]) -> Option<usize> {
     let past = buckets.len().checked_sub(RECENT).filter(|past| *past >= PAST)?;
-    let all = Table::new(buckets, past, 1.0)?;
-    let table = Table::new(buckets, past, all.dispersion(past))?;
+    let all = Table::new(buckets, past)?;
+    let table = all.without_rare(past, all.dispersion(past))?;
     if table.difference(past) / table.dispersion(past) <= limit(table.freedom()) {
         return None;
     }
@@ -114,33 +114,43 @@ fn place_of(leaf: Option<FunctionId>) -> usize {
     leaf.map_or(0, |function| function.index() + 1)
 }
 
+/// The column of each leaf, given its weight in all and in the last second, and the last column, which those share that
+/// are rare; those behind the `first` ones do in any case. Nothing if there is too little to compare.
+fn columns(sums: &[(f64, f64)], first: usize, dispersion: f64) -> Option<(Vec<usize>, usize)> {
+    let (whole, recent) =
+        sums.iter().fold((0.0, 0.0), |(whole, recent), (all, late)| (whole + all, recent + late));
+    if recent < 20.0 || whole <= recent {
+        return None;
+    }
+    let rare = RARE * dispersion;
+    let usual = |(all, late): (f64, f64)| all * recent / whole >= rare || late >= 2.0 * rare;
+    let has_own = |place: usize| place < first && usual(sums[place]);
+    let count = (0..sums.len()).filter(|place| has_own(*place)).count();
+    let mut next = 0..count;
+    let column = |place| if has_own(place) { next.next() } else { None }.unwrap_or(count);
+    Some(((0..sums.len()).map(column).collect(), count))
+}
+
 /// Weights of leaves: a row for each bucket, a column for each leaf that is not rare.
 struct Table {
     rows: Vec<Vec<f64>>,
 }
 
 impl Table {
+    /// Leaves that are rare even if all samples are independent have no columns of their own.
     #[expect(clippy::cast_precision_loss, reason = "statistics")]
-    fn new(buckets: &[&Bucket], past: usize, dispersion: f64) -> Option<Self> {
-        // The weight of each leaf: in all, and in the last second. Plain numbers for every function up to the last of
-        // them: clearing them takes less time than hashing.
+    fn new(buckets: &[&Bucket], past: usize) -> Option<Self> {
+        // Plain numbers for every function up to the last of them: clearing them takes less time than hashing.
         let leaves = || buckets.iter().flat_map(|bucket| bucket.leaves.keys());
         let mut sums = vec![(0.0, 0.0); leaves().map(|leaf| place_of(*leaf) + 1).max().unwrap_or(0)];
-        let (mut whole, mut recent) = (0.0, 0.0);
         for (place, bucket) in buckets.iter().enumerate() {
             for (leaf, weight) in &bucket.leaves {
-                let late = if place >= past { *weight as f64 } else { 0.0 };
                 let sum = &mut sums[place_of(*leaf)];
-                *sum = (sum.0 + *weight as f64, sum.1 + late);
-                (whole, recent) = (whole + *weight as f64, recent + late);
+                sum.0 += *weight as f64;
+                sum.1 += if place >= past { *weight as f64 } else { 0.0 };
             }
         }
-        let rare = RARE * dispersion;
-        let usual = |(all, late): (f64, f64)| all * recent / whole >= rare || late >= 2.0 * rare;
-        let rare = sums.iter().filter(|sum| usual(**sum)).count();
-        let mut next = 0..rare;
-        let columns: Vec<usize> =
-            sums.iter().map(|sum| if usual(*sum) { next.next() } else { None }.unwrap_or(rare)).collect();
+        let (columns, rare) = columns(&sums, sums.len(), 1.0)?;
         let rows = buckets.iter().map(|bucket| {
             let mut row = vec![0.0; rare + 1];
             for (leaf, weight) in &bucket.leaves {
@@ -148,8 +158,22 @@ impl Table {
             }
             row
         });
-        let table = Self { rows: rows.collect() };
-        (recent >= 20.0 && whole > recent && table.freedom() >= 1.0).then_some(table)
+        Some(Self { rows: rows.collect() }).filter(|table| table.freedom() >= 1.0)
+    }
+
+    /// The same where so many samples count as one.
+    fn without_rare(&self, past: usize, dispersion: f64) -> Option<Self> {
+        let (all, late) = (self.sum(0..self.rows.len()), self.sum(past..self.rows.len()));
+        let sums: Vec<(f64, f64)> = all.into_iter().zip(late).collect();
+        let (columns, rare) = columns(&sums, sums.len() - 1, dispersion)?;
+        let rows = self.rows.iter().map(|old| {
+            let mut row = vec![0.0; rare + 1];
+            for (column, weight) in columns.iter().zip(old) {
+                row[*column] += weight;
+            }
+            row
+        });
+        Some(Self { rows: rows.collect() }).filter(|table| table.freedom() >= 1.0)
     }
 
     fn sum(&self, rows: std::ops::Range<usize>) -> Vec<f64> {

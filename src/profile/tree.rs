@@ -59,8 +59,9 @@ pub struct CallTree {
     /// The children of call `i` are `order[first[i]..first[i + 1]]`.
     first: Vec<u32>,
     order: Vec<CallId>,
-    /// Where a call's own weight lies, by call and line.
-    lines: Vec<(CallId, u32, u64)>,
+    /// The lines that call `i`'s own weight lies in are `lines[first_line[i]..first_line[i + 1]]`; some may come again.
+    first_line: Vec<u32>,
+    lines: Vec<(u32, u64)>,
     looks: u64,
     idle: u64,
     failed: u64,
@@ -69,8 +70,7 @@ pub struct CallTree {
 impl Default for CallTree {
     /// Nothing but the root.
     fn default() -> Self {
-        let (calls, first) = (vec![Call::ALL], vec![0, 0]);
-        Self { calls, first, order: Vec::new(), lines: Vec::new(), looks: 0, idle: 0, failed: 0 }
+        Grown::new(&Selection::default()).finish(0, 0, 0)
     }
 }
 
@@ -135,15 +135,14 @@ impl CallTree {
 
     /// The lines that a call's own weight lies in, heaviest first; in a tree of callers, none.
     pub fn own_lines(&self, id: CallId) -> Vec<(u32, u64)> {
-        let from = self.lines.partition_point(|(call, ..)| *call < id);
-        let here = self.lines[from..].iter().take_while(|(call, ..)| *call == id);
-        let mut lines: Vec<(u32, u64)> = Vec::new();
-        for (_, line, own) in here {
-            match lines.last_mut() {
-                Some((last, sum)) if last == line => *sum += own,
-                _ => lines.push((*line, *own)),
-            }
-        }
+        let here = self.first_line[id.index()] as usize..self.first_line[id.index() + 1] as usize;
+        let mut lines = self.lines[here].to_vec();
+        lines.sort_unstable();
+        lines.dedup_by(|(line, own), (before, sum)| {
+            let same = line == before;
+            *sum += if same { *own } else { 0 };
+            same
+        });
         lines.sort_by_key(|(line, own)| (std::cmp::Reverse(*own), *line));
         lines
     }
@@ -317,36 +316,45 @@ impl<'a> Grown<'a> {
     }
 
     fn finish(mut self, looks: u64, idle: u64, failed: u64) -> CallTree {
-        let count = self.calls.len();
-        let mut first = vec![0_u32; count + 1];
-        for place in (0..count).rev() {
-            let (own, parent) = (self.calls[place].own, self.calls[place].parent.index());
-            self.calls[place].total += own;
-            if place > 0 {
-                self.calls[parent].total += self.calls[place].total;
-                first[parent + 1] += 1;
-            }
+        for place in (1..self.calls.len()).rev() {
+            let (total, parent) = (self.calls[place].own + self.calls[place].total, self.calls[place].parent);
+            self.calls[place].total = total;
+            self.calls[parent.index()].total += total;
         }
-        for place in 0..count {
-            first[place + 1] += first[place];
-        }
-        self.lines.sort_unstable();
-        let (calls, lines) = (self.calls, self.lines);
-        let mut order = vec![CallId::ROOT; count - 1];
-        let mut next = first.clone();
-        for (id, call) in (0..).map(CallId).zip(&calls).skip(1) {
-            let place = &mut next[call.parent.index()];
-            order[*place as usize] = id;
-            *place += 1;
-        }
+        self.calls[0].total += self.calls[0].own;
+        let calls = self.calls;
+        let parents = calls.iter().skip(1).map(|call| call.parent);
+        let (first, mut order) = together(calls.len(), parents.zip((1..).map(CallId)));
+        let lines = self.lines.iter().map(|(call, line, own)| (*call, (*line, *own)));
+        let (first_line, lines) = together(calls.len(), lines);
         for siblings in first.windows(2).filter(|ends| ends[1] - ends[0] > 1) {
             order[siblings[0] as usize..siblings[1] as usize].sort_unstable_by_key(|id| {
                 let call = &calls[id.index()];
                 (std::cmp::Reverse(call.total), call.step)
             });
         }
-        CallTree { calls, first, order, lines, looks, idle, failed }
+        CallTree { calls, first, order, first_line, lines, looks, idle, failed }
     }
+}
+
+/// Puts together what belongs to the same call: where each call's begins, one more for the end, and all in this order.
+fn together<T: Copy>(calls: usize, all: impl Iterator<Item = (CallId, T)> + Clone) -> (Vec<u32>, Vec<T>) {
+    let mut first = vec![0_u32; calls + 1];
+    for (call, _) in all.clone() {
+        first[call.index() + 1] += 1;
+    }
+    for place in 0..calls {
+        first[place + 1] += first[place];
+    }
+    let Some((_, any)) = all.clone().next() else { return (first, Vec::new()) };
+    let mut sorted = vec![any; first[calls] as usize];
+    let mut next = first.clone();
+    for (call, one) in all {
+        let place = &mut next[call.index()];
+        sorted[*place as usize] = one;
+        *place += 1;
+    }
+    (first, sorted)
 }
 
 fn key_of(parent: u64, function: FunctionId, line: Option<u32>) -> u64 {

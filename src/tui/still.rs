@@ -59,15 +59,20 @@ pub struct Stillness {
 /// than a thousand draws would. At least 1.
 pub fn dispersion<K: Eq + Hash + Copy, S: BuildHasher>(steps: &[&HashMap<K, u64, S>]) -> f64 {
     let mut sums: HashMap<K, f64> = HashMap::new();
-    for (leaf, weight) in steps.iter().copied().flatten() {
-        *sums.entry(*leaf).or_default() += *weight as f64;
-    }
-    let whole: f64 = sums.values().sum();
+    let mut sum_up = |step: &HashMap<K, u64, S>| {
+        sums.reserve(step.len());
+        step.iter().fold(0.0, |sum, (leaf, weight)| {
+            *sums.entry(*leaf).or_default() += *weight as f64;
+            sum + *weight as f64
+        })
+    };
+    let weights: Vec<f64> = steps.iter().map(|step| sum_up(step)).collect();
+    let whole: f64 = weights.iter().sum();
     let mut leaves: Vec<(K, f64)> = sums.into_iter().collect();
-    leaves.sort_by(|a, b| b.1.total_cmp(&a.1));
-    leaves.truncate(LEAVES);
-    let weights: Vec<f64> =
-        steps.iter().map(|step| step.values().map(|weight| *weight as f64).sum()).collect();
+    if leaves.len() > LEAVES {
+        leaves.select_nth_unstable_by(LEAVES, |a, b| b.1.total_cmp(&a.1));
+        leaves.truncate(LEAVES);
+    }
     let (mut pearson, mut freedom) = (0.0, 0.0);
     for (leaf, sum) in leaves {
         let share = sum / whole.max(1.0);

@@ -32,7 +32,8 @@ use headless::{Recording, Stops};
 use output::Output;
 use profile::{Idle, Lines, Profile, Selection, Who};
 use python::version::Version;
-use sample::{Ending, Micros};
+use sample::{Ending, Micros, Totals};
+use sampler::cost::Cost;
 use sampler::look::Scope;
 use sampler::{Length, Plan, Sampler, Stopping, Watch};
 use target::User;
@@ -106,12 +107,14 @@ fn record(options: &Options) -> Result<u8, Error> {
         _ => None,
     };
     let sampler = Sampler::start(plan)?;
-    // Times are asked for, so none may be thinned away, whatever memory that takes.
-    let profile = if options.timestamps { Profile::with_cap(usize::MAX) } else { Profile::new() };
+    // Where times are asked for none may be thinned away, whatever memory that takes.
+    let profile = if options.timestamps { Profile::with_cap(usize::MAX) } else { Profile::of_sums() };
     let recording = headless::record(profile, sampler, stops, total);
     write(options, output, &recording)?;
     if options.stats {
-        tell_cost(&recording);
+        let Recording { profile, cost, .. } = &recording;
+        // Standard error may be gone: then nobody wants to know.
+        let _ = writeln!(io::stderr(), "{}", stats(profile.totals(), profile.memory(), cost.as_ref()));
     }
     status(launched, recording.ending.as_ref(), recording.signal)
 }
@@ -182,10 +185,10 @@ pub fn write_profile(options: &Options, profile: &Profile, mut out: &mut dyn Wri
     }
 }
 
-fn tell_cost(recording: &Recording) {
-    let totals = recording.profile.totals();
+/// What it cost, for `--stats`; `memory` is what the profile takes, in bytes.
+pub(crate) fn stats(totals: &Totals, memory: usize, cost: Option<&Cost>) -> String {
     let text = format!(
-        "samples {} in {:.3} s; failed {:?}; late {}; dropped {}; stopped {:.3} ms, {:.2} % of the time",
+        "samples {} in {:.3} s; failed {:?}; late {}; dropped {}; stopped {:.3} ms, {:.2} % of the time; kept in {} KiB",
         totals.samples,
         Duration::from_micros(totals.elapsed.0).as_secs_f64(),
         totals.failed,
@@ -193,12 +196,9 @@ fn tell_cost(recording: &Recording) {
         totals.dropped,
         Duration::from_micros(totals.stopped.0).as_secs_f64() * 1e3,
         100.0 * share_of(totals.stopped, totals.elapsed),
+        memory >> 10,
     );
-    // Standard error may be gone: then nobody wants to know.
-    let _ = writeln!(io::stderr(), "{text}");
-    if let Some(cost) = &recording.cost {
-        let _ = writeln!(io::stderr(), "{cost}");
-    }
+    cost.map_or(text.clone(), |cost| format!("{text}\n{cost}"))
 }
 
 fn share_of(part: Micros, whole: Micros) -> f64 {

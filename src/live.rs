@@ -69,8 +69,14 @@ pub(crate) fn show(
     given: Given,
 ) -> Result<Summary, Error> {
     let watched = if given.wire.is_some() { Watched::Command } else { Watched::Process };
-    let seen = tui::run_with(Vec::new(), &sampler.events, &sampler.commands, given, screen);
-    sampler.join();
+    let mut seen = tui::run_with(Vec::new(), &sampler.events, &sampler.commands, given, screen);
+    let cost = sampler.join();
+    if options.stats
+        && let Ok(seen) = &mut seen
+    {
+        let stats = crate::stats(&seen.totals, seen.memory, cost.as_ref());
+        seen.lines.extend(stats.lines().map(str::to_owned));
+    }
     seen.map_err(|Failed { error, profile }| {
         let kept = crate::keep(options, &profile);
         Error::Screen { cause: error, watched, kept }

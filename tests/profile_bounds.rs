@@ -198,6 +198,30 @@ fn past_the_cap_counts_stay_exact_and_times_get_coarse() {
     assert_eq!(CallTree::of(&small, &selection), CallTree::of(&large, &selection));
 }
 
+/// Where nobody asks for times an hour takes no more than some minutes, and is counted to the last look.
+#[test]
+fn sums_do_not_grow_with_time() {
+    let mut service = Service::new(5, 1000);
+    let (mut sums, mut exact) = (Profile::of_sums(), Profile::with_cap(usize::MAX));
+    let mut memory = Vec::new();
+    for n in 1..=300_000 {
+        let sample = service.sample();
+        sums.push(&sample);
+        exact.push(&sample);
+        if n % 50_000 == 0 {
+            memory.push((sums.memory() >> 10, exact.memory() >> 10));
+        }
+    }
+    let [first, _, half, _, _, last] = memory[..] else { panic!("{memory:?}") };
+    assert!(last.0 < half.0 + half.0 / 4, "{memory:?} KiB");
+    assert!(last.1 > first.1 * 3, "what is compared with does grow: {memory:?} KiB");
+    assert_eq!(sums.looks(), exact.looks());
+    for who in [Who::GilHolder, Who::AllThreads] {
+        let selection = Selection { who, ..Selection::default() };
+        assert!(CallTree::of(&sums, &selection) == CallTree::of(&exact, &selection), "{who:?}");
+    }
+}
+
 /// A program that never stands in the same stack twice: the stacks are what must be bounded.
 #[test]
 fn ever_new_stacks_stay_within_the_cap() {

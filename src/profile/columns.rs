@@ -31,6 +31,8 @@ pub struct LookSeen<'a> {
 
 /// A segment is sealed when it has this many looks: about a second of them.
 const SEGMENT: u32 = 1024;
+/// Bytes of full segments that are kept as they are where only sums are asked for.
+const EXACT: usize = 1 << 20;
 /// Looks are thinned by the minute.
 const MINUTE: u64 = 60_000_000;
 
@@ -254,6 +256,24 @@ impl Columns {
         self.thinned_bytes += stretch.memory();
         self.thinned.push_back(stretch);
         true
+    }
+
+    /// Makes sums of all full segments but some hundred thousand looks. Each stretch is more than twice as long as the
+    /// one after it, so that there are few, and no look is counted often. Tells whether anything changed.
+    pub(super) fn sum_up(&mut self) -> bool {
+        let mut changed = false;
+        while self.sealed_bytes > EXACT && self.thin_oldest() {
+            changed = true;
+            while let [.., before, last] = &*self.thinned.make_contiguous()
+                && before.looks <= 2 * last.looks
+            {
+                let merged = before.merge(last);
+                self.thinned.truncate(self.thinned.len() - 2);
+                self.thinned.push_back(merged);
+            }
+            self.thinned_bytes = self.thinned.iter().map(Thinned::memory).sum();
+        }
+        changed
     }
 
     /// Half as many stretches, each of twice the length.

@@ -54,6 +54,8 @@ pub(super) struct Last {
 #[derive(Debug)]
 pub struct Profile {
     pub(super) cap: usize,
+    /// Nobody will ask what was when.
+    pub(super) sums_only: bool,
     pub(super) columns: Columns,
     pub(super) stacks: Stacks,
     pub(super) threads: Vec<Thread>,
@@ -83,6 +85,7 @@ impl Profile {
     pub fn with_cap(cap: usize) -> Self {
         Self {
             cap,
+            sums_only: false,
             columns: Columns::new(),
             stacks: Stacks::new(),
             threads: Vec::new(),

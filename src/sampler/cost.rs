@@ -18,6 +18,8 @@ pub struct Cost {
     pub stopped: Duration,
     /// How much of that was the way to the stop: on a busy CPU mostly the thread's own wait for its turn.
     pub waited: Duration,
+    /// The longest that a thread stood still once it had come to its stop.
+    pub longest: Duration,
     /// How many of these were no stops: we looked from the thread's own CPU, where it does not run while we do.
     pub stays: u64,
     /// Attempts repeated because what was copied contradicted itself.
@@ -59,6 +61,7 @@ impl Cost {
             stops: stops.unwrap_or_else(|_| unreachable!("valid bounds")),
             stopped: Duration::ZERO,
             waited: Duration::ZERO,
+            longest: Duration::ZERO,
             stays: 0,
             retried: 0,
             entering: 0,
@@ -88,6 +91,7 @@ impl Cost {
     pub fn stop(&mut self, duration: Duration, waited: Duration) {
         self.stopped += duration;
         self.waited += waited;
+        self.longest = self.longest.max(duration.saturating_sub(waited));
         self.stops.saturating_record(u64::try_from(duration.as_nanos()).unwrap_or(LONGEST));
     }
 
@@ -126,12 +130,13 @@ impl fmt::Display for Cost {
         writeln!(
             f,
             "stops {}, and looks from the thread's own CPU, where it need not be stopped, {}: median {:.1} µs, \
-             p99 {:.1} µs, longest {:.1} µs; {:.3} ms of all on the way to the stop",
+             p99 {:.1} µs, longest {:.1} µs, once it stood {:.1} µs; {:.3} ms of all on the way to the stop",
             self.stops.len() - self.stays,
             self.stays,
             at(0.5),
             at(0.99),
             micros(self.stops.max()),
+            self.longest.as_secs_f64() * 1e6,
             self.waited.as_secs_f64() * 1e3,
         )?;
         writeln!(

@@ -7,7 +7,7 @@ use super::console_pane;
 use super::header::ending_text;
 use super::state::State;
 use super::text;
-use crate::sample::Ending;
+use crate::sample::{Ending, Totals};
 
 /// Lines to print, none of them longer than it must be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +16,10 @@ pub struct Summary {
     pub lines: Vec<String>,
     /// How the sampling ended, if it did before we left.
     pub ending: Option<Ending>,
+    /// The sampler's last counts.
+    pub totals: Totals,
+    /// What the profile took at the end, in bytes.
+    pub memory: usize,
 }
 
 impl Summary {
@@ -23,11 +27,11 @@ impl Summary {
     pub fn of(state: &State) -> Self {
         let mut lines = Vec::new();
         let signs = state.theme.signs;
-        let totals = state.profile.totals();
+        let (totals, memory) = (state.profile.totals().clone(), state.profile.memory());
         let ending = state.profile.ending().cloned();
         let Some(about) = state.profile.about() else {
             lines.extend(output(state));
-            return Self { lines, ending };
+            return Self { lines, ending, totals, memory };
         };
         let dot = signs.dot;
         let stopped = totals.stopped.0 as f64 / totals.elapsed.0.max(1) as f64;
@@ -46,7 +50,7 @@ impl Summary {
         lines.extend(finding(state));
         lines.extend(state.saved.iter().map(|saved| format!("  {saved}")));
         lines.extend(output(state));
-        Self { lines, ending }
+        Self { lines, ending, totals, memory }
     }
 }
 

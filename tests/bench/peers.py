@@ -28,7 +28,7 @@ import time
 
 sys.dont_write_bytecode = True
 import profilers  # noqa: E402
-from profilers import (ALL, AUSTIN, NONBLOCKING, OURS, PY_SPY, PY_SPY_NONBLOCKING, SAMPLING,
+from profilers import (ALL, AUSTIN, FLOOR, NONBLOCKING, OURS, PY_SPY, PY_SPY_NONBLOCKING, SAMPLING,
                        SAMPLING_BLOCKING, Job)  # noqa: E402
 from targets import Failed, deep, maze, pythons, service  # noqa: E402
 
@@ -49,15 +49,16 @@ def crowded(python):
 STOPPING = {"3.12": [OURS, PY_SPY], "3.15": [OURS, SAMPLING_BLOCKING]}
 ROWS = [
     Row("busy", "1,000/s, one busy thread", maze,
-        {"3.8": [OURS, PY_SPY, AUSTIN],
-         "3.12": [OURS, NONBLOCKING, PY_SPY, PY_SPY_NONBLOCKING, AUSTIN],
-         "3.15": [OURS, PY_SPY, SAMPLING, SAMPLING_BLOCKING]}, 1000),
-    Row("fast", "10,000/s, one busy thread", maze, STOPPING, 10000),
+        {"3.8": [OURS, FLOOR, PY_SPY, AUSTIN],
+         "3.12": [OURS, FLOOR, NONBLOCKING, PY_SPY, PY_SPY_NONBLOCKING, AUSTIN],
+         "3.15": [OURS, FLOOR, PY_SPY, SAMPLING, SAMPLING_BLOCKING]}, 1000),
+    Row("fast", "10,000/s, one busy thread", maze,
+        {"3.12": [OURS, FLOOR, PY_SPY], "3.15": [OURS, FLOOR, SAMPLING_BLOCKING]}, 10000),
     Row("idle", "1,000/s, the GIL's holder beside 300 idle threads", crowded, STOPPING, 1000, "holder"),
     Row("threads", "100/s, all threads: one busy, 300 idle", crowded, STOPPING, 100, "all"),
     Row("threads1000", "1,000/s, all threads: one busy, 300 idle", crowded, {"3.12": [OURS]}, 1000, "all"),
     Row("depth10", "1,000/s, 10 frames deep", lambda python: deep(python, 10),
-        {"3.12": [OURS, PY_SPY]}, 1000),
+        {"3.12": [OURS, FLOOR, PY_SPY]}, 1000),
     Row("depth1000", "1,000/s, 1,000 frames deep", lambda python: deep(python, 1000),
         {"3.12": [OURS, PY_SPY]}, 1000),
     Row("service", "1,000/s, a service of 7 threads, the GIL's holder", service,
@@ -120,7 +121,7 @@ class Cell:
 
     def add(self, target, result):
         self.results.append(result)
-        verdict = target.judge(result.folded)
+        verdict = target.judge(result.folded) if result.folded else None
         if verdict:
             self.verdicts.append(verdict)
 
@@ -385,8 +386,9 @@ def main():
     options.window = options.window or (1 if options.quick else 2)
     if not os.environ.get("PYFLAME_BENCH_INSIDE"):
         if not options.no_build:
-            subprocess.run(["cargo", "build", "--release", "--quiet"], check=True,
-                           cwd=profilers.REPOSITORY)
+            for what in (["--bins"], ["--example", "floor"]):
+                subprocess.run(["cargo", "build", "--release", "--quiet"] + what, check=True,
+                               cwd=profilers.REPOSITORY)
         profilers.install()
     enter(options)
     bench = Bench(options)

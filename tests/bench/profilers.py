@@ -203,6 +203,23 @@ class Ours(Profiler):
         return text(out), samples - sum(map(int, failed.group(1).split(", ")))
 
 
+class Floor(Profiler):
+    """What nobody can do without: wakes up as often, copies 4 KiB, and looks at nothing of it."""
+
+    binary = os.path.join(TARGET, "release", "examples", "floor")
+
+    def version(self):
+        if not os.access(self.binary, os.X_OK):
+            raise Failed("cargo build --release --example floor makes it")
+        return "tests/bench/floor.rs"
+
+    def command(self, target, job, out):
+        return [self.binary, str(target.pid), str(job.rate), str(job.seconds), out]
+
+    def read(self, out, said, job):
+        return [], number(r"samples (\d+)", text(out)[0])
+
+
 class PySpy(Profiler):
     binary = os.path.join(VENV, "bin", "py-spy")
 
@@ -316,4 +333,5 @@ PY_SPY, PY_SPY_NONBLOCKING = PySpy("py-spy"), PySpy("py-spy --nonblocking", ["--
 AUSTIN = Austin("austin")
 SAMPLING = Sampling("profiling.sampling")
 SAMPLING_BLOCKING = Sampling("profiling.sampling --blocking", ["--blocking"])
-ALL = [OURS, NONBLOCKING, PY_SPY, PY_SPY_NONBLOCKING, AUSTIN, SAMPLING, SAMPLING_BLOCKING]
+FLOOR = Floor("the floor: wakes up, copies 4 KiB")
+ALL = [OURS, FLOOR, NONBLOCKING, PY_SPY, PY_SPY_NONBLOCKING, AUSTIN, SAMPLING, SAMPLING_BLOCKING]

@@ -130,13 +130,15 @@ pub fn put<'a>(spans: impl Into<Line<'a>>, area: Rect, buffer: &mut Buffer) {
         let cells = &mut buffer.content[start..start + usize::from(rest.width)];
         let mut width = 0;
         if text::is_plain(&span.content) {
+            let mut blank = Cell::EMPTY;
+            blank.set_style(span.style);
             for (cell, sign) in cells.iter_mut().zip(span.content.chars()) {
                 cell.reset();
+                (cell.fg, cell.bg, cell.modifier) = (blank.fg, blank.bg, blank.modifier);
                 // A cell without a sign is a blank.
                 if sign != ' ' {
                     cell.set_char(sign);
                 }
-                cell.set_style(span.style);
                 width += 1;
             }
         } else {

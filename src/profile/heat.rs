@@ -36,37 +36,7 @@ pub struct Heat {
 impl Heat {
     /// Where the time of a function goes; lines are always told apart.
     pub fn of(profile: &Profile, window: &Window, selection: &Selection, function: FunctionId) -> Self {
-        Self::laid(profile, &Weights::of(profile, window, selection), function)
-    }
-
-    fn laid(profile: &Profile, weights: &Weights, function: FunctionId) -> Self {
-        let mut lines: BTreeMap<u32, (LineHeat, u32)> = BTreeMap::new();
-        let mut heat = Self::default();
-        let mut inside = 0_u32;
-        weights.walk(|place, entering| {
-            let Some((here, line)) = profile.frame(weights.nodes[place]) else { return };
-            if here != function {
-                return;
-            }
-            let (row, depth) = lines.entry(line).or_insert((LineHeat { line, own: 0, total: 0 }, 0));
-            if !entering {
-                inside -= 1;
-                *depth -= 1;
-                return;
-            }
-            row.own += weights.own[place];
-            heat.own += weights.own[place];
-            if *depth == 0 {
-                row.total += weights.total[place];
-            }
-            if inside == 0 {
-                heat.total += weights.total[place];
-            }
-            inside += 1;
-            *depth += 1;
-        });
-        heat.lines = lines.into_values().map(|(row, _)| row).collect();
-        heat
+        look_closer(profile, &Weights::of(profile, window, selection), function).0
     }
 }
 
@@ -87,40 +57,44 @@ pub fn callers(
     selection: &Selection,
     function: FunctionId,
 ) -> Vec<Caller> {
-    callers_laid(profile, &Weights::of(profile, window, selection), function)
+    look_closer(profile, &Weights::of(profile, window, selection), function).1
 }
 
-/// Both at once: stacks are counted for one as for the other.
-pub fn look_closer(
-    profile: &Profile,
-    window: &Window,
-    selection: &Selection,
-    function: FunctionId,
-) -> (Heat, Vec<Caller>) {
-    let weights = Weights::of(profile, window, selection);
-    (Heat::laid(profile, &weights, function), callers_laid(profile, &weights, function))
-}
-
-fn callers_laid(profile: &Profile, weights: &Weights, function: FunctionId) -> Vec<Caller> {
+/// Both at once, of weights that are laid already.
+pub fn look_closer(profile: &Profile, weights: &Weights, function: FunctionId) -> (Heat, Vec<Caller>) {
+    let mut lines: BTreeMap<u32, (LineHeat, u32)> = BTreeMap::new();
+    let mut heat = Heat::default();
     let mut found: HashMap<Option<FunctionId>, u64> = HashMap::new();
     let mut inside = 0_u32;
     weights.walk(|place, entering| {
         let node = weights.nodes[place];
-        if profile.frame(node).is_none_or(|(here, _)| here != function) {
+        let Some((here, line)) = profile.frame(node) else { return };
+        if here != function {
             return;
         }
+        let (row, depth) = lines.entry(line).or_insert((LineHeat { line, own: 0, total: 0 }, 0));
         if !entering {
             inside -= 1;
+            *depth -= 1;
             return;
         }
+        let (own, total) = (weights.own[place], weights.total[place]);
+        row.own += own;
+        heat.own += own;
+        if *depth == 0 {
+            row.total += total;
+        }
         if inside == 0 {
+            heat.total += total;
             let caller = profile.frame(profile.parent(node)).map(|(caller, _)| caller);
-            *found.entry(caller).or_default() += weights.total[place];
+            *found.entry(caller).or_default() += total;
         }
         inside += 1;
+        *depth += 1;
     });
+    heat.lines = lines.into_values().map(|(row, _)| row).collect();
     let mut callers: Vec<Caller> =
         found.into_iter().map(|(function, weight)| Caller { function, weight }).collect();
     callers.sort_unstable_by_key(|caller| (Reverse(caller.weight), caller.function));
-    callers
+    (heat, callers)
 }

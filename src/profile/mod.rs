@@ -43,4 +43,5 @@ pub use top::{Top, TopRow};
 pub use tree::{Call, CallId, CallTree};
 pub use trend::Trend;
 pub use verdicts::{Verdicts, Went};
+pub use weights::Weights;
 pub use window::{Window, share_error};

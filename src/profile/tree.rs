@@ -82,7 +82,12 @@ impl CallTree {
 
     /// Builds from a window that was counted already; `selection.span` is not looked at.
     pub fn build(profile: &Profile, window: &Window, selection: &Selection) -> Self {
-        Self::grow(profile, window, selection, selection)
+        Self::laid(profile, window, &Weights::of(profile, window, selection), selection)
+    }
+
+    /// Builds from the weights that this selection takes of this window.
+    pub fn laid(profile: &Profile, window: &Window, weights: &Weights, selection: &Selection) -> Self {
+        Self::grow(profile, window, (weights, selection), selection)
     }
 
     /// The stacks as they are, root first and without folds; lines as the selection says. Its root is
@@ -94,15 +99,19 @@ impl CallTree {
             who: selection.who,
             ..Selection::default()
         };
-        Self::grow(profile, window, selection, &plain)
+        Self::grow(profile, window, (&Weights::of(profile, window, selection), selection), &plain)
     }
 
-    fn grow(profile: &Profile, window: &Window, taken: &Selection, folds: &Selection) -> Self {
-        let weights = Weights::of(profile, window, taken);
+    fn grow(
+        profile: &Profile,
+        window: &Window,
+        (weights, taken): (&Weights, &Selection),
+        folds: &Selection,
+    ) -> Self {
         let mut grown = Grown::new(folds);
         match folds.direction {
-            Direction::Callees => grown.callees(profile, &weights),
-            Direction::Callers => grown.callers(profile, &weights),
+            Direction::Callees => grown.callees(profile, weights),
+            Direction::Callers => grown.callers(profile, weights),
         }
         let verdicts = window.verdicts();
         grown.finish(window.looks(), idle_looks(window, taken), verdicts.failed())

@@ -11,7 +11,7 @@ const NONE: u32 = u32::MAX;
 
 /// The touched part of the prefix tree. Place 0 is the root; parents stand before their children.
 #[derive(Debug)]
-pub(super) struct Weights {
+pub struct Weights {
     pub(super) nodes: Vec<NodeId>,
     pub(super) parents: Vec<u32>,
     pub(super) own: Vec<u64>,
@@ -19,7 +19,8 @@ pub(super) struct Weights {
 }
 
 impl Weights {
-    pub(super) fn of(profile: &Profile, window: &Window, selection: &Selection) -> Self {
+    /// What a selection takes of a window; `selection.span` is not looked at.
+    pub fn of(profile: &Profile, window: &Window, selection: &Selection) -> Self {
         let mut matcher = Matcher::new(profile, selection);
         let taken = window.counts().filter(|(thread, node, flags, _)| matcher.takes(*thread, *node, *flags));
         let leaves: Vec<(NodeId, u64)> = taken.map(|(_, node, _, count)| (node, count)).collect();

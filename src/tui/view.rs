@@ -16,7 +16,7 @@ use super::still::{self, Moment, Stillness};
 use crate::profile::{
     AutoWindow, Call, CallId, CallTree, Caller, Diff, FunctionId, Heat, Idle, MarkKind, NodeId, Origin,
     Profile, Selection, Span, State as Doing, Step, ThreadNo, ThreadRow, Timeline, Top, TopRow, Trend,
-    Window, look_closer, thread_rows,
+    Weights, Window, look_closer, thread_rows,
 };
 use crate::sample::Micros;
 
@@ -163,10 +163,10 @@ pub fn refresh(state: &mut State) {
     if state.frozen.is_none() {
         view.follow(state);
     }
-    view.count(state);
+    let weights = view.count(state);
     view.compare(state);
     view.stand(state);
-    view.look_closer(state);
+    view.look_closer(state, weights);
     state.view = view;
     ask_for_source(state);
     state.dirty = true;
@@ -193,21 +193,28 @@ impl View {
         self.at = now;
     }
 
-    /// Counts the window and reads tree, threads and list off it.
-    fn count(&mut self, state: &mut State) {
+    /// Counts the window and reads tree, threads and list off it; the weights are those of the tree.
+    fn count(&mut self, state: &mut State) -> Weights {
         self.window.advance(&state.profile, state.span());
         state.all_idle = false;
-        self.tree = CallTree::build(&state.profile, &self.window, &state.whole_selection());
+        let mut weights = self.grow(state);
         if self.tree.total() == 0 && state.idle == Idle::RestingHidden {
             state.all_idle = true;
-            self.tree = CallTree::build(&state.profile, &self.window, &state.whole_selection());
+            weights = self.grow(state);
         }
         self.count_threads(state);
         self.count_leaves(&state.profile);
-        let selection = state.selection();
         if state.pane == Pane::Top || layout::is_small(state.size) {
-            self.count_top(state, &selection);
+            self.count_top(state, &state.selection());
         }
+        weights
+    }
+
+    fn grow(&mut self, state: &State) -> Weights {
+        let selection = state.whole_selection();
+        let weights = Weights::of(&state.profile, &self.window, &selection);
+        self.tree = CallTree::laid(&state.profile, &self.window, &weights, &selection);
+        weights
     }
 
     fn count_threads(&mut self, state: &State) {
@@ -368,19 +375,16 @@ impl View {
     }
 
     /// Lines and callers of the function under the cursor.
-    fn look_closer(&mut self, state: &State) {
+    fn look_closer(&mut self, state: &State, whole: Weights) {
         let function = if state.pane == Pane::Top {
             self.top.get(state.top_list.cursor).map(|row| row.step.function)
         } else {
             self.cursor_call().and_then(|call| call.step).map(|step| step.function)
         };
-        let Some(function) = function else {
-            self.heat = Heat::default();
-            self.callers.clear();
-            return;
-        };
-        let selection = state.selection();
-        (self.heat, self.callers) = look_closer(&state.profile, &self.window, &selection, function);
+        let zoomed = || Weights::of(&state.profile, &self.window, &state.selection());
+        let weights = if state.zoom.is_empty() { whole } else { zoomed() };
+        let seen = function.map(|function| look_closer(&state.profile, &weights, function));
+        (self.heat, self.callers) = seen.unwrap_or_default();
     }
 }
 

@@ -179,20 +179,20 @@ fn chain_label(state: &State, calls: &[CallId], tails: &[String], width: usize) 
     let room = width.checked_sub(text::width(&tails[0]));
     let (names, _) = last_names(state, calls, text::local_name, room);
     if names.len() == calls.len() {
-        return format!("{}{}", names.join(signs.chain), tails[0]);
+        return names.join(signs.chain) + &tails[0];
     }
     let (names, mut left) = last_names(state, calls, text::last_name, room);
     if names.len() == calls.len() {
-        return format!("{}{}", names.join(signs.chain), tails[0]);
+        return names.join(signs.chain) + &tails[0];
     }
-    let lead = format!("{}{}", signs.ellipsis, signs.chain);
+    let lead = [signs.ellipsis, signs.chain].concat();
     let mut names = &names[..];
     while let ([first, rest @ ..], true) = (names, left < text::width(&lead)) {
         left += text::width(first) + text::width(signs.chain);
         names = rest;
     }
     if !names.is_empty() {
-        return format!("{lead}{}{}", names.join(signs.chain), tails[0]);
+        return [&lead, &*names.join(signs.chain), &tails[0]].concat();
     }
     let Some(last) = calls.last() else { return String::new() };
     let ends = [text::local_name, text::last_name].map(|shorten| named(state, *last, shorten));
@@ -280,7 +280,7 @@ fn boxed(state: &State, cell: &Cell, width: usize, selected: bool) -> String {
     let fill = |words: String, width: usize| {
         let filler = if matches!(cell.what, What::Crowd(_)) { signs.hatch } else { " " };
         let rest = width.saturating_sub(text::width(&words));
-        format!("{words}{}", filler.repeat(rest))
+        words + &filler.repeat(rest)
     };
     if theme.brackets() {
         return match width {
@@ -302,7 +302,7 @@ fn boxed(state: &State, cell: &Cell, width: usize, selected: bool) -> String {
     // Numbers of neighbours must not run together.
     let room = if matches!(cell.what, What::Line(..)) { inside - 1 } else { inside };
     let words = if width < 3 { String::new() } else { label(state, cell, room) };
-    format!("{lead}{}", fill(words, inside))
+    lead.to_owned() + &fill(words, inside)
 }
 
 /// The last row of a tower that is taller than the screen: how much further it goes, and to what.

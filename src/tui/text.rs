@@ -114,14 +114,14 @@ pub(super) fn cut_start(text: &str, cells: usize, signs: &Signs) -> String {
 pub(super) fn pad(text: &str, cells: usize, signs: &Signs) -> String {
     let cut = cut(text, cells, signs);
     let blanks = cells.saturating_sub(width(&cut));
-    format!("{cut}{}", " ".repeat(blanks))
+    cut + &" ".repeat(blanks)
 }
 
 /// `text` in exactly `cells` cells, blanks before it.
 pub(super) fn pad_start(text: &str, cells: usize, signs: &Signs) -> String {
     let cut = cut(text, cells, signs);
     let blanks = cells.saturating_sub(width(&cut));
-    format!("{}{cut}", " ".repeat(blanks))
+    " ".repeat(blanks) + &cut
 }
 
 /// The file's name without its directories; what is frozen into Python keeps its brackets.

@@ -250,7 +250,7 @@ fn the_dump_shows_each_thread() {
 #[test]
 fn timestamps_add_up_to_folded() {
     let mut service = Service::new(11, 60);
-    let mut profile = Profile::with_cap(400_000);
+    let mut profile = Profile::with_cap(150_000);
     for n in 0..20_000 {
         let sample = service.sample();
         profile.push(&sample);

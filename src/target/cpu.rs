@@ -29,18 +29,14 @@ impl Placement {
     /// Asks for short turns (Linux 6.12 and later; earlier ones ignore it). Who is content with a short turn has it
     /// sooner: no more of it, but not after somebody's whole long one. What is started by this thread is as it would
     /// have been.
-    #[expect(unsafe_code, reason = "nix has no sched_setattr")]
     pub fn take_short_turns(&self) -> Result<(), Errno> {
-        let size = u32::try_from(size_of::<sched_attr>()).unwrap_or(u32::MAX);
-        // SAFETY: a struct of numbers.
-        let mut attr: sched_attr = unsafe { std::mem::zeroed() };
-        // SAFETY: the kernel writes `size` bytes at the most, and there are that many.
-        Errno::result(unsafe { libc::syscall(libc::SYS_sched_getattr, 0, &raw mut attr, size, 0) })?;
+        let mut attr = attributes(0)?;
         if attr.sched_policy != libc::SCHED_OTHER as u32 {
             return Ok(());
         }
-        (attr.size, attr.sched_runtime) = (size, SHORT_TURN);
+        attr.sched_runtime = SHORT_TURN;
         attr.sched_flags |= libc::SCHED_FLAG_RESET_ON_FORK as u64;
+        #[expect(unsafe_code, reason = "nix has no sched_setattr")]
         // SAFETY: it reads the `size` bytes that are there.
         Errno::result(unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attr, 0) }).map(drop)
     }
@@ -84,6 +80,18 @@ impl Placement {
         }
         Ok(())
     }
+}
+
+/// How a thread is scheduled; 0 is the one that calls.
+#[expect(unsafe_code, reason = "nix has no sched_getattr")]
+fn attributes(tid: i32) -> Result<sched_attr, Errno> {
+    let size = size_of::<sched_attr>();
+    // SAFETY: a struct of numbers.
+    let mut attr: sched_attr = unsafe { std::mem::zeroed() };
+    // SAFETY: the kernel writes `size` bytes at the most, and there are that many.
+    Errno::result(unsafe { libc::syscall(libc::SYS_sched_getattr, tid, &raw mut attr, size, 0) })?;
+    attr.size = u32::try_from(size).unwrap_or(u32::MAX);
+    Ok(attr)
 }
 
 /// The calling thread on a CPU that it may not have left since.
@@ -136,6 +144,23 @@ mod tests {
         std::thread::sleep(std::time::Duration::from_millis(1));
         assert!(!stay.lasts());
         assert_ne!(Stay::begin(), Some(stay));
+    }
+
+    #[test]
+    fn takes_short_turns_for_itself_alone() {
+        let sleep = || std::process::Command::new("sleep").arg("60").spawn().expect("sleep");
+        let mut before = sleep();
+        Placement::new().and_then(|place| place.take_short_turns()).expect("short turns");
+        let mut after = sleep();
+        let of = |pid| attributes(pid).expect("attributes").sched_runtime;
+        let [usual, later] = [&before, &after].map(|child| of(i32::try_from(child.id()).expect("a PID")));
+        for child in [&mut before, &mut after] {
+            child.kill().and_then(|()| child.wait()).expect("it ends");
+        }
+        // Linux before 6.12 does not know, and says nothing; whoever is idle work anyway is not asked.
+        let is_usual = attributes(0).expect("attributes").sched_policy == libc::SCHED_OTHER as u32;
+        assert!(of(0) == SHORT_TURN || usual == 0 || !is_usual, "{}, and {usual} before", of(0));
+        assert_eq!(usual, later);
     }
 
     #[test]

@@ -48,8 +48,10 @@ fn help(state: &State, pane: Option<Pane>, scroll: usize, screen: Rect, buffer: 
     let theme = state.theme;
     let signs = theme.signs;
     let mut lines: Vec<Vec<Span<'static>>> = Vec::new();
+    // Inside of the frame, a blank at each side.
+    let room = usize::from(WIDEST.min(screen.width)).saturating_sub(4);
     if let Some(pane) = pane {
-        for sentence in about(pane) {
+        for sentence in about(pane).iter().flat_map(|text| text::wrap(text, room)) {
             lines.push(vec![Span::raw(format!(" {sentence}"))]);
         }
         lines.push(Vec::new());
@@ -64,32 +66,31 @@ fn help(state: &State, pane: Option<Pane>, scroll: usize, screen: Rect, buffer: 
         }
         lines.push(vec![Span::styled(format!(" {}", group.title()), theme.strong())]);
         for binding in rows {
-            lines.push(vec![
-                Span::styled(
-                    format!("   {}", text::pad(&binding.label(signs.ascii), 12, signs)),
-                    theme.key(),
-                ),
-                Span::raw(format!(" {}", binding.help)),
-            ]);
+            let mut label = binding.label(signs.ascii);
+            for words in text::wrap(binding.help, room.saturating_sub(15)) {
+                let label = text::pad(&std::mem::take(&mut label), 12, signs);
+                let keys = Span::styled(format!("   {label}"), theme.key());
+                lines.push(vec![keys, Span::raw(format!(" {words}"))]);
+            }
         }
     }
     lines.push(Vec::new());
-    lines.push(vec![Span::styled(
-        " Mouse: click selects, double click zooms, right click back, wheel scrolls, drag on the timeline",
-        theme.faint(),
-    )]);
-    lines.push(vec![Span::styled(
-        " selects a span; hints and titles can be clicked. Shift-drag is the terminal's own selection.",
-        theme.faint(),
-    )]);
+    for words in text::wrap(MOUSE, room) {
+        lines.push(vec![Span::styled(format!(" {words}"), theme.faint())]);
+    }
     let title = pane.map_or("Every key".to_owned(), |pane| format!("Help: {}", pane.title()));
     let title = format!("{title} {} Esc closes", signs.dot);
-    let inside = window(state, &title, (100, lines.len() as u16 + 2), screen, buffer);
+    let inside = window(state, &title, (WIDEST, lines.len() as u16 + 2), screen, buffer);
     let scroll = scroll.min(lines.len().saturating_sub(usize::from(inside.height)));
     for (at, line) in (0..inside.height).zip(lines.into_iter().skip(scroll)) {
         put(line, row(inside, at), buffer);
     }
 }
+
+/// Columns of the help at most, its frame included.
+const WIDEST: u16 = 100;
+const MOUSE: &str = "Mouse: click selects, double click zooms, right click back, wheel scrolls, drag on the timeline \
+                     selects a span; hints and titles can be clicked. Shift-drag is the terminal's own selection.";
 
 /// What a pane shows.
 const fn about(pane: Pane) -> &'static [&'static str] {
@@ -113,8 +114,8 @@ const fn about(pane: Pane) -> &'static [&'static str] {
             &["The share of each line in everything; the sign marks the line at which stacks mostly end."]
         }
         Pane::Output => &[
-            "What the command writes, on a terminal of its own. 6 or Enter gives it the keys, ^] takes them back;",
-            "until then they scroll. Its exit status becomes ours.",
+            "What the command writes, on a terminal of its own. 6 or Enter gives it the keys, ^] takes them back; \
+             until then they scroll. Its exit status becomes ours.",
         ],
     }
 }

@@ -135,31 +135,16 @@ fn paint_detail(picker: &Picker, area: Rect, buffer: &mut Buffer) {
     let why = picker.refused.as_ref().or(one.barred.as_ref().map(|barred| &barred.why));
     let command_rows = if why.is_some() { 1 } else { 4 };
     let command = text::clean(&one.command, signs);
-    lines.extend(wrap(&command, width).into_iter().take(command_rows).map(|line| (line, theme.strong())));
+    lines.extend(
+        text::wrap(&command, width).into_iter().take(command_rows).map(|line| (line, theme.strong())),
+    );
     for sentence in why.into_iter().flat_map(|why| why.lines()) {
         let style = if picker.refused.is_some() { theme.alert() } else { theme.text() };
-        lines.extend(wrap(&text::clean(sentence, signs), width).into_iter().map(|line| (line, style)));
+        lines.extend(text::wrap(&text::clean(sentence, signs), width).into_iter().map(|line| (line, style)));
     }
     for (at, (line, style)) in (1..area.height).zip(lines) {
         put(Span::styled(format!(" {}", text::cut(&line, width, signs)), style), row(at), buffer);
     }
-}
-
-/// Lines of at most so many cells, broken between words where that can be.
-fn wrap(text: &str, width: usize) -> Vec<String> {
-    let mut lines = Vec::new();
-    let mut line = String::new();
-    for word in text.split(' ') {
-        if !line.is_empty() && text::width(&line) + 1 + text::width(word) > width {
-            lines.push(std::mem::take(&mut line));
-        }
-        if !line.is_empty() {
-            line.push(' ');
-        }
-        line.push_str(word);
-    }
-    lines.push(line);
-    lines
 }
 
 fn paint_footer(picker: &Picker, line: Rect, buffer: &mut Buffer) {

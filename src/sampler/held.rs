@@ -149,6 +149,11 @@ impl Looker {
             let (python, all) = (&self.python, &self.interpreters);
             copy_all(python, all, &snapshot.of(memory), lock, Some(holder), &mut self.capture)?;
             self.cost.read(snapshot.take_reads());
+            // Whoever takes the lock has it for a moment in which the words still name the one before. If the CPU was
+            // taken from it in just that moment, this one did not hold the lock, and that one may have gone on meanwhile.
+            if lock.holder(memory)? != Some(holder) {
+                return Err(Miss::Fled);
+            }
         } else {
             let trail = self.trails.entry(holder).or_default();
             trail.begin();

@@ -198,7 +198,10 @@ pub(crate) fn stats(totals: &Totals, memory: usize, cost: Option<&Cost>) -> Stri
         100.0 * share_of(totals.stopped, totals.elapsed),
         memory >> 10,
     );
-    cost.map_or(text.clone(), |cost| format!("{text}\n{cost}"))
+    match cost {
+        Some(cost) => format!("{text}\n{cost}"),
+        None => text,
+    }
 }
 
 fn share_of(part: Micros, whole: Micros) -> f64 {

@@ -151,7 +151,7 @@ impl Looker {
             self.cost.read(snapshot.take_reads());
             // Whoever takes the lock has it for a moment in which the words still name the one before. If the CPU was
             // taken from it in just that moment, this one did not hold the lock, and that one may have gone on meanwhile.
-            if lock.holder(memory)? != Some(holder) {
+            if self.glance(target, lock)?.0 != Some(holder) {
                 return Err(Miss::Fled);
             }
         } else {

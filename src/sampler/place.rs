@@ -139,8 +139,9 @@ impl Policy {
         if self.why == Why::Success {
             return self.decide(true, cpu);
         }
+        let is_with = self.is_with();
         let [apart, with] = &mut self.tried;
-        let tried = if matches!(self.place, Place::With(_)) { &mut *with } else { &mut *apart };
+        let tried = if is_with { &mut *with } else { &mut *apart };
         tried.push(*window);
         let good = window.loss() <= LITTLE && window.punctuality() > PUNCTUAL;
         if good && self.chose.is_none() && apart.is_empty() {

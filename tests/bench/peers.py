@@ -386,9 +386,8 @@ def main():
     options.window = options.window or (1 if options.quick else 2)
     if not os.environ.get("PYFLAME_BENCH_INSIDE"):
         if not options.no_build:
-            for what in (["--bins"], ["--example", "floor"]):
-                subprocess.run(["cargo", "build", "--release", "--quiet"] + what, check=True,
-                               cwd=profilers.REPOSITORY)
+            subprocess.run(["cargo", "build", "--release", "--quiet", "--bins", "--example", "floor"],
+                           check=True, cwd=profilers.REPOSITORY)
         profilers.install()
     enter(options)
     bench = Bench(options)

@@ -4,12 +4,13 @@
 //! bytes of their frames' text, frame by frame from the root, a stack before those that go on from it.
 //! Stacks with equal text are one line, also if different functions gave it (two lambdas without lines).
 
+use std::cmp::Reverse;
 use std::io::{self, Write};
 
 use hashbrown::HashMap;
 
 use super::escape::FrameText;
-use crate::profile::{CallTree, Profile, Selection, Step, Window};
+use crate::profile::{CallId, CallTree, Profile, Selection, Step, Window};
 
 /// Writes what a selection takes, folded. Failed looks of its span are counted whatever it takes.
 pub fn write_folded(profile: &Profile, selection: &Selection, out: &mut impl Write) -> io::Result<()> {
@@ -24,17 +25,16 @@ pub fn write_folded(profile: &Profile, selection: &Selection, out: &mut impl Wri
     Lines::new(profile, &tree).write(out)
 }
 
-/// The stacks as a tree of texts: only one path of it is ever spelled out.
-struct Lines {
-    /// All frames' texts, sorted; a node's label is a place here.
+/// A tree of calls, by what they are written as.
+struct Lines<'a> {
+    tree: &'a CallTree,
+    /// All frames' texts, sorted; a label is a place here.
     texts: Vec<String>,
-    /// Label and weight of each node; the root first.
-    nodes: Vec<(usize, u64)>,
-    children: Vec<Vec<usize>>,
+    labels: HashMap<Step, usize>,
 }
 
-impl Lines {
-    fn new(profile: &Profile, tree: &CallTree) -> Self {
+impl<'a> Lines<'a> {
+    fn new(profile: &Profile, tree: &'a CallTree) -> Self {
         let mut labels: HashMap<Step, usize> = HashMap::new();
         for step in tree.calls().filter_map(|(_, call)| call.step) {
             labels.entry(step).or_default();
@@ -46,37 +46,32 @@ impl Lines {
         for (step, label) in &mut labels {
             *label = texts.binary_search(&text(step)).unwrap_or_default();
         }
-        let mut lines = Self { texts, nodes: vec![(0, 0)], children: vec![Vec::new()] };
-        let mut known: HashMap<(usize, usize), usize> = HashMap::new();
-        let mut places = vec![0; tree.len()];
-        for (place, (_, call)) in tree.calls().enumerate() {
-            let Some(step) = call.step else { continue };
-            let (parent, label) = (places[call.parent.index()], labels[&step]);
-            let node = *known.entry((parent, label)).or_insert_with(|| {
-                let node = lines.nodes.len();
-                lines.nodes.push((label, 0));
-                lines.children.push(Vec::new());
-                lines.children[parent].push(node);
-                node
-            });
-            lines.nodes[node].1 += call.own;
-            places[place] = node;
-        }
-        lines
+        Self { tree, texts, labels }
     }
 
-    fn write(mut self, out: &mut impl Write) -> io::Result<()> {
-        let nodes = &self.nodes;
-        for children in &mut self.children {
-            children.sort_unstable_by_key(|child| std::cmp::Reverse(nodes[*child].0));
-        }
-        // The labels on the path from the root, and what is still to be visited: (node, depth).
+    /// Depth first: beside the tree itself only one path of it is ever there, and what goes on from that.
+    fn write(self, out: &mut impl Write) -> io::Result<()> {
+        let tree = self.tree;
+        // The labels on the path from the root, and what is still to be visited: (depth, label, call).
         let mut path: Vec<usize> = Vec::new();
-        let mut pending: Vec<(usize, usize)> = self.children[0].iter().map(|child| (*child, 0)).collect();
-        while let Some((node, depth)) = pending.pop() {
-            let (label, weight) = self.nodes[node];
+        let mut pending: Vec<(usize, usize, CallId)> = Vec::new();
+        // Calls with one path of texts.
+        let mut alike = vec![CallId::ROOT];
+        loop {
+            let next = pending.len();
+            for child in alike.drain(..).flat_map(|call| tree.children(call)) {
+                let label = tree.call(*child).step.map_or(0, |step| self.labels[&step]);
+                pending.push((path.len(), label, *child));
+            }
+            pending[next..].sort_unstable_by_key(|(_, label, _)| Reverse(*label));
+            let Some((depth, label, call)) = pending.pop() else { return Ok(()) };
+            alike.push(call);
+            while let Some((.., other)) = pending.pop_if(|(d, l, _)| (*d, *l) == (depth, label)) {
+                alike.push(other);
+            }
             path.truncate(depth);
             path.push(label);
+            let weight: u64 = alike.iter().map(|call| tree.call(*call).own).sum();
             if weight > 0 {
                 for (place, label) in path.iter().enumerate() {
                     out.write_all(if place == 0 { b"" } else { b";" })?;
@@ -84,8 +79,6 @@ impl Lines {
                 }
                 writeln!(out, " {weight}")?;
             }
-            pending.extend(self.children[node].iter().map(|child| (*child, depth + 1)));
         }
-        Ok(())
     }
 }

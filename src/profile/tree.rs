@@ -289,7 +289,10 @@ impl<'a> Grown<'a> {
 
     fn callees(&mut self, profile: &Profile, weights: &Weights) {
         let mut places = vec![(CallId::ROOT, 0); weights.nodes.len()];
-        self.known.reserve(weights.nodes.len());
+        self.calls.reserve(weights.nodes.len());
+        if !self.plain {
+            self.known.reserve(weights.nodes.len());
+        }
         for (place, node) in weights.nodes.iter().enumerate() {
             let from = places[weights.parents[place] as usize];
             places[place] = self.go(profile, from, *node);

@@ -20,12 +20,12 @@ impl Block {
 }
 
 /// Blocks are copied for so many moments after the last that used them,
-pub(super) const KEPT: u8 = 32;
+pub(super) const KEPT: u8 = 128;
 /// give or take so many, since to choose takes time,
-pub(super) const STANDS: u8 = 8;
+pub(super) const STANDS: u8 = 32;
 /// if there are no more than so many ranges of them; otherwise only those that the last one used. A range costs 0.4 µs,
 /// 4 KiB 0.3 µs, and a call 1.4 µs.
-const MOST_RANGES: usize = 48;
+const MOST_RANGES: usize = 60;
 /// A gap of fewer blocks than this is copied as well: less than a page, so that it is mapped if both sides are.
 const GAP: u64 = 4;
 /// Sequels remembered.

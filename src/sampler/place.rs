@@ -66,8 +66,9 @@ const CHEAPER: f64 = 0.85;
 const PUNCTUAL: f64 = 0.95;
 /// Windows for which a decision holds: first, and when the next trial comes to the same.
 const HELD: (u32, u32) = (50, 400);
-/// A loss that is not worth a trial of the other place at once: many runs are short.
-const LITTLE: Duration = Duration::from_micros(40);
+/// A loss a look that is not worth a trial of the other place at once: many runs are short, and in the trial 200 looks may
+/// cost three times as much.
+const LITTLE: Duration = Duration::from_micros(60);
 
 /// What is to be gained on the target's CPU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

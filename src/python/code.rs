@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use crate::python::ahead::Ahead;
 use crate::python::capture::{Capture, Seen, Stamp};
 use crate::python::frames::{Instruction, RawFrame};
 use crate::python::layout::{Bytecode, Field, FrameSize, Layout};
@@ -26,6 +27,8 @@ const HEAVIEST: usize = 256 << 20;
 const LARGEST_STACK: usize = 64 << 20;
 /// Code objects compared in one call.
 const COMPARED: usize = 64;
+/// Bytes of a name or a line table that are read ahead: most are shorter.
+const AHEAD: usize = 256;
 /// Longer than any version's head: 3.9's goes from byte 40 to 128.
 const HEAD: usize = 96;
 
@@ -76,6 +79,8 @@ pub struct Codes {
     kind: Address,
     /// Bytes from the object's start to the head, and of the head.
     head: (u32, usize),
+    /// Bytes from the object's start to the end of all that is read of it.
+    span: usize,
     known: FxHashMap<Address, Code>,
     /// Only buffers: the code objects that are being compared, and those that were met.
     doubtful: Vec<(Address, Option<Stamp>)>,
@@ -105,7 +110,10 @@ impl Codes {
         let start = fields.into_iter().chain(sizes).min().unwrap_or(0);
         let end = fields.into_iter().chain(code.qualified_name.map(Field::offset)).max();
         let length = (end.unwrap_or(0) + 8 - start) as usize;
+        let traceable = code.bytecode.map_or(0, |bytecode| bytecode.first_traceable.offset());
+        let last = traceable.max(start + length as u32 - 8).max(layout.object_type.offset());
         Self {
+            span: last as usize + 8,
             head: (start, length.min(HEAD)),
             layout,
             kind,
@@ -143,20 +151,37 @@ impl Codes {
             self.edition += 1;
         }
         let most = self.weight + LARGEST_STACK;
+        let mut unknown = Vec::new();
+        self.met.clear();
         for seen in capture.threads() {
             for frame in capture.frames(seen) {
-                if !self.known.contains_key(&frame.code) {
-                    let code = self.read(memory, frame.code, seen.stamp)?;
-                    self.weight += code.weight;
-                    self.counts.new += 1;
-                    self.known.insert(frame.code, code);
-                    if self.weight > most {
-                        return Err(CodeError::NotCode(frame.code));
-                    }
+                if !self.known.contains_key(&frame.code) && self.met.insert(frame.code) {
+                    unknown.push((frame.code, seen.stamp));
+                }
+            }
+        }
+        for some in unknown.chunks(COMPARED) {
+            let mut ahead = Ahead::of(memory);
+            ahead.fetch(some.iter().map(|(code, _)| *code).collect(), self.span);
+            ahead.fetch(some.iter().flat_map(|(code, _)| self.parts(&ahead, *code)).collect(), AHEAD);
+            for (address, stamp) in some {
+                let code = self.read(&ahead, *address, *stamp)?;
+                self.weight += code.weight;
+                self.counts.new += 1;
+                self.known.insert(*address, code);
+                if self.weight > most {
+                    return Err(CodeError::NotCode(*address));
                 }
             }
         }
         Ok(())
+    }
+
+    /// Where the strings of a code object are, and its lines.
+    fn parts(&self, memory: &impl Memory, address: Address) -> impl Iterator<Item = Address> {
+        let code = &self.layout.code;
+        let fields = [code.qualified_name.unwrap_or(code.name), code.file, code.lines];
+        fields.map(|field| field.of(memory, address)).into_iter().flatten()
     }
 
     /// Do the frames of a thread on its data stack, of which all code objects are known, lie end to end? While one that

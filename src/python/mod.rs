@@ -1,5 +1,6 @@
 //! What CPython keeps in memory, and how to read it: knows `Memory`, never processes or ptrace.
 
+pub mod ahead;
 pub mod capture;
 pub mod chain;
 pub mod code;

@@ -7,18 +7,19 @@ use crate::sample::Flags;
 use crate::sampler::held::{copy_all, home, key_of};
 use crate::sampler::look::Looker;
 use crate::sampler::miss::Miss;
-use crate::sampler::others::{Rest, Turn};
+use crate::sampler::others::{Others, Rest, Turn};
 use crate::target::memory::{Address, ReadError};
 use crate::target::{Beside, Stay, Target, Tid};
 
 impl Looker {
     /// All threads, while nobody holds the GIL; it was this `turn` when that was seen.
     pub(super) fn take_idle(&mut self, target: &Target, lock: Lock, turn: Option<Turn>) -> Result<(), Miss> {
-        if self.is_asleep(target, turn) {
-            return Ok(());
-        }
-        // What is in the way of that is found again below.
-        if self.recall_idle(target, lock).unwrap_or(false) {
+        let last = self.others.get(&key_of(lock)).and_then(Others::turn);
+        // What is in the way of recalling is found again below.
+        if last.is_some()
+            && last == turn
+            && (self.is_asleep(target, turn) || self.recall_idle(target, lock).unwrap_or(false))
+        {
             return Ok(());
         }
         self.asleep.wake();

@@ -147,7 +147,7 @@ class Cell:
         stops = [profilers.number(r"median ([\d.]+)", result.said) for result in self.results]
         slow = [profilers.number(r"p99 ([\d.]+)", result.said) for result in self.results]
         stop = "–"
-        if self.tool is OURS and None not in stops + slow:
+        if self.tool in (OURS, FLOOR) and None not in stops + slow:
             stop = "%.1f / %.1f" % (statistics.median(stops), statistics.median(slow))
         cells = [
             spread(self.slowdowns) if self.slowdowns else "–",

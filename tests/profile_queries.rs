@@ -247,6 +247,29 @@ fn steps_of_time_add_up() {
 }
 
 #[test]
+fn who_did_what_is_known_of_the_newest_minute() {
+    let mut profile = Profile::new();
+    let mut followed = Timeline::new(&Selection::default(), Micros(600_000_000));
+    for n in 0..7000 {
+        profile.push(&holder(n * 10_000, "a:1"));
+        if n % 10 == 0 {
+            followed.advance(&profile);
+        }
+    }
+    followed.advance(&profile);
+    let mut late = Timeline::new(&Selection::default(), Micros(600_000_000));
+    late.advance(&profile);
+    for timeline in [followed, late] {
+        let buckets = timeline.buckets();
+        assert_eq!(buckets.len(), 280);
+        assert!(buckets.iter().all(|bucket| bucket.looks == 25 && bucket.states[0] == 25));
+        let detailed = |bucket: &&Bucket| !bucket.leaves.is_empty() && !bucket.threads.is_empty();
+        assert_eq!(buckets.iter().rev().take_while(detailed).count(), 240);
+        assert_eq!(buckets.iter().filter(detailed).count(), 240);
+    }
+}
+
+#[test]
 fn fewer_looks_stand_for_more_time() {
     let mut profile = Profile::new();
     profile.record(&about(7));

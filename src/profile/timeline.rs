@@ -23,9 +23,10 @@ pub struct Bucket {
     /// Threads in each state summed over the looks, by [`State::ALL`](super::State::ALL): divide by
     /// `looks` for a mean number of threads.
     pub states: [u64; 5],
-    /// Weight of the function at the top of each stack that the selection takes; nothing for `(idle)`.
+    /// Weight of the function at the top of each stack that the selection takes; nothing for `(idle)`. Only in the newest
+    /// [`Timeline::DETAILED`].
     pub leaves: HashMap<Option<FunctionId>, u64>,
-    /// The states of each thread, as in `states`.
+    /// The states of each thread, as in `states`; likewise.
     pub threads: HashMap<ThreadNo, [u32; 5]>,
 }
 
@@ -45,6 +46,12 @@ impl Bucket {
                 *own += more;
             }
         }
+    }
+
+    /// Keeps only what the strip shows.
+    fn forget_details(&mut self) {
+        self.leaves = HashMap::new();
+        self.threads = HashMap::new();
     }
 
     /// The `step`-th of so many parts; together they are the whole.
@@ -67,6 +74,9 @@ impl Bucket {
     }
 }
 
+/// [`Timeline::DETAILED`] in buckets.
+const DETAILED: usize = (Timeline::DETAILED.0 / Timeline::STEP.0) as usize;
+
 /// Buckets of [`Timeline::STEP`] each, counted from the profile's first look.
 #[derive(Debug, Clone)]
 pub struct Timeline {
@@ -82,6 +92,8 @@ pub struct Timeline {
 impl Timeline {
     /// The length of a bucket.
     pub const STEP: Micros = Micros(250_000);
+    /// For so long it is known who did what in a bucket: with hundreds of threads that is most of its memory.
+    pub const DETAILED: Micros = Micros(60_000_000);
 
     /// A timeline of the newest `keep` of time, for the threads of a selection; what counts as a leaf
     /// follows its `who` and `idle`. The span, root and folds are not looked at.
@@ -113,9 +125,7 @@ impl Timeline {
             // Never stand still, not even if the clock of the samples went backwards.
             let next = next.clamp(Look(self.counted.0 + 1), end);
             let more = counted(profile, &self.selection, self.counted..next);
-            if let Some(bucket) = self.buckets.get_mut((bucket - self.first) as usize) {
-                bucket.add(&more);
-            }
+            self.add(bucket, &more);
             self.counted = next;
         }
     }
@@ -124,9 +134,17 @@ impl Timeline {
     fn spread(&mut self, sums: &Bucket, from: u64, to: u64) {
         let steps = to - from + 1;
         for step in 0..steps {
-            let part = sums.part(step, steps);
-            if let Some(bucket) = self.buckets.get_mut((from + step - self.first) as usize) {
-                bucket.add(&part);
+            self.add(from + step, &sums.part(step, steps));
+        }
+    }
+
+    fn add(&mut self, number: u64, more: &Bucket) {
+        let place = (number - self.first) as usize;
+        let is_old = place + DETAILED < self.buckets.len();
+        if let Some(bucket) = self.buckets.get_mut(place) {
+            bucket.add(more);
+            if is_old {
+                bucket.forget_details();
             }
         }
     }
@@ -139,6 +157,10 @@ impl Timeline {
         }
         while self.first + (self.buckets.len() as u64) <= last {
             self.buckets.push_back(Bucket::default());
+            let old = self.buckets.len().checked_sub(DETAILED + 1);
+            if let Some(bucket) = old.and_then(|old| self.buckets.get_mut(old)) {
+                bucket.forget_details();
+            }
         }
         while self.buckets.len() > self.keep {
             self.buckets.pop_front();

@@ -133,8 +133,9 @@ fn watch(name: &str, words: &[&str], figures: &mut Vec<Figure>) {
     let (all_then, first_then) = cpu(terminal.child.id());
     let share =
         |then: Duration, before: Duration| (then.as_secs_f64() - before.as_secs_f64()) / seconds * 100.0;
-    // 3, where the machine lets anybody look for less: a few threads read, now and then one stopped, and the screen.
-    let budget = (2.5 * floor + 1.0).max(3.0);
+    // 3, where the machine lets anybody look for less: beside waking up there are several threads to be read, those that
+    // run on other CPUs to be stopped, and the screen.
+    let budget = (4.0 * floor).max(3.0);
     add("CPU of the whole program", share(all_then, all), budget, "% of a core");
     add("CPU of the thread that draws", share(first_then, first), 1.0, "% of a core");
     add("to the terminal", (terminal.bytes.len() - bytes) as f64 / seconds / 1e3, 20.0, "KB/s");

@@ -37,7 +37,7 @@ impl Asleep {
 
 impl Looker {
     /// Is the last picture the next one, if it was this `turn` before this was asked, and nobody had the GIL?
-    pub(super) fn is_asleep(&mut self, target: &Target, turn: Option<Turn>) -> bool {
+    pub(super) fn is_asleep(&mut self, target: &Target, turn: Turn) -> bool {
         let same = match self.asleep {
             Asleep::Awake => return false,
             Asleep::Still(tid) => {
@@ -53,7 +53,7 @@ impl Looker {
             Asleep::Slept(..) => false,
             Asleep::Picture(tid, slices, last, edition) => {
                 let only = self.interpreters.len() == 1 && self.codes.edition() == edition;
-                only && turn == Some(last) && target.tasks().slices(tid) == Some(slices)
+                only && turn == last && target.tasks().slices(tid) == Some(slices)
             }
         };
         if same {

@@ -16,9 +16,8 @@ impl Looker {
     pub(super) fn take_idle(&mut self, target: &Target, lock: Lock, turn: Option<Turn>) -> Result<(), Miss> {
         let last = self.others.get(&key_of(lock)).and_then(Others::turn);
         // What is in the way of recalling is found again below.
-        if last.is_some()
-            && last == turn
-            && (self.is_asleep(target, turn) || self.recall_idle(target, lock).unwrap_or(false))
+        if let Some(turn) = turn.filter(|_| turn == last)
+            && (self.is_asleep(target, turn) || self.recall_idle(target, lock, turn).is_ok())
         {
             return Ok(());
         }
@@ -47,11 +46,9 @@ impl Looker {
         Ok((holder, turn))
     }
 
-    /// Finds out that nobody has had the GIL since the last picture but the one that had it then: then only that one can
-    /// have moved.
-    fn recall_idle(&mut self, target: &Target, lock: Lock) -> Result<bool, Miss> {
-        let Some(others) = self.others.get(&key_of(lock)) else { return Ok(false) };
-        let Some(turn) = others.turn() else { return Ok(false) };
+    /// Finds out that nobody has had the GIL since the last picture, of this `turn`, but the one that had it then: then
+    /// only that one can have moved.
+    fn recall_idle(&mut self, target: &Target, lock: Lock, turn: Turn) -> Result<(), Miss> {
         let holder = turn.holder();
         let mut read = |looker: &mut Self| looker.read_last_holder(target, lock, holder);
         let moved = self.prove_still(target, None, &mut read)?;
@@ -60,7 +57,7 @@ impl Looker {
             Some(tid) if !moved => self.asleep.unmoved(tid, turn, self.codes.edition()),
             _ => self.asleep.wake(),
         }
-        Ok(true)
+        Ok(())
     }
 
     /// The one that had the GIL last, while nobody has it.

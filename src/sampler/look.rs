@@ -44,7 +44,7 @@ const RETRIES: u32 = 3;
 const LET_RUN: Duration = Duration::from_micros(20);
 /// The list of interpreters is read anew after this long. (They come and go with a lock held and a new one is found
 /// a little later; the ones that go are noticed because their threads no longer point to them.)
-const INTERPRETERS_AGE: Duration = Duration::from_millis(20);
+const INTERPRETERS_AGE: Duration = Duration::from_millis(100);
 /// Which threads are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
@@ -207,10 +207,10 @@ impl Looker {
         self.names.news(target, &self.python, &self.interpreters, &self.addresses, taken)
     }
 
-    /// One look.
-    pub fn look(&mut self, target: &Target, scope: Scope) -> Result<Outcome, Gone> {
+    /// One look, begun at `now`.
+    pub fn look(&mut self, target: &Target, scope: Scope, now: Instant) -> Result<Outcome, Gone> {
         let mut taken = Vec::new();
-        match self.take(target, scope, &mut taken) {
+        match self.take(target, scope, now, &mut taken) {
             Ok(()) => Ok(Outcome::Taken(taken)),
             Err(Miss::Gone) => Err(Gone),
             Err(Miss::Fled) => Ok(Outcome::Failed(Failure::HolderFled)),
@@ -218,8 +218,14 @@ impl Looker {
         }
     }
 
-    fn take(&mut self, target: &Target, scope: Scope, taken: &mut Vec<ThreadSample>) -> Result<(), Miss> {
-        self.list_interpreters(target)?;
+    fn take(
+        &mut self,
+        target: &Target,
+        scope: Scope,
+        now: Instant,
+        taken: &mut Vec<ThreadSample>,
+    ) -> Result<(), Miss> {
+        self.list_interpreters(target, now)?;
         for index in 0..self.interpreters.len() {
             let Some(interpreter) = self.interpreters.get(index).copied() else { break };
             if interpreter.lock == Lock::Attached {
@@ -264,15 +270,14 @@ impl Looker {
                     self.compare = Compare::Before;
                     std::thread::sleep(LET_RUN);
                     self.listed = None;
-                    self.list_interpreters(target)?;
+                    self.list_interpreters(target, Instant::now())?;
                 }
                 result => return result,
             }
         }
     }
 
-    fn list_interpreters(&mut self, target: &Target) -> Result<(), Miss> {
-        let now = Instant::now();
+    fn list_interpreters(&mut self, target: &Target, now: Instant) -> Result<(), Miss> {
         if self.listed.is_some_and(|listed| now.duration_since(listed) < INTERPRETERS_AGE) {
             return Ok(());
         }

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, TrySendError};
 
 use crate::fault;
 use crate::python::locate::{LocateError, Python};
@@ -197,11 +197,13 @@ impl Turns {
             self.clock = Clock::new(self.began, self.clock.interval(), fastrand::u64(..));
             self.end = Some(self.began + length);
         }
+        let mut now = Instant::now();
         loop {
-            if let Next::Look = self.wait_for_turn(target)? {
-                let at = self.now();
+            if let Next::Look = self.wait_for_turn(target, now)? {
+                now = Instant::now();
+                let at = micros(self.epoch + now.saturating_duration_since(self.zero));
                 fault::point("sampler");
-                match looker.look(target, self.scope) {
+                match looker.look(target, self.scope, now) {
                     Ok(outcome) => self.say(target, looker, at, outcome)?,
                     Err(Gone) => return Ok(Gone),
                 }
@@ -209,16 +211,18 @@ impl Turns {
             if self.length == Length::Once {
                 return Err(Over(Ending::Detached));
             }
+            now = Instant::now();
             if let Some(placing) = &mut self.placing {
-                placing.after(target, looker, self.totals.late);
+                placing.after(target, looker, self.totals.late, now);
             }
             let before = self.totals.stopped;
             self.totals.stopped = micros(looker.cost().stopped);
             self.totals.retried = looker.cost().retried;
             self.stopped_since += Duration::from_micros(self.totals.stopped.0.saturating_sub(before.0));
-            if self.told.elapsed() >= TOTALS {
+            if now.saturating_duration_since(self.told) >= TOTALS {
                 self.govern()?;
                 self.tell_totals();
+                now = Instant::now();
             }
         }
     }
@@ -239,12 +243,11 @@ impl Turns {
     }
 
     /// Sleeps until the clock says that a look is due, doing what is asked for meanwhile.
-    fn wait_for_turn(&mut self, target: &Target) -> Result<Next, Over> {
+    fn wait_for_turn(&mut self, target: &Target, now: Instant) -> Result<Next, Over> {
         if self.length == Length::Once {
             return Ok(Next::Look);
         }
         // What lies beyond the end was not asked for and cannot be late.
-        let now = Instant::now();
         let due = self.clock.next(self.end.map_or(now, |end| now.min(end)));
         self.totals.late += due.missed;
         if let Some(end) = self.end
@@ -254,10 +257,12 @@ impl Turns {
             return Err(Over(Ending::Detached));
         }
         // A thread that did not stop in time stands still when it does, until it is let go: be there.
-        while target.tracer().settle() > 0 && Instant::now() < due.at {
+        let mut now = now;
+        while target.tracer().settle() > 0 && now < due.at {
             self.obey_for(SETTLING)?;
+            now = Instant::now();
         }
-        let left = due.at.saturating_duration_since(Instant::now());
+        let left = due.at.saturating_duration_since(now);
         let rest = self.placing.as_ref().map_or(Duration::ZERO, Placing::rest);
         self.obey_for(left.max(rest.min(self.clock.interval())))?;
         Ok(if self.paused { Next::Nothing } else { Next::Look })
@@ -265,15 +270,14 @@ impl Turns {
 
     /// Sleeps, and obeys the commands that come. What ends the sampling ends the sleep.
     fn obey_for(&mut self, time: Duration) -> Result<(), Over> {
-        let deadline = Instant::now() + time;
+        let deadline = (time > LONG).then(|| Instant::now() + time);
         loop {
-            let command = if time > LONG {
-                self.commands.recv_deadline(deadline)
-            } else {
-                self.commands.try_recv().map_err(|error| match error {
-                    crossbeam_channel::TryRecvError::Empty => RecvTimeoutError::Timeout,
-                    crossbeam_channel::TryRecvError::Disconnected => RecvTimeoutError::Disconnected,
-                })
+            let command = match deadline {
+                Some(deadline) => self.commands.recv_deadline(deadline),
+                None => self.commands.try_recv().map_err(|error| match error {
+                    TryRecvError::Empty => RecvTimeoutError::Timeout,
+                    TryRecvError::Disconnected => RecvTimeoutError::Disconnected,
+                }),
             };
             match command {
                 Ok(command) => self.obey(command)?,
@@ -281,7 +285,9 @@ impl Turns {
                 Err(RecvTimeoutError::Timeout) => break,
             }
         }
-        std::thread::sleep(deadline.saturating_duration_since(Instant::now()));
+        if deadline.is_none() {
+            std::thread::sleep(time);
+        }
         Ok(())
     }
 
@@ -341,10 +347,6 @@ impl Turns {
         self.told = Instant::now();
         self.totals.elapsed = micros(self.began.elapsed());
         let _ = self.events.send(Event::Totals(self.totals.clone()));
-    }
-
-    fn now(&self) -> Micros {
-        micros(self.epoch + self.zero.elapsed())
     }
 
     fn about(&self, target: &Target, python: &Python) -> About {

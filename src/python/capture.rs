@@ -126,7 +126,7 @@ impl Capture {
         thread: Address,
         flags: Flags,
     ) -> Result<(), WalkError> {
-        self.add_while(python, memory, interpreter, thread, flags, &mut |_| true)
+        self.add_while(python, memory, interpreter, thread, flags, |_| true)
     }
 
     /// The same, with its frames as long as `goes_on` says so.
@@ -137,7 +137,7 @@ impl Capture {
         interpreter: &Interpreter,
         thread: Address,
         mut flags: Flags,
-        goes_on: &mut dyn FnMut(Address) -> bool,
+        goes_on: impl FnMut(Address) -> bool,
     ) -> Result<(), WalkError> {
         let layout = &python.layout;
         if layout.thread.interpreter.of(memory, thread)? != interpreter.address {

@@ -225,7 +225,12 @@ impl Codes {
         self.met.clear();
         for seen in capture.fresh() {
             let certain = |code: &Code| seen.stamp.is_some() && code.stamp == seen.stamp;
+            // A recursion is mostly one function.
+            let mut last = Address::NULL;
             for frame in capture.frames(seen) {
+                if std::mem::replace(&mut last, frame.code) == frame.code {
+                    continue;
+                }
                 if self.met.insert(frame.code) && !self.known.get(&frame.code).is_some_and(certain) {
                     doubtful.push((frame.code, seen.stamp));
                 }

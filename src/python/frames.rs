@@ -11,7 +11,7 @@
 
 use crate::python::chain::{Chain, Endless};
 use crate::python::layout::{
-    Boundary, Field, FirstFrame, FrameObjects, Frames, InterpreterFrames, Layout, Owner, Word,
+    Boundary, Field, FirstFrame, FrameObjects, Frames, InterpreterFrames, Layout, Owner,
 };
 use crate::target::memory::{Address, Memory, ReadError};
 
@@ -69,7 +69,7 @@ pub fn walk(
     thread: Address,
     frames: &mut Vec<RawFrame>,
 ) -> Result<(), WalkError> {
-    walk_while(layout, memory, thread, frames, &mut |_| true)
+    walk_while(layout, memory, thread, frames, |_| true)
 }
 
 /// The same, as long as `goes_on` says so of the frames' addresses. A walk that it has ended proves nothing.
@@ -78,7 +78,7 @@ pub fn walk_while(
     memory: &impl Memory,
     thread: Address,
     frames: &mut Vec<RawFrame>,
-    goes_on: &mut dyn FnMut(Address) -> bool,
+    goes_on: impl FnMut(Address) -> bool,
 ) -> Result<(), WalkError> {
     match &layout.frames {
         Frames::Objects(objects) => walk_objects(objects, memory, thread, frames, goes_on),
@@ -94,7 +94,7 @@ fn walk_objects(
     memory: &impl Memory,
     thread: Address,
     frames: &mut Vec<RawFrame>,
-    goes_on: &mut dyn FnMut(Address) -> bool,
+    mut goes_on: impl FnMut(Address) -> bool,
 ) -> Result<(), WalkError> {
     let mut chain = Chain::new(DEEPEST);
     let start = objects.back.offset();
@@ -108,17 +108,15 @@ fn walk_objects(
         if !goes_on(frame) {
             return Ok(());
         }
-        memory.read(frame + u64::from(start), bytes)?;
-        let code = pointer(part(objects.code, bytes, start, frame)?)?;
-        let last: i32 = part(objects.last_instruction, bytes, start, frame)?;
+        let head = memory.view(frame + u64::from(start), bytes, |bytes| {
+            let code = objects.code.from(bytes, start)?;
+            Some((code, objects.last_instruction.from(bytes, start)?, objects.back.from(bytes, start)?))
+        })?;
+        let (code, last, back): (Address, i32, Address) = head.ok_or(WalkError::Broken(frame))?;
         let position = i64::from(last) * i64::from(if last < 0 { 1 } else { objects.instruction_unit });
-        frames.push(RawFrame {
-            code,
-            instruction: Instruction::Position(position),
-            generator: false,
-            place: None,
-        });
-        frame = part(objects.back, bytes, start, frame)?;
+        let instruction = Instruction::Position(position);
+        frames.push(RawFrame { code: pointer(code)?, instruction, generator: false, place: None });
+        frame = back;
     }
     Ok(())
 }
@@ -132,10 +130,6 @@ fn pointer(address: Address) -> Result<Address, WalkError> {
     }
 }
 
-fn part<T: Word>(field: Field<T>, bytes: &[u8], start: u32, frame: Address) -> Result<T, WalkError> {
-    field.from(bytes, start).ok_or(WalkError::Broken(frame))
-}
-
 /// Tags of 3.14's stack references; objects are aligned to 8.
 const TAG_BITS: u64 = 7;
 
@@ -145,12 +139,24 @@ struct Walk<'a, M> {
     memory: &'a M,
 }
 
+/// What is read of an interpreter's frame.
+struct Head {
+    owner: u8,
+    /// 3.11: an evaluation loop begins with it.
+    is_entry: bool,
+    executable: Address,
+    instruction: Address,
+    /// Which copy of the bytecode it executes.
+    copy: u32,
+    previous: Address,
+}
+
 impl<M: Memory> Walk<'_, M> {
     fn run(
         &self,
         thread: Address,
         frames: &mut Vec<RawFrame>,
-        goes_on: &mut dyn FnMut(Address) -> bool,
+        mut goes_on: impl FnMut(Address) -> bool,
     ) -> Result<(), WalkError> {
         let mut entries = Entries::new(self.kind.first, self.memory, thread)?;
         let mut frame = entries.first;
@@ -164,18 +170,24 @@ impl<M: Memory> Walk<'_, M> {
             if !goes_on(frame) {
                 return Ok(());
             }
-            self.memory.read(frame, bytes)?;
-            let owner: u8 = part(self.kind.owner, bytes, 0, frame)?;
-            if owner > Owner::LAST {
+            let head = self.memory.view(frame, bytes, |bytes| self.head(bytes))?;
+            let head = head.ok_or(WalkError::Broken(frame))?;
+            if head.owner > Owner::LAST {
                 return Err(WalkError::Broken(frame));
             }
-            if owner < Owner::NOT_PYTHON {
-                frames
-                    .push(RawFrame { place: entries.place(frame, owner), ..self.raw(frame, bytes, owner)? });
+            if head.owner < Owner::NOT_PYTHON {
+                let code = pointer(Address(head.executable.0 & !TAG_BITS))?;
+                let instruction = match self.copies {
+                    Some(copies) if head.copy > 0 => {
+                        Instruction::InCopy(head.instruction, self.copy(copies, code, head.copy)?)
+                    }
+                    _ => Instruction::Address(head.instruction),
+                };
+                let (generator, place) = (head.owner == Owner::GENERATOR, entries.place(frame, head.owner));
+                frames.push(RawFrame { code, instruction, generator, place });
             }
-            last = frame;
-            frame = part(self.kind.previous, bytes, 0, frame)?;
-            entries.check(self.memory, last, owner, bytes, frame)?;
+            entries.check(self.memory, frame, &head)?;
+            last = std::mem::replace(&mut frame, head.previous);
         }
         entries.end(self.memory, last)
     }
@@ -196,19 +208,22 @@ impl<M: Memory> Walk<'_, M> {
         fields.into_iter().max().unwrap_or(0) as usize
     }
 
-    fn raw(&self, frame: Address, bytes: &[u8], owner: u8) -> Result<RawFrame, WalkError> {
-        let tagged: u64 = part(self.kind.code, bytes, 0, frame)?.0;
-        let code = pointer(Address(tagged & !TAG_BITS))?;
-        let address: Address = part(self.kind.instruction, bytes, 0, frame)?;
-        let copy = match self.kind.bytecode_copy {
-            Some(field) => part(field, bytes, 0, frame)?,
-            None => 0,
-        };
-        let instruction = match self.copies {
-            Some(copies) if copy > 0 => Instruction::InCopy(address, self.copy(copies, code, copy)?),
-            _ => Instruction::Address(address),
-        };
-        Ok(RawFrame { code, instruction, generator: owner == Owner::GENERATOR, place: None })
+    #[inline]
+    fn head(&self, bytes: &[u8]) -> Option<Head> {
+        Some(Head {
+            owner: self.kind.owner.from(bytes, 0)?,
+            is_entry: match self.kind.first {
+                FirstFrame::Entry { boundary: Boundary::IsEntry(field), .. } => field.from(bytes, 0)? != 0,
+                _ => false,
+            },
+            executable: self.kind.code.from(bytes, 0)?,
+            instruction: self.kind.instruction.from(bytes, 0)?,
+            copy: match self.kind.bytecode_copy {
+                Some(field) => field.from(bytes, 0)?,
+                None => 0,
+            },
+            previous: self.kind.previous.from(bytes, 0)?,
+        })
     }
 
     /// Where the code's copy number `index` begins: `_PyCodeArray` is a length and that many pointers.
@@ -284,19 +299,12 @@ impl Entries {
         }
     }
 
-    /// `frame` has been read, and `caller` is what it names as its caller.
-    fn check(
-        &mut self,
-        memory: &impl Memory,
-        frame: Address,
-        owner: u8,
-        bytes: &[u8],
-        caller: Address,
-    ) -> Result<(), WalkError> {
+    /// This stands at `frame`: may it?
+    fn check(&mut self, memory: &impl Memory, frame: Address, head: &Head) -> Result<(), WalkError> {
         let Ends::CFrames { cframe, current, previous, boundary, chunk, bound, .. } = &mut self.ends else {
             return Ok(());
         };
-        let lives = match owner {
+        let lives = match head.owner {
             Owner::THREAD if chunk.contains(&frame) => frame < std::mem::replace(bound, frame),
             Owner::GENERATOR => memory.u8(Address(frame.0.wrapping_sub(GENERATOR_STATE)))? == EXECUTING,
             _ => true,
@@ -305,12 +313,12 @@ impl Entries {
             return Err(WalkError::Broken(frame));
         }
         let is_entry = match boundary {
-            Boundary::IsEntry(field) => part(*field, bytes, 0, frame)? != 0,
-            Boundary::Shim => owner >= Owner::NOT_PYTHON,
+            Boundary::IsEntry(_) => head.is_entry,
+            Boundary::Shim => head.owner >= Owner::NOT_PYTHON,
         };
         if is_entry {
             *cframe = pointer(previous.of(memory, *cframe)?)?;
-            if current.of(memory, *cframe)? != caller {
+            if current.of(memory, *cframe)? != head.previous {
                 return Err(WalkError::Broken(frame));
             }
         }

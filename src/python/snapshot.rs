@@ -18,6 +18,8 @@ use choice::{Block, KEPT};
 
 /// Bytes in a block; a power of two that divides a page, so that a block is mapped as a whole.
 const BLOCK: u64 = 512;
+/// The number of no block.
+const NOWHERE: u64 = u64::MAX;
 /// Bytes copied in one sample at the most: 100,000 frames of 3.8 take some 50 MB.
 const LARGEST: usize = 128 << 20;
 
@@ -192,6 +194,7 @@ impl Copied {
                 for block in self.blocks.get_mut(starts[filled]..at).unwrap_or_default() {
                     block.age = KEPT;
                     self.places.remove(&block.number);
+                    block.number = NOWHERE;
                 }
             }
         }
@@ -219,12 +222,15 @@ impl Copied {
         Ok(true)
     }
 
+    #[inline]
     fn place(&mut self, number: u64, live: &impl Memory) -> Result<usize, ReadError> {
-        if let Some((last, place)) = self.last
-            && last == number
-        {
-            return Ok(place as usize);
+        match self.last {
+            Some((last, place)) if last == number => Ok(place as usize),
+            _ => self.another_place(number, live),
         }
+    }
+
+    fn another_place(&mut self, number: u64, live: &impl Memory) -> Result<usize, ReadError> {
         if let Some((last, place)) = self.last
             && let Some(block) = self.blocks.get_mut(place as usize)
             && block.next != number
@@ -232,8 +238,8 @@ impl Copied {
             block.next = number;
             self.next.insert(last, number);
         }
-        let place = match self.places.get(&number) {
-            Some(place) => *place,
+        let place = match self.beside_last(number).or_else(|| self.places.get(&number).copied()) {
+            Some(place) => place,
             None => self.copy(number, live)?,
         };
         self.last = Some((number, place));
@@ -241,6 +247,36 @@ impl Copied {
             block.age = 0;
         }
         Ok(place as usize)
+    }
+
+    /// Where in the data these bytes lie; `None` if their blocks do not lie one after the other.
+    #[inline]
+    fn part(
+        &mut self,
+        from: Address,
+        length: usize,
+        live: &impl Memory,
+    ) -> Result<Option<std::ops::Range<usize>>, ReadError> {
+        let (number, skip) = (from.0 / BLOCK, (from.0 % BLOCK) as usize);
+        let place = self.place(number, live)?;
+        for (beyond, number) in
+            (place + 1..(place + (skip + length).div_ceil(BLOCK as usize))).zip(number + 1..)
+        {
+            match self.blocks.get_mut(beyond) {
+                Some(block) if block.number == number => block.age = 0,
+                _ => return Ok(None),
+            }
+        }
+        let start = place * BLOCK as usize + skip;
+        Ok(Some(start..start + length))
+    }
+
+    /// Its place, if that is beside the last one's, as in a deep stack most are.
+    fn beside_last(&self, number: u64) -> Option<u32> {
+        let (_, place) = self.last?;
+        let is_it =
+            |place: &u32| self.blocks.get(*place as usize).is_some_and(|block| block.number == number);
+        [place.wrapping_sub(1), place + 1].into_iter().find(is_it)
     }
 
     /// Copies a block, and those of its sequel that are missing too.
@@ -323,18 +359,35 @@ impl<M: Memory> Memory for Moment<'_, M> {
         let mut address = from.0;
         let mut rest = to;
         while !rest.is_empty() {
-            let place = copied.place(address / BLOCK, self.live)?;
             let skip = (address % BLOCK) as usize;
             let length = rest.len().min(BLOCK as usize - skip);
             let (now, later) = rest.split_at_mut(length);
-            let start = place * BLOCK as usize + skip;
-            let data = if self.second { &copied.second } else { &copied.data };
-            let bytes = data.get(start..start + length).ok_or(ReadError::Unmapped(from))?;
-            now.copy_from_slice(bytes);
+            let part = copied.part(Address(address), length, self.live)?.ok_or(ReadError::Unmapped(from))?;
+            now.copy_from_slice(self.bytes(&copied, part).ok_or(ReadError::Unmapped(from))?);
             rest = later;
             address = address.wrapping_add(length as u64);
         }
         Ok(())
+    }
+
+    #[inline]
+    fn view<R>(&self, from: Address, to: &mut [u8], see: impl FnOnce(&[u8]) -> R) -> Result<R, ReadError> {
+        let mut copied = self.snapshot.copied.borrow_mut();
+        if let Some(part) = copied.part(from, to.len(), self.live)?
+            && let Some(bytes) = self.bytes(&copied, part)
+        {
+            return Ok(see(bytes));
+        }
+        drop(copied);
+        self.read(from, to)?;
+        Ok(see(to))
+    }
+}
+
+impl<M> Moment<'_, M> {
+    fn bytes<'c>(&self, copied: &'c Copied, part: std::ops::Range<usize>) -> Option<&'c [u8]> {
+        let data = if self.second { &copied.second } else { &copied.data };
+        data.get(part)
     }
 }
 

@@ -48,8 +48,8 @@ impl Looker {
             let Some(snapshot) = self.snapshots.get(&holder) else { return Ok(()) };
             let (moment, flags) = (snapshot.sealed(), Flags::HOLDS_GIL);
             self.capture.clear();
-            let mut goes_on = |frame| trail.pass(frame);
-            self.capture.add_while(&self.python, &moment, &interpreter, holder, flags, &mut goes_on)?;
+            let goes_on = |frame| trail.pass(frame);
+            self.capture.add_while(&self.python, &moment, &interpreter, holder, flags, goes_on)?;
             if !self.codes.know(&self.capture) {
                 return Err(Miss::Again(Failure::Broken));
             }

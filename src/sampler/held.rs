@@ -157,11 +157,17 @@ impl Looker {
         } else {
             let trail = self.trails.entry(holder).or_default();
             trail.begin();
-            // What is left of a stack is followed when the thread runs on; in place it runs no sooner for that.
-            let known = self.compare == Compare::After && still == Still::Stopped;
-            let mut goes_on = |frame| if known { trail.pass_if_new(frame) } else { trail.pass(frame) };
-            let flags = Flags::HOLDS_GIL;
-            self.capture.add_while(&self.python, &moment, &interpreter, holder, flags, &mut goes_on)?;
+            let (python, capture, flags) = (&self.python, &mut self.capture, Flags::HOLDS_GIL);
+            match still {
+                // What is left of a stack is followed when the thread runs on.
+                Still::Stopped => {
+                    let known = self.compare == Compare::After;
+                    let goes_on = |frame| if known { trail.pass_if_new(frame) } else { trail.pass(frame) };
+                    capture.add_while(python, &moment, &interpreter, holder, flags, goes_on)?;
+                }
+                // In place it runs no sooner for that.
+                _ => capture.add(python, &moment, &interpreter, holder, flags)?,
+            }
             let reads = snapshot.take_reads();
             number = number.filter(|_| reads.calls == 1);
             self.cost.read(reads);

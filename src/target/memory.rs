@@ -75,6 +75,15 @@ pub trait Memory {
     /// Fills `to` from `from`; on an error `to` holds anything.
     fn read(&self, from: Address, to: &mut [u8]) -> Result<(), ReadError>;
 
+    /// Shows the bytes at `from`, as many as `to` has, to `see`: without copying them, where they are copied already.
+    fn view<R>(&self, from: Address, to: &mut [u8], see: impl FnOnce(&[u8]) -> R) -> Result<R, ReadError>
+    where
+        Self: Sized,
+    {
+        self.read(from, to)?;
+        Ok(see(to))
+    }
+
     /// Fills each range, in order, in as few calls to the kernel as can be; returns how many ranges were
     /// filled whole before the first that could not be read. Other than [`ReadError::Unmapped`] is an error.
     fn read_scattered(&self, ranges: &mut [Range<'_>]) -> Result<usize, ReadError> {

@@ -22,6 +22,8 @@ use crate::target::{Life, Target, process};
 const TOTALS: Duration = Duration::from_millis(100);
 /// A sleep longer than this can be ended by a command.
 const LONG: Duration = Duration::from_millis(20);
+/// Who sleeps for less than this is late: to wake up again takes longer.
+const SHORTEST: Duration = Duration::from_micros(5);
 /// How often a command that runs no Python (yet) is looked at: first, and at the longest.
 const WATCH: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(20));
 /// How often a thread is looked after that is still to stop.
@@ -264,7 +266,8 @@ impl Turns {
         }
         let left = due.at.saturating_duration_since(now);
         let rest = self.placing.as_ref().map_or(Duration::ZERO, Placing::rest);
-        self.obey_for(left.max(rest.min(self.clock.interval())))?;
+        let wait = left.max(rest.min(self.clock.interval()));
+        self.obey_for(if wait < SHORTEST { Duration::ZERO } else { wait })?;
         Ok(if self.paused { Next::Nothing } else { Next::Look })
     }
 

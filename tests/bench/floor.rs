@@ -1,52 +1,78 @@
-//! The floor under every profiler that wakes up to look: it does so as often, on the target's CPU where that is cheapest,
-//! copies 4 KiB of memory in some pieces in one call, and looks at nothing of it. `peers.py` runs it beside the profilers;
-//! what it costs nobody can save. `floor PID RATE SECONDS PIECES FILE` writes into FILE how often it has looked, and says
-//! how long the copying took: for that long, at the least, a look holds its target up.
+//! The floor under every profiler: what it cannot do without, and nothing else. `peers.py` runs it beside the profilers;
+//! what it costs nobody can save. There are two, since there are two ways to keep a thread from running while it is read.
+//!
+//! - `nap`: wakes up on the target's CPU, which is then not the target's, and copies memory in some pieces in one call.
+//! - `stop`: from another CPU, interrupts the target, waits (awake) until it stands, and lets it go. Copies nothing.
+//!
+//! `floor MANNER PID RATE SECONDS PIECES BYTES FILE` writes into FILE how often it has looked, and says how long a look
+//! took from waking up, or from interrupting, to its end: for that long, at the least, it holds its target up. At RATE 0 it
+//! looks as often as it can; a nap is then as long as it must be for the target to run meanwhile.
 
 use std::io::IoSliceMut;
 use std::time::{Duration, Instant};
 
+use nix::sys::ptrace;
 use nix::sys::uio::{RemoteIoVec, process_vm_readv};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use pyflame_tui::target::Placement;
 
-/// What a stack of some twenty frames takes: in some eight pieces from 3.11 on, before that one for each frame.
-const BYTES: usize = 4096;
 /// Looks between two questions on which CPU the target is.
 const ASK: usize = 100;
+/// A shorter nap is mostly over before anybody else runs, and shows the same moment again.
+const SHORTEST: Duration = Duration::from_micros(12);
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    let [pid, rate, seconds, pieces, file] = &words[..] else {
-        return Err("usage: floor PID RATE SECONDS PIECES FILE".into());
+    let [manner, pid, rate, seconds, pieces, bytes, file] = &words[..] else {
+        return Err("usage: floor nap|stop PID RATE SECONDS PIECES BYTES FILE".into());
     };
-    let (interval, seconds) = (1.0 / rate.parse::<f64>()?, seconds.parse()?);
-    let heap = std::fs::read_to_string(format!("/proc/{pid}/maps"))?;
-    let heap = heap.lines().find(|line| line.ends_with("[heap]")).ok_or("it has no heap")?;
+    let (stops, rate, seconds) = (manner == "stop", rate.parse::<f64>()?, seconds.parse()?);
+    let maps = std::fs::read_to_string(format!("/proc/{pid}/maps"))?;
+    let heap = maps.lines().find(|line| line.ends_with("[heap]")).ok_or("it has no heap")?;
     let heap = usize::from_str_radix(heap.split('-').next().unwrap_or_default(), 16)?;
-    let pieces: usize = pieces.parse()?;
-    let from = (0..pieces).map(|n| RemoteIoVec { base: heap + n * 4096, len: BYTES / pieces });
-    let from: Vec<_> = from.collect();
+    let (pieces, bytes): (usize, usize) = (pieces.parse()?, bytes.parse()?);
+    let (piece, apart) = (bytes / pieces, (bytes / pieces).max(4096));
+    let from: Vec<_> = (0..pieces).map(|n| RemoteIoVec { base: heap + n * apart, len: piece }).collect();
     nix::sys::prctl::set_timerslack(1)?;
     let mut place = Placement::new()?;
     place.take_short_turns()?;
-    let (mut took, begin, mut bytes) = (Vec::new(), Instant::now(), [0; BYTES]);
-    let slots = (0..).map(|slot| interval * (f64::from(slot) + fastrand::f64()));
-    for due in slots.take_while(|due| *due < seconds).map(Duration::from_secs_f64) {
-        let Some(left) = due.checked_sub(begin.elapsed()) else { continue };
+    let target = Pid::from_raw(pid.parse()?);
+    let shortest = if stops { Duration::ZERO } else { SHORTEST };
+    if stops {
+        ptrace::seize(target, ptrace::Options::empty())?;
+    }
+    let mut slots = slots(rate);
+    let (mut took, begin, mut copy) = (Vec::new(), Instant::now(), vec![0; bytes]);
+    while begin.elapsed().as_secs_f64() < seconds {
         if took.len().is_multiple_of(ASK) {
             let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
             let cpu = stat.rsplit(") ").next().and_then(|fields| fields.split(' ').nth(36));
-            place.run_on(cpu.unwrap_or_default().parse()?)?;
+            let cpu = cpu.unwrap_or_default().parse()?;
+            if stops { place.run_off(cpu) } else { place.run_on(cpu) }?;
         }
-        std::thread::sleep(left);
+        std::thread::sleep(slots.find_map(|due| due.checked_sub(begin.elapsed())).unwrap_or(shortest));
         let woken = Instant::now();
-        process_vm_readv(Pid::from_raw(pid.parse()?), &mut [IoSliceMut::new(&mut bytes)], &from)?;
+        if stops {
+            ptrace::interrupt(target)?;
+            while waitpid(target, Some(WaitPidFlag::__WALL | WaitPidFlag::WNOHANG))? == WaitStatus::StillAlive
+            {
+            }
+            ptrace::cont(target, None)?;
+        } else {
+            process_vm_readv(target, &mut [IoSliceMut::new(&mut copy)], &from)?;
+        }
         took.push(woken.elapsed());
     }
     std::fs::write(file, format!("samples {}\n", took.len()))?;
     took.sort_unstable();
     let micros = |part: usize| took.get(took.len() * part / 100).map_or(0.0, |one| one.as_secs_f64() * 1e6);
-    println!("copying took: median {:.1} µs, p99 {:.1} µs", micros(50), micros(99));
+    println!("it took: median {:.1} µs, p99 {:.1} µs", micros(50), micros(99));
     Ok(())
+}
+
+/// A random moment in each interval, since the beginning; none at rate 0.
+fn slots(rate: f64) -> impl Iterator<Item = Duration> {
+    let slots = (0..).take_while(move |_| rate > 0.0);
+    slots.map(move |slot| Duration::from_secs_f64((f64::from(slot) + fastrand::f64()) / rate))
 }

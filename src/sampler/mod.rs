@@ -126,14 +126,19 @@ impl Sampler {
         Self::start_at(plan, None)
     }
 
-    /// The same, with a terminal of its own for the command.
+    /// The same, with a terminal of its own for the command. The calling thread is unparked when the sampling has ended.
     pub fn start_at(plan: Plan, seat: Option<Seat>) -> Result<Self, StartError> {
+        let caller = std::thread::current();
         let (events_in, events) = bounded(WAITING_EVENTS);
         let (commands, commands_out) = unbounded();
         let (ready, started) = bounded(1);
         let thread = Builder::new()
             .name("sampler".to_owned())
-            .spawn(move || sample(&plan, seat.as_ref(), events_in, commands_out, &ready))
+            .spawn(move || {
+                let cost = sample(&plan, seat.as_ref(), events_in, commands_out, &ready);
+                caller.unpark();
+                cost
+            })
             .map_err(StartError::Thread)?;
         match started.recv() {
             Ok(Ok(())) => Ok(Self { events, commands, thread }),

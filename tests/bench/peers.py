@@ -28,8 +28,8 @@ import time
 
 sys.dont_write_bytecode = True
 import profilers  # noqa: E402
-from profilers import (ALL, AUSTIN, FLOOR, NONBLOCKING, OURS, PY_SPY, PY_SPY_NONBLOCKING, SAMPLING,
-                       SAMPLING_BLOCKING, Job)  # noqa: E402
+from profilers import (ALL, AS_IT_CAN, AUSTIN, FLOOR, FLOOR_STOP, NONBLOCKING, OURS, PY_SPY,
+                       PY_SPY_NONBLOCKING, SAMPLING, SAMPLING_BLOCKING, Job)  # noqa: E402
 from targets import Failed, deep, maze, pythons, service  # noqa: E402
 
 
@@ -53,21 +53,23 @@ ROWS = [
          "3.12": [OURS, FLOOR, NONBLOCKING, PY_SPY, PY_SPY_NONBLOCKING, AUSTIN],
          "3.15": [OURS, FLOOR, PY_SPY, SAMPLING, SAMPLING_BLOCKING]}, 1000),
     Row("fast", "10,000/s, one busy thread", maze,
-        {"3.12": [OURS, FLOOR, PY_SPY], "3.15": [OURS, FLOOR, SAMPLING_BLOCKING]}, 10000),
-    Row("idle", "1,000/s, the GIL's holder beside 300 idle threads", crowded, STOPPING, 1000, "holder"),
+        {"3.12": [OURS, FLOOR, FLOOR_STOP, PY_SPY],
+         "3.15": [OURS, FLOOR, FLOOR_STOP, SAMPLING_BLOCKING]}, 10000),
+    Row("idle", "1,000/s, the GIL's holder beside 300 idle threads", crowded,
+        {"3.12": [OURS, FLOOR, PY_SPY], "3.15": [OURS, FLOOR, SAMPLING_BLOCKING]}, 1000, "holder"),
     Row("threads", "100/s, all threads: one busy, 300 idle", crowded, STOPPING, 100, "all"),
     Row("threads1000", "1,000/s, all threads: one busy, 300 idle", crowded, {"3.12": [OURS]}, 1000, "all"),
     Row("depth10", "1,000/s, 10 frames deep", lambda python: deep(python, 10),
         {"3.12": [OURS, FLOOR, PY_SPY]}, 1000),
     Row("depth1000", "1,000/s, 1,000 frames deep", lambda python: deep(python, 1000),
-        {"3.12": [OURS, PY_SPY]}, 1000),
+        {"3.12": [OURS, FLOOR, PY_SPY]}, 1000),
     Row("service", "1,000/s, a service of 7 threads, the GIL's holder", service,
         {"3.12": [OURS, NONBLOCKING, PY_SPY]}, 1000, "holder"),
     Row("service-threads", "1,000/s, a service of 7 threads, all of them", service, STOPPING, 1000, "all"),
 ]
 # py-spy would only be late for most of them.
 TILT = Row("tilt", "full tilt (as often as it can), one busy thread", maze,
-           {"3.12": [OURS], "3.15": [OURS, SAMPLING_BLOCKING]}, 1000000)
+           {"3.12": [OURS, FLOOR_STOP], "3.15": [OURS, FLOOR_STOP, SAMPLING_BLOCKING]}, AS_IT_CAN)
 MINUTE = Row("minute", "a minute at 1,000/s, one busy thread", maze,
              {"3.12": [OURS, PY_SPY], "3.15": [SAMPLING]}, 1000)
 START = Row("start", "start to first sample, one busy thread", maze,
@@ -147,7 +149,7 @@ class Cell:
         stops = [profilers.number(r"median ([\d.]+)", result.said) for result in self.results]
         slow = [profilers.number(r"p99 ([\d.]+)", result.said) for result in self.results]
         stop = "–"
-        if self.tool in (OURS, FLOOR) and None not in stops + slow:
+        if self.tool in (OURS, FLOOR, FLOOR_STOP) and None not in stops + slow:
             stop = "%.1f / %.1f" % (statistics.median(stops), statistics.median(slow))
         cells = [
             spread(self.slowdowns) if self.slowdowns else "–",
@@ -163,7 +165,7 @@ class Cell:
         return head + " | ".join(cells).replace("\n", " ") + " |"
 
     def got(self, count, job):
-        if job.rate == TILT.rate:
+        if job.rate == AS_IT_CAN:
             return "%d/s" % (count / job.seconds)
         late = sum(result.overdue for result in self.results)
         late = "; %d of %d runs took longer, and were ended" % (late, len(self.results)) if late else ""

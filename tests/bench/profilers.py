@@ -17,6 +17,10 @@ TARGET = os.environ.get("CARGO_TARGET_DIR") or os.path.join(REPOSITORY, "target"
 VENV = os.path.join(TARGET, "bench", "venv")
 
 
+#: More often than anybody can, in samples a second.
+AS_IT_CAN = 1000000
+
+
 class Job:
     """What is asked of a profiler: samples a second, for how many seconds, of which threads.
 
@@ -204,7 +208,7 @@ class Ours(Profiler):
 
 
 class Floor(Profiler):
-    """What nobody can do without: wakes up as often, copies 4 KiB, and looks at nothing of it."""
+    """What nobody can do without, see floor.rs."""
 
     binary = os.path.join(TARGET, "release", "examples", "floor")
 
@@ -217,7 +221,9 @@ class Floor(Profiler):
         # Before 3.11 each frame lies for itself.
         minor = int(target.python.version.split(".")[1])
         pieces = "32" if minor < 11 else "8"
-        return [self.binary, str(target.pid), str(job.rate), str(job.seconds), pieces, out]
+        rate = 0 if job.rate == AS_IT_CAN else job.rate
+        return [self.binary, *self.words, str(target.pid), str(rate), str(job.seconds), pieces,
+                str(target.stack), out]
 
     def read(self, out, said, job):
         return [], number(r"samples (\d+)", text(out)[0])
@@ -336,5 +342,6 @@ PY_SPY, PY_SPY_NONBLOCKING = PySpy("py-spy"), PySpy("py-spy --nonblocking", ["--
 AUSTIN = Austin("austin")
 SAMPLING = Sampling("profiling.sampling")
 SAMPLING_BLOCKING = Sampling("profiling.sampling --blocking", ["--blocking"])
-FLOOR = Floor("the floor: wakes up, copies 4 KiB")
-ALL = [OURS, FLOOR, NONBLOCKING, PY_SPY, PY_SPY_NONBLOCKING, AUSTIN, SAMPLING, SAMPLING_BLOCKING]
+FLOOR = Floor("the floor: wakes up, copies a stack", ["nap"])
+FLOOR_STOP = Floor("the floor: stops, copies nothing", ["stop"])
+ALL = [OURS, FLOOR, FLOOR_STOP, NONBLOCKING, PY_SPY, PY_SPY_NONBLOCKING, AUSTIN, SAMPLING, SAMPLING_BLOCKING]

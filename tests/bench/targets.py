@@ -86,6 +86,9 @@ def pythons():
 class Target:
     """A program of tests/programs at work. Use it in a `with`; it is killed at the end."""
 
+    #: Bytes of its busy thread's stack, or somewhat more.
+    stack = 4096
+
     def __init__(self, python, program, words):
         self.python = python
         tmp = os.path.join(python.root, "tmp") if python.root != "/" else None
@@ -171,7 +174,9 @@ def maze(python, idle=0):
 
 def deep(python, frames):
     """A busy thread under so many frames."""
-    return Target(python, "deep.py", [str(frames), "--busy", "{room}/progress"])
+    target = Target(python, "deep.py", [str(frames), "--busy", "{room}/progress"])
+    target.stack = max(4096, 112 * frames)
+    return target
 
 
 def service(python):

@@ -35,6 +35,9 @@ pub(super) struct Window {
     pub(super) together: u32,
     /// Where it was last.
     pub(super) cpu: Option<u32>,
+    /// Looks without a stop at a thread elsewhere, and how many of them succeeded at once.
+    pub(super) unstopped: u32,
+    pub(super) at_once: u32,
 }
 
 impl Window {
@@ -50,6 +53,12 @@ impl Window {
     /// Does the thread stay where it is when we come?
     const fn is_followed(&self) -> bool {
         self.together * 4 >= self.asked * 3
+    }
+
+    /// Can its stacks be proven from another CPU, nearly always and at once? To try again and again costs it more than
+    /// our being on its CPU does, and shows more of what stays than of what is soon over.
+    const fn is_proven_from_afar(&self) -> bool {
+        self.at_once * 10 >= self.unstopped * 9
     }
 
     /// The share of the looks that were taken, of those that were due.
@@ -75,7 +84,7 @@ const LITTLE: Duration = Duration::from_micros(60);
 pub(super) enum Why {
     /// Perhaps time.
     Cost,
-    /// Looks that succeed: from elsewhere nothing may be stopped.
+    /// Looks that succeed: from elsewhere nothing may be stopped. Where they do there, too, that costs the target nothing.
     Success,
 }
 
@@ -138,7 +147,12 @@ impl Policy {
             return if self.is_with() { self.stay(Place::With(cpu)) } else { self.place };
         }
         if self.why == Why::Success {
-            return self.decide(true, cpu);
+            return match self.place {
+                // A trial.
+                Place::With(_) if self.chose.is_some() => self.stay(Place::Apart(cpu)),
+                Place::Apart(_) if window.is_proven_from_afar() => self.stay(Place::Apart(cpu)),
+                _ => self.decide(true, cpu),
+            };
         }
         let is_with = self.is_with();
         let [apart, with] = &mut self.tried;
@@ -272,12 +286,25 @@ mod tests {
     }
 
     #[test]
-    fn stays_at_any_cost_where_nothing_may_be_stopped() {
+    fn stays_at_any_cost_where_nothing_may_be_stopped_and_little_is_proven() {
         let mut policy = Policy::new(2, Why::Success);
         policy.meet(1);
-        assert_eq!(run(&mut policy, 1000, window(6, 90, 12, 1), window(0, 30, 0, 1)), 1000);
+        let elsewhere = Window { unstopped: 100, at_once: 60, ..window(0, 30, 0, 1) };
+        let together = run(&mut policy, 1000, window(6, 90, 12, 1), elsewhere);
+        assert!((990..1000).contains(&together), "{together}");
         // But it does not chase after one that hops.
         assert_eq!(policy.judge(&window(6, 90, 6, 0)), Place::Anywhere);
+    }
+
+    #[test]
+    fn leaves_the_target_alone_where_its_stacks_are_proven_from_afar() {
+        let mut policy = Policy::new(2, Why::Success);
+        policy.meet(1);
+        let elsewhere = Window { unstopped: 100, at_once: 95, ..window(0, 30, 0, 1) };
+        assert!(run(&mut policy, 1000, window(6, 90, 12, 1), elsewhere) < 60);
+        // Until they no longer are.
+        policy.judge(&Window { at_once: 80, ..elsewhere });
+        assert_eq!(policy.place, Place::With(1));
     }
 
     #[test]

@@ -30,6 +30,8 @@ pub(super) struct Placing {
     /// How many stops there had been before the last look.
     stops: u64,
     late: u64,
+    /// Looks without a stop by then, and how many succeeded at once.
+    unstopped: (u64, u64),
     window: Window,
     /// What a look takes of our CPU time, as it was last asked.
     mean: Duration,
@@ -50,6 +52,7 @@ impl Placing {
             held: Default::default(),
             stops: 0,
             late: 0,
+            unstopped: (0, 0),
             window: Window::default(),
             mean: Duration::ZERO,
         })
@@ -114,14 +117,18 @@ impl Placing {
 
     /// Ends the window, and moves if that is better.
     fn close(&mut self, looker: &mut Looker, late: u64) {
-        let Cost { stopped, waited, .. } = *looker.cost();
+        let Cost { stopped, waited, attempts, .. } = *looker.cost();
         let (stopped_then, waited_then) = std::mem::replace(&mut self.held, (stopped, waited));
+        let (looks, at_once) = std::mem::replace(&mut self.unstopped, (attempts.looks, attempts.at_once));
+        let since = |now: u64, then| u32::try_from(now - then).unwrap_or(u32::MAX);
         let mean = |now: Duration, then| now.saturating_sub(then) / self.window.looks.max(1);
         let window = Window {
-            late: u32::try_from(late - self.late).unwrap_or(u32::MAX),
+            late: since(late, self.late),
             stop: mean(stopped, stopped_then),
             waited: mean(waited, waited_then),
             own: self.own(),
+            unstopped: since(attempts.looks, looks),
+            at_once: since(attempts.at_once, at_once),
             ..self.window
         };
         looker.cost_mut().spot(self.policy.is_with(), window.loss());

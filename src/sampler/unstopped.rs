@@ -60,6 +60,9 @@ impl Root {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Attempts {
     all: u64,
+    /// Looks at a thread elsewhere, and how many of them needed no second attempt.
+    pub(super) looks: u64,
+    pub(super) at_once: u64,
     /// Made from the thread's own CPU, where they succeed.
     there: u64,
     /// The two copies did not agree.
@@ -84,11 +87,12 @@ impl Attempts {
 
 impl fmt::Display for Attempts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { all, there, moved, broken, missing, rootless, unknown } = self;
+        let Self { all, looks, at_once, there, moved, broken, missing, rootless, unknown } = self;
         write!(
             f,
-            "attempts without a stop {all}: from the thread's own CPU {there}, changed meanwhile {moved}, \
-             contradicted themselves {broken}, lacked a part {missing}, began elsewhere {rootless}, met unknown code {unknown}"
+            "attempts without a stop {all}: from the thread's own CPU {there}, of {looks} looks from another {at_once} at once, \
+             changed meanwhile {moved}, contradicted themselves {broken}, lacked a part {missing}, began elsewhere \
+             {rootless}, met unknown code {unknown}"
         )
     }
 }
@@ -107,12 +111,16 @@ impl Looker {
         let wanted = Wanted { lock, holder, identity, scope };
         let mut last = Miss::Fled;
         self.turn += 1;
-        for _ in 0..ATTEMPTS {
+        self.cost.attempts.looks += 1;
+        for attempt in 0..ATTEMPTS {
             self.cost.attempts.all += 1;
             match self.attempt(memory, wanted) {
                 Err(Miss::Again(failure)) => last = Miss::Failed(failure),
                 // Somebody else has the GIL by now: begin with that one.
-                result => return result,
+                result => {
+                    self.cost.attempts.at_once += u64::from(attempt == 0 && result.is_ok());
+                    return result;
+                }
             }
         }
         Err(last)

@@ -62,7 +62,7 @@ fn floor(pid: &str) -> f64 {
     let file = tempfile::NamedTempFile::new().unwrap();
     let seconds = WATCHED.as_secs().to_string();
     let mut command = Command::new(binary);
-    command.args([pid, "1000", &seconds, "8"]).arg(file.path()).stdout(Stdio::null());
+    command.args(["nap", pid, "1000", &seconds, "8", "4096"]).arg(file.path()).stdout(Stdio::null());
     let before = getrusage(UsageWho::RUSAGE_CHILDREN).unwrap();
     assert!(command.status().expect("cargo build --release --examples makes it").success());
     let after = getrusage(UsageWho::RUSAGE_CHILDREN).unwrap();

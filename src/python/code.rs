@@ -128,12 +128,7 @@ impl Codes {
 
     /// Is there an entry for every code object of `capture`? If not, [`Codes::learn`] before the target goes on.
     pub fn know(&self, capture: &Capture) -> bool {
-        // A recursion is mostly one function.
-        let mut last = Address::NULL;
-        capture.all_frames().iter().all(|frame| {
-            let same = std::mem::replace(&mut last, frame.code) == frame.code;
-            same || self.known.contains_key(&frame.code)
-        })
+        codes_of(capture.all_frames()).all(|code| self.known.contains_key(&code))
     }
 
     /// What the cache did so far.
@@ -154,9 +149,9 @@ impl Codes {
         let mut unknown = Vec::new();
         self.met.clear();
         for seen in capture.threads() {
-            for frame in capture.frames(seen) {
-                if !self.known.contains_key(&frame.code) && self.met.insert(frame.code) {
-                    unknown.push((frame.code, seen.stamp));
+            for code in codes_of(capture.frames(seen)) {
+                if !self.known.contains_key(&code) && self.met.insert(code) {
+                    unknown.push((code, seen.stamp));
                 }
             }
         }
@@ -225,14 +220,9 @@ impl Codes {
         self.met.clear();
         for seen in capture.fresh() {
             let certain = |code: &Code| seen.stamp.is_some() && code.stamp == seen.stamp;
-            // A recursion is mostly one function.
-            let mut last = Address::NULL;
-            for frame in capture.frames(seen) {
-                if std::mem::replace(&mut last, frame.code) == frame.code {
-                    continue;
-                }
-                if self.met.insert(frame.code) && !self.known.get(&frame.code).is_some_and(certain) {
-                    doubtful.push((frame.code, seen.stamp));
+            for code in codes_of(capture.frames(seen)) {
+                if self.met.insert(code) && !self.known.get(&code).is_some_and(certain) {
+                    doubtful.push((code, seen.stamp));
                 }
             }
         }
@@ -333,6 +323,13 @@ impl Codes {
         let position = position(self.layout.code.bytecode, frame);
         (position >= code.first_traceable || frame.generator).then_some((code, position))
     }
+}
+
+/// The code objects of frames, one that follows itself once: a recursion is mostly one function.
+fn codes_of(frames: &[RawFrame]) -> impl Iterator<Item = Address> {
+    let mut last = Address::NULL;
+    let codes = frames.iter().map(|frame| frame.code);
+    codes.filter(move |code| std::mem::replace(&mut last, *code) != *code)
 }
 
 /// Bytes of a frame, from the head of its code object.

@@ -142,7 +142,7 @@ struct Walk<'a, M> {
 /// What is read of an interpreter's frame.
 struct Head {
     owner: u8,
-    /// 3.11: an evaluation loop begins with it.
+    /// 3.11 and 3.12: an evaluation loop begins with it.
     is_entry: bool,
     executable: Address,
     instruction: Address,
@@ -210,12 +210,15 @@ impl<M: Memory> Walk<'_, M> {
 
     #[inline]
     fn head(&self, bytes: &[u8]) -> Option<Head> {
+        let owner = self.kind.owner.from(bytes, 0)?;
+        let is_entry = match self.kind.first {
+            FirstFrame::Entry { boundary: Boundary::IsEntry(field), .. } => field.from(bytes, 0)? != 0,
+            FirstFrame::Entry { boundary: Boundary::Shim, .. } => owner >= Owner::NOT_PYTHON,
+            FirstFrame::Current { .. } => false,
+        };
         Some(Head {
-            owner: self.kind.owner.from(bytes, 0)?,
-            is_entry: match self.kind.first {
-                FirstFrame::Entry { boundary: Boundary::IsEntry(field), .. } => field.from(bytes, 0)? != 0,
-                _ => false,
-            },
+            owner,
+            is_entry,
             executable: self.kind.code.from(bytes, 0)?,
             instruction: self.kind.instruction.from(bytes, 0)?,
             copy: match self.kind.bytecode_copy {
@@ -255,7 +258,6 @@ enum Ends {
         current: Field<Address>,
         previous: Field<Address>,
         root: Address,
-        boundary: Boundary,
         /// The newest chunk of the data stack, and what the next frame in it must be below.
         chunk: std::ops::Range<Address>,
         bound: Address,
@@ -271,13 +273,13 @@ const EXECUTING: u8 = 0;
 impl Entries {
     fn new(first: FirstFrame, memory: &impl Memory, thread: Address) -> Result<Self, WalkError> {
         Ok(match first {
-            FirstFrame::Entry { cframe, current, previous, root, boundary, stack } => {
+            FirstFrame::Entry { cframe, current, previous, root, stack, .. } => {
                 let cframe = pointer(cframe.of(memory, thread)?)?;
                 let first = current.of(memory, cframe)?;
                 let chunk = stack.chunk.of(memory, thread)?..stack.limit.of(memory, thread)?;
                 let bound = stack.top.of(memory, thread)?;
                 let root = thread + u64::from(root);
-                let ends = Ends::CFrames { cframe, current, previous, root, boundary, chunk, bound };
+                let ends = Ends::CFrames { cframe, current, previous, root, chunk, bound };
                 Self { first, ends }
             }
             FirstFrame::Current { current, base } => {
@@ -301,7 +303,7 @@ impl Entries {
 
     /// This stands at `frame`: may it?
     fn check(&mut self, memory: &impl Memory, frame: Address, head: &Head) -> Result<(), WalkError> {
-        let Ends::CFrames { cframe, current, previous, boundary, chunk, bound, .. } = &mut self.ends else {
+        let Ends::CFrames { cframe, current, previous, chunk, bound, .. } = &mut self.ends else {
             return Ok(());
         };
         let lives = match head.owner {
@@ -312,11 +314,7 @@ impl Entries {
         if !lives {
             return Err(WalkError::Broken(frame));
         }
-        let is_entry = match boundary {
-            Boundary::IsEntry(_) => head.is_entry,
-            Boundary::Shim => head.owner >= Owner::NOT_PYTHON,
-        };
-        if is_entry {
+        if head.is_entry {
             *cframe = pointer(previous.of(memory, *cframe)?)?;
             if current.of(memory, *cframe)? != head.previous {
                 return Err(WalkError::Broken(frame));

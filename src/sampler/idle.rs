@@ -79,8 +79,8 @@ impl Looker {
         self.capture.clear();
         let trail = self.trails.entry(holder).or_default();
         trail.begin();
-        let (flags, mut goes_on) = (Flags::default(), |frame| trail.pass(frame));
-        self.capture.add_while(&self.python, &moment, &interpreter, holder, flags, &mut goes_on)?;
+        let (flags, goes_on) = (Flags::default(), |frame| trail.pass(frame));
+        self.capture.add_while(&self.python, &moment, &interpreter, holder, flags, goes_on)?;
         self.cost.read(snapshot.take_reads());
         if !self.codes.know(&self.capture) {
             self.codes.learn(memory, &self.capture)?;

@@ -210,7 +210,8 @@ impl Looker {
     /// One look, begun at `now`.
     pub fn look(&mut self, target: &Target, scope: Scope, now: Instant) -> Result<Outcome, Gone> {
         let mut taken = Vec::new();
-        match self.take(target, scope, now, &mut taken) {
+        let listed = self.list_interpreters(target, now);
+        match listed.and_then(|()| self.take(target, scope, &mut taken)) {
             Ok(()) => Ok(Outcome::Taken(taken)),
             Err(Miss::Gone) => Err(Gone),
             Err(Miss::Fled) => Ok(Outcome::Failed(Failure::HolderFled)),
@@ -218,14 +219,7 @@ impl Looker {
         }
     }
 
-    fn take(
-        &mut self,
-        target: &Target,
-        scope: Scope,
-        now: Instant,
-        taken: &mut Vec<ThreadSample>,
-    ) -> Result<(), Miss> {
-        self.list_interpreters(target, now)?;
+    fn take(&mut self, target: &Target, scope: Scope, taken: &mut Vec<ThreadSample>) -> Result<(), Miss> {
         for index in 0..self.interpreters.len() {
             let Some(interpreter) = self.interpreters.get(index).copied() else { break };
             if interpreter.lock == Lock::Attached {

@@ -245,7 +245,7 @@ impl Turns {
     }
 
     /// Sleeps until the clock says that a look is due, doing what is asked for meanwhile.
-    fn wait_for_turn(&mut self, target: &Target, now: Instant) -> Result<Next, Over> {
+    fn wait_for_turn(&mut self, target: &Target, mut now: Instant) -> Result<Next, Over> {
         if self.length == Length::Once {
             return Ok(Next::Look);
         }
@@ -259,7 +259,6 @@ impl Turns {
             return Err(Over(Ending::Detached));
         }
         // A thread that did not stop in time stands still when it does, until it is let go: be there.
-        let mut now = now;
         while target.tracer().settle() > 0 && now < due.at {
             self.obey_for(SETTLING)?;
             now = Instant::now();

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What profiling costs: this profiler and its peers, in turn, in one run, on the same targets.
 
-    python3 tests/bench/peers.py            everything, some 20 minutes
+    python3 tests/bench/peers.py            everything, some 25 minutes
     python3 tests/bench/peers.py --quick    a first impression, about a minute
 
 Builds the program, installs py-spy and austin into a venv below target/, takes CPython's own
@@ -30,11 +30,14 @@ sys.dont_write_bytecode = True
 import profilers  # noqa: E402
 from profilers import (ALL, AS_IT_CAN, AUSTIN, FLOOR, FLOOR_STOP, NONBLOCKING, OURS, PY_SPY,
                        PY_SPY_NONBLOCKING, SAMPLING, SAMPLING_BLOCKING, Job)  # noqa: E402
-from targets import Failed, deep, maze, pythons, service  # noqa: E402
+from targets import Failed, calls, deep, maze, pythons, service  # noqa: E402
 
 
 class Row:
     """What is asked of whom: `who` says for each version of Python which profilers take part."""
+
+    #: Seconds from the start of a profiler to the window.
+    settle = 0.6
 
     def __init__(self, key, title, start, who, rate, threads="usual"):
         self.key, self.title, self.start, self.who = key, title, start, who
@@ -67,6 +70,11 @@ ROWS = [
         {"3.12": [OURS, NONBLOCKING, PY_SPY]}, 1000, "holder"),
     Row("service-threads", "1,000/s, a service of 7 threads, all of them", service, STOPPING, 1000, "all"),
 ]
+CALLS = Row("calls", "1,000/s, one busy thread in calls of twenty milliseconds", calls,
+            {"3.12": [OURS, NONBLOCKING, PY_SPY_NONBLOCKING]}, 1000)
+# After five seconds it looks from another CPU whether stacks prove themselves there, too.
+CALLS.settle = 7
+ROWS.append(CALLS)
 # py-spy would only be late for most of them.
 TILT = Row("tilt", "full tilt (as often as it can), one busy thread", maze,
            {"3.12": [OURS, FLOOR_STOP], "3.15": [OURS, FLOOR_STOP, SAMPLING_BLOCKING]}, AS_IT_CAN)
@@ -258,7 +266,7 @@ class Bench:
 
     def pairs(self, row, version, target, tools):
         """Windows with and without, in turn."""
-        window, settle = self.options.window, 0.6
+        window, settle = self.options.window, row.settle
         job = Job(row.rate, int(window + settle + 0.999), row.threads)
         cells, calm, order = [Cell(tool) for tool in tools], [], []
         for _ in range(self.options.pairs):

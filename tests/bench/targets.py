@@ -172,6 +172,11 @@ def maze(python, idle=0):
                                       "--progress", "{room}/progress"])
 
 
+def calls(python):
+    """A busy thread whose calls last."""
+    return Target(python, "calls.py", ["{room}/progress"])
+
+
 def deep(python, frames):
     """A busy thread under so many frames."""
     target = Target(python, "deep.py", [str(frames), "--busy", "{room}/progress"])

@@ -40,6 +40,9 @@ impl State {
     /// All of them, in the order in which counts are kept.
     pub const ALL: [Self; 5] = [Self::Running, Self::GilWait, Self::Waiting, Self::Idle, Self::Unknown];
 
+    /// Those of a thread that has something to do.
+    pub const BUSY: [Self; 3] = [Self::Running, Self::GilWait, Self::Waiting];
+
     /// Its place in [`State::ALL`].
     pub const fn index(self) -> usize {
         self as usize
@@ -86,10 +89,24 @@ impl ThreadRow {
         self.states.iter().sum()
     }
 
+    /// In how many of them it had something to do, whether it got on with that or not.
+    pub fn busy(&self) -> u64 {
+        State::BUSY.iter().map(|doing| self.states[doing.index()]).sum()
+    }
+
     /// What it did most of the time, and the stack in which it mostly did that.
     pub fn mostly(&self) -> (State, NodeId) {
-        let doing = State::ALL.into_iter().rev().max_by_key(|doing| self.states[doing.index()]);
-        let doing = doing.unwrap_or(State::Idle);
+        self.most_of(&State::ALL)
+    }
+
+    /// The same, of the time in which it had something to do.
+    pub fn mostly_busy(&self) -> (State, NodeId) {
+        self.most_of(&State::BUSY)
+    }
+
+    fn most_of(&self, states: &[State]) -> (State, NodeId) {
+        let doing = states.iter().rev().max_by_key(|doing| self.states[doing.index()]);
+        let doing = *doing.unwrap_or(&State::Idle);
         (doing, self.places[doing.index()].1)
     }
 }

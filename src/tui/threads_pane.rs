@@ -143,8 +143,18 @@ fn paint_line(state: &State, line: &Line, label: &str, place: Rect, buffer: &mut
 /// What it does, where, for how long, and how much it ran.
 fn thread_spans(state: &State, thread: &ThreadRow, taken: usize, width: usize, spans: &mut Vec<Span<'_>>) {
     let theme = state.theme;
-    let (doing, leaf) = shown(state, thread);
-    spans.push(Span::styled(format!(" {:<8}", state_label(doing)), theme.state(doing)));
+    let (mut doing, mut leaf) = shown(state, thread);
+    let mut label = Span::styled(format!(" {:<8}", state_label(doing)), theme.state(doing));
+    // A worker that mostly waits for work: what it does when it has some is what there is to know.
+    if doing == Doing::Idle
+        && thread.standing < STUCK
+        && let Some(busy) = busy(state, std::slice::from_ref(thread))
+    {
+        label = Span::styled(format!(" {busy:<8}"), theme.text());
+        let (busiest, node) = thread.mostly_busy();
+        (doing, leaf) = (busiest, Some(node));
+    }
+    spans.push(label);
     let spark = if width >= 100 { SPARK } else { 0 };
     let words = standing_at(state, thread, doing, leaf, width.saturating_sub(taken + spark + 1));
     let style = if doing == Doing::Idle { theme.faint() } else { theme.text() };
@@ -165,10 +175,10 @@ fn pool_spans(
     spans: &mut Vec<Span<'_>>,
 ) {
     let theme = state.theme;
-    let busy = [Doing::Running, Doing::GilWait, Doing::Waiting].map(Doing::index);
-    let busy: u64 = rows.iter().flat_map(|row| busy.map(|doing| row.states[doing])).sum();
-    let busy = format!("{} busy", text::threads(busy as f64 / state.view.looks().max(1) as f64));
-    spans.push(Span::styled(format!(" {busy:<8}"), theme.strong()));
+    spans.push(match busy(state, rows) {
+        Some(busy) => Span::styled(format!(" {busy:<8}"), theme.strong()),
+        None => Span::styled(format!(" {:<8}", state_label(Doing::Idle)), theme.state(Doing::Idle)),
+    });
     let rest = width.saturating_sub(taken + 1);
     let (doing, leaf) = shown(state, &rows[0]);
     let stuck = folded && rows[0].standing >= STUCK && doing != Doing::Idle && doing != Doing::Running;
@@ -187,6 +197,13 @@ fn pool_spans(
     };
     spans.push(Span::styled(format!(" {words}"), theme.text()));
     spans.push(Span::styled(sparkline(state, rows, spark), theme.state(Doing::Running)));
+}
+
+/// How many of these have something to do, on average; nothing if that is next to none.
+fn busy(state: &State, rows: &[ThreadRow]) -> Option<String> {
+    let busy: u64 = rows.iter().map(ThreadRow::busy).sum();
+    let threads = busy as f64 / state.view.looks().max(1) as f64;
+    (threads >= 0.05).then(|| format!("{} busy", text::threads(threads.max(0.1))))
 }
 
 /// Where a thread stands, and for how long if that is long, in so many cells.

@@ -210,6 +210,17 @@ fn a_pool_is_folded_opened_and_looked_at_as_one() {
 }
 
 #[test]
+fn a_worker_that_mostly_waits_for_work_shows_what_it_does_when_it_has_some() {
+    let mut session = Session::new(Program::Bursty, (160, 48));
+    session.run(14.9);
+    session.press(&["3"]);
+    let worker = session.lines().into_iter().find(|line| line.contains("  -2 ")).unwrap();
+    let words: Vec<&str> = worker.trim_start_matches('│').split_whitespace().collect();
+    let (share, place) = (words[1].parse::<f64>().unwrap(), words[3]);
+    assert!(words[2] == "busy" && (0.1..0.5).contains(&share) && place.starts_with("view_"), "{worker}");
+}
+
+#[test]
 fn the_selection_follows_its_path() {
     let mut session = Session::new(Program::Web, (160, 48));
     session.run(15.0);

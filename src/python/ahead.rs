@@ -26,22 +26,26 @@ impl<'a, M: Memory> Ahead<'a, M> {
     pub fn fetch(&mut self, mut places: Vec<Address>, length: usize) {
         places.sort_unstable();
         places.dedup();
-        let lengths = places.iter().map(|place| length.min((PAGE - place.0 % PAGE) as usize));
         let start = self.data.len();
-        self.data.resize(start + lengths.clone().sum::<usize>(), 0);
+        let mut end = start;
+        let parts: Vec<_> = places
+            .into_iter()
+            .map(|from| {
+                let start = end;
+                end += length.min((PAGE - from.0 % PAGE) as usize);
+                (from, start..end)
+            })
+            .collect();
+        self.data.resize(end, 0);
         let mut free = self.data.get_mut(start..).unwrap_or_default();
-        let mut ranges = Vec::with_capacity(places.len());
-        for (from, length) in places.iter().zip(lengths.clone()) {
-            let (to, rest) = std::mem::take(&mut free).split_at_mut(length);
+        let mut ranges = Vec::with_capacity(parts.len());
+        for (from, place) in &parts {
+            let (to, rest) = std::mem::take(&mut free).split_at_mut(place.len());
             free = rest;
             ranges.push(Range { from: *from, to });
         }
         let filled = self.memory.read_scattered(&mut ranges).unwrap_or(0);
-        let mut end = start;
-        for (from, length) in places.iter().zip(lengths).take(filled) {
-            self.parts.push((*from, end..end + length));
-            end += length;
-        }
+        self.parts.extend(parts.into_iter().take(filled));
         self.parts.sort_unstable_by_key(|(from, _)| *from);
     }
 

@@ -3,7 +3,7 @@
 
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::panic;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -113,9 +113,10 @@ impl Drop for Terminal {
     }
 }
 
-/// crossterm reads from here when standard input is no terminal.
-fn tty() -> io::Result<Option<File>> {
-    if io::stdin().is_terminal() { Ok(None) } else { File::open("/dev/tty").map(Some) }
+/// Does something with what keys come from: standard input or, where that is no terminal, what crossterm reads from then.
+fn with_input<T>(work: impl FnOnce(BorrowedFd<'_>) -> nix::Result<T>) -> io::Result<T> {
+    let stdin = io::stdin();
+    Ok(if stdin.is_terminal() { work(stdin.as_fd()) } else { work(File::open("/dev/tty")?.as_fd()) }?)
 }
 
 /// Is there something to be read?
@@ -130,17 +131,17 @@ pub(super) enum Readiness {
 /// Waits for input, but no longer than this; an error if the terminal is gone. crossterm 0.29 must not be asked then: it
 /// goes round and round in its own reading of a terminal that has hung up, and never comes back.
 pub(super) fn wait(longest: Duration) -> io::Result<Readiness> {
-    let (stdin, tty) = (io::stdin(), tty()?);
-    let input = tty.as_ref().map_or_else(|| stdin.as_fd(), AsFd::as_fd);
-    let mut asked = [PollFd::new(input, PollFlags::POLLIN)];
     let timeout = PollTimeout::try_from(longest).unwrap_or(PollTimeout::MAX);
-    match poll(&mut asked, timeout) {
-        // A signal: a new size, or an end.
-        Ok(_) | Err(Errno::EINTR) => {}
-        Err(error) => return Err(error.into()),
-    }
+    let seen = with_input(|input| {
+        let mut asked = [PollFd::new(input, PollFlags::POLLIN)];
+        match poll(&mut asked, timeout) {
+            // A signal: a new size, or an end.
+            Ok(_) | Err(Errno::EINTR) => Ok(asked.first().and_then(PollFd::revents)),
+            Err(error) => Err(error),
+        }
+    })?;
     let gone = PollFlags::POLLHUP | PollFlags::POLLERR | PollFlags::POLLNVAL;
-    match asked.first().and_then(PollFd::revents) {
+    match seen {
         Some(seen) if seen.intersects(gone) => Err(io::ErrorKind::NotConnected.into()),
         Some(seen) if seen.contains(PollFlags::POLLIN) => Ok(Readiness::Readable),
         _ => Ok(Readiness::Nothing),
@@ -151,9 +152,7 @@ pub(super) fn wait(longest: Duration) -> io::Result<Readiness> {
 /// over a new size that comes at the same moment: they would lie there until the next key. To set the line's manners, be it
 /// to what they are, wakes all who wait for it.
 pub(super) fn rouse() -> io::Result<()> {
-    let (stdin, tty) = (io::stdin(), tty()?);
-    let input = tty.as_ref().map_or_else(|| stdin.as_fd(), AsFd::as_fd);
-    Ok(tcsetattr(input, SetArg::TCSANOW, &tcgetattr(input)?)?)
+    with_input(|input| tcsetattr(input, SetArg::TCSANOW, &tcgetattr(input)?))
 }
 
 /// Leaves the terminal as it was; harmless if it is not ours. Errors have nobody to go to.

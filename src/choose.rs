@@ -16,8 +16,8 @@ use crate::sample::Micros;
 use crate::sampler::StartError;
 use crate::target::process::Stat;
 use crate::target::{AttachError, Care, Listed, Pid, Roster, maps, may_attach, process};
-use crate::tui::Given;
 use crate::tui::picker::{Barred, Candidate};
+use crate::tui::{Given, Held, Left};
 use crate::{fault, live, tui};
 
 /// The first numbers of CPU time come soon, the others at leisure.
@@ -25,24 +25,47 @@ const BETWEEN: (Duration, Duration) = (Duration::from_millis(300), Duration::fro
 
 /// Lets a person choose, and shows what was chosen.
 pub(crate) fn choose(choice: &Choice) -> Result<u8, Error> {
-    let options = choice.process(Pid::ours().0);
-    if !live::is_wanted(&options) {
-        return Err(UsageError::NoTarget.into());
+    if live::is_wanted(&choice.process(Pid::ours().0)) {
+        go_on(choice, None, String::new())
+    } else {
+        Err(UsageError::NoTarget.into())
     }
+}
+
+/// The same, again and again until somebody has seen enough; in the terminal that is `held`, if one is. What was `said` of
+/// the processes that were watched before stays on the normal screen, too.
+pub(crate) fn go_on(choice: &Choice, mut held: Option<Held>, mut said: String) -> Result<u8, Error> {
+    let ended = loop {
+        match watch_one(choice, held.take()) {
+            Ok(Some(left)) => {
+                said.push_str(&left.summary.to_string());
+                held = left.held;
+            }
+            ended => break ended,
+        }
+        if held.is_none() {
+            break Ok(None);
+        }
+    };
+    crate::print(&said)?;
+    ended.map(|_| 0)
+}
+
+/// What is left of one that was chosen; nothing if nobody was.
+fn watch_one(choice: &Choice, held: Option<Held>) -> Result<Option<Left>, Error> {
+    let screen = live::screen(&choice.process(Pid::ours().0));
     let (sender, lists) = bounded(1);
     Builder::new().name("roster".to_owned()).spawn(move || list(&sender)).map_err(Error::System)?;
-    let screen = live::screen(&options);
     let mut attach = |pid| {
         let options = choice.process(pid);
         let sampler = live::attach(&options, crate::plan(&options));
         sampler.map(|sampler| (options, sampler)).map_err(|error| Error::from(error).to_string())
     };
-    let chosen = tui::pick(&screen, &lists, &mut attach);
+    let chosen = tui::pick(&screen, held, &lists, &mut attach);
     let chosen = chosen.map_err(|cause| Error::Screen { cause, watched: Watched::Nothing, kept: None })?;
-    let Some(((options, sampler), held)) = chosen else { return Ok(0) };
+    let Some(((options, sampler), held)) = chosen else { return Ok(None) };
     drop(lists);
-    let seen = live::show(&options, sampler, screen, Given { held: Some(held), wire: None })?;
-    crate::print(&seen.to_string())
+    live::show(&options, sampler, screen, Given { held: Some(held), wire: None }).map(Some)
 }
 
 /// Lists until nobody wants to know any more.

@@ -79,6 +79,11 @@ const NOBODY: Watch = Watch::Process(0);
 pub struct Choice(Box<Options>);
 
 impl Choice {
+    /// What is to be done with another process than that of these.
+    pub fn like(options: &Options) -> Self {
+        Self(Box::new(options.clone()))
+    }
+
     /// What is to be done with this process.
     pub fn process(&self, pid: u32) -> Options {
         Options { watch: Watch::Process(pid), ..(*self.0).clone() }

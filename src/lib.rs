@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use signal_hook::consts::SIGHUP;
 
-use cli::{Options, Parsed};
+use cli::{Choice, Options, Parsed};
 use error::Error;
 use export::Format;
 use headless::{Recording, Stops};
@@ -37,6 +37,7 @@ use sampler::cost::Cost;
 use sampler::look::Scope;
 use sampler::{Length, Plan, Sampler, Stopping, Watch};
 use target::User;
+use tui::Left;
 
 /// Mean time between two samples, without `-r`.
 const INTERVAL: Duration = Duration::from_millis(1);
@@ -87,12 +88,15 @@ fn watch(options: &Options) -> Result<u8, Error> {
 
 /// The live view.
 fn view(options: &Options) -> Result<u8, Error> {
-    let seen = live::view(options, plan(options))?;
-    print(&seen.to_string())?;
+    let Left { summary, held } = live::view(options, plan(options))?;
+    if held.is_some() {
+        return choose::go_on(&Choice::like(options), held, summary.to_string());
+    }
+    print(&summary.to_string())?;
     match &options.watch {
         Watch::Process(_) => Ok(0),
         // If we have left while it ran, that hangs it up.
-        Watch::Command(_) => status(true, seen.ending.as_ref().or(Some(&Ending::Detached)), Some(SIGHUP)),
+        Watch::Command(_) => status(true, summary.ending.as_ref().or(Some(&Ending::Detached)), Some(SIGHUP)),
     }
 }
 

@@ -10,7 +10,7 @@ use crate::sampler::look::Scope;
 use crate::sampler::{Length, Plan, Sampler, StartError, Watch};
 use crate::target::{LaunchError, Pty, Seat};
 use crate::tui::theme::Depth;
-use crate::tui::{self, Failed, Given, Summary, Wire};
+use crate::tui::{self, Failed, Given, Left, Wire};
 
 /// Is there somebody to look at a screen, and nothing that says otherwise?
 pub(crate) fn is_wanted(options: &Options) -> bool {
@@ -26,8 +26,8 @@ pub(crate) fn is_wanted(options: &Options) -> bool {
     }
 }
 
-/// Shows what is to be watched, until somebody has seen enough; what stays on the normal screen.
-pub(crate) fn view(options: &Options, plan: Plan) -> Result<Summary, Error> {
+/// Shows what is to be watched, until somebody has seen enough.
+pub(crate) fn view(options: &Options, plan: Plan) -> Result<Left, Error> {
     let mut screen = screen(options);
     let Watch::Command(words) = &options.watch else {
         return show(options, attach(options, plan)?, screen, Given::default());
@@ -67,17 +67,17 @@ pub(crate) fn show(
     sampler: Sampler,
     screen: tui::Options,
     given: Given,
-) -> Result<Summary, Error> {
+) -> Result<Left, Error> {
     let watched = if given.wire.is_some() { Watched::Command } else { Watched::Process };
-    let mut seen = tui::run_with(Vec::new(), &sampler.events, &sampler.commands, given, screen);
+    let mut left = tui::run_with(Vec::new(), &sampler.events, &sampler.commands, given, screen);
     let cost = sampler.join();
     if options.stats
-        && let Ok(seen) = &mut seen
+        && let Ok(Left { summary, .. }) = &mut left
     {
-        let stats = crate::stats(&seen.totals, seen.memory, cost.as_ref());
-        seen.lines.extend(stats.lines().map(str::to_owned));
+        let stats = crate::stats(&summary.totals, summary.memory, cost.as_ref());
+        summary.lines.extend(stats.lines().map(str::to_owned));
     }
-    seen.map_err(|Failed { error, profile }| {
+    left.map_err(|Failed { error, profile }| {
         let kept = crate::keep(options, &profile);
         Error::Screen { cause: error, watched, kept }
     })

@@ -74,6 +74,7 @@ pub enum Action {
     Palette,
     Help,
     HelpAll,
+    Another,
     Quit,
 
     /// A key for the command.
@@ -139,11 +140,22 @@ impl Note {
     }
 }
 
+/// What is left by who leaves the viewer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// The program.
+    Program,
+    /// Only the process that was watched: another is to be chosen.
+    Process,
+}
+
 /// What the screen asks of the world.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
     /// Leave.
     Quit,
+    /// Leave this process, and choose another.
+    Another,
     /// Give the terminal back, stop, and come back when told to go on.
     Suspend,
     /// Put this on the person's clipboard.

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, TrySendError, unbounded};
 use signal_hook::consts::SIGSTOP;
 
-use super::action::{Action, Effect, Note};
+use super::action::{Action, Effect, Exit, Note};
 use super::source::{self, Of, Text};
 use super::state::State;
 use super::terminal::Terminal;
@@ -67,11 +67,12 @@ impl World {
         }
     }
 
-    /// Does what was asked for; `false` if that was to leave.
-    pub(super) fn perform(&mut self, state: &mut State) -> io::Result<bool> {
+    /// Does what was asked for, up to where that was to leave.
+    pub(super) fn perform(&mut self, state: &mut State) -> io::Result<Option<Exit>> {
         for effect in std::mem::take(&mut state.effects) {
             match effect {
-                Effect::Quit => return Ok(false),
+                Effect::Quit => return Ok(Some(Exit::Program)),
+                Effect::Another => return Ok(Some(Exit::Process)),
                 Effect::Suspend => self.suspend(state)?,
                 Effect::Tell(bytes) => self.tell(state, bytes),
                 Effect::ResizeCommand(columns, rows) => {
@@ -94,7 +95,7 @@ impl World {
                 Effect::Edit(file, line) => self.edit(state, &file, line)?,
             }
         }
-        Ok(true)
+        Ok(None)
     }
 
     fn suspend(&mut self, state: &mut State) -> io::Result<()> {

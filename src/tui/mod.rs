@@ -71,7 +71,7 @@ pub use wire::Wire;
 use crate::fault;
 use crate::profile::Profile;
 use crate::sample::{Command, Event, Micros};
-use action::{Action, Effect};
+use action::{Action, Effect, Exit};
 use effects::World;
 use mouse::Mouse;
 use state::State;
@@ -185,7 +185,7 @@ pub fn run(
     commands: &Sender<Command>,
     options: Options,
 ) -> Result<Summary, Failed> {
-    run_with(first, events, commands, Given::default(), options)
+    run_with(first, events, commands, Given::default(), options).map(|left| left.summary)
 }
 
 /// What is there already when the viewer begins.
@@ -197,6 +197,15 @@ pub struct Given {
     pub wire: Option<Wire>,
 }
 
+/// What is there still when it has ended.
+#[derive(Debug)]
+pub struct Left {
+    /// What stays on the normal screen.
+    pub summary: Summary,
+    /// The terminal, if another process is to be chosen in it.
+    pub held: Option<Held>,
+}
+
 /// The same, with what is there already.
 pub fn run_with(
     first: Vec<Event>,
@@ -204,7 +213,7 @@ pub fn run_with(
     commands: &Sender<Command>,
     given: Given,
     options: Options,
-) -> Result<Summary, Failed> {
+) -> Result<Left, Failed> {
     let signals = Signals::note()?;
     let panics = terminal::watch_panics();
     let terminal = match given.held {
@@ -227,25 +236,28 @@ pub fn run_with(
         watched.unwrap_or_else(|_| Err(Error::Panicked(fault::noted().unwrap_or_default().to_owned())));
     // A sampler that is gone already has nothing to stop.
     let _ = commands.try_send(Command::Stop);
-    drop(world);
+    let World { terminal, .. } = world;
+    let held = matches!(left, Ok(Exit::Process)).then_some(Held(terminal));
     last_totals(&mut state, events);
     match left {
         // A terminal that went away with SIGHUP cannot be read or drawn on: that is no error then.
         Err(Error::Terminal(_)) if signals.stopped() => {}
         Err(error) => return Err(Failed { error, profile: Box::new(state.profile) }),
-        Ok(()) => {}
+        Ok(_) => {}
     }
-    Ok(Summary::of(&state))
+    // Told to end in the meantime, it goes no further.
+    let held = held.filter(|_| !signals.stopped());
+    Ok(Left { summary: Summary::of(&state), held })
 }
 
-/// The loop: events, time, keys, effects, picture.
+/// The loop: events, time, keys, effects, picture; until somebody leaves.
 fn watch(
     state: &mut State,
     world: &mut World,
     events: &Receiver<Event>,
     signals: &Signals,
     panics: &Receiver<String>,
-) -> Result<(), Error> {
+) -> Result<Exit, Error> {
     let mut mouse = Mouse::default();
     let mut drawn: Option<Instant> = None;
     loop {
@@ -264,8 +276,9 @@ fn watch(
             update::update(state, Action::Suspend);
         }
         fault::point("screen");
-        if !world.perform(state)? || signals.stopped() {
-            return Ok(());
+        let exit = world.perform(state)?;
+        if let Some(exit) = exit.or_else(|| signals.stopped().then_some(Exit::Program)) {
+            return Ok(exit);
         }
         if let Ok(panic) = panics.try_recv() {
             // What was sampled before it is to be kept, too.

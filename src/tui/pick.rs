@@ -15,16 +15,21 @@ use super::{Error, FIRST_TURN, Signals, TURN, now, picker_pane};
 #[derive(Debug)]
 pub struct Held(pub(super) Terminal);
 
-/// Lets a person choose among `lists` of processes, of which the newest counts. `attach` is tried on what was chosen: it
-/// gives sentences if that cannot be, and the choice goes on. Nothing, if nobody was chosen.
+/// Lets a person choose among `lists` of processes, of which the newest counts; in the terminal that is `held`, if one is.
+/// `attach` is tried on what was chosen: it gives sentences if that cannot be, and the choice goes on. Nothing, if nobody
+/// was chosen.
 pub fn pick<T>(
     options: &Options,
+    held: Option<Held>,
     lists: &Receiver<Vec<Candidate>>,
     attach: &mut dyn FnMut(u32) -> Result<T, String>,
 ) -> Result<Option<(T, Held)>, Error> {
     let signals = Signals::note()?;
     let panics = terminal::watch_panics();
-    let mut terminal = Terminal::take(options.mouse)?;
+    let mut terminal = match held {
+        Some(Held(terminal)) => terminal,
+        None => Terminal::take(options.mouse)?,
+    };
     let mut picker = Picker::new(options, crossterm::terminal::size()?);
     loop {
         picker::update(&mut picker, Act::Now(now()));

@@ -127,6 +127,10 @@ fn chosen(state: &mut State, action: Action) {
         Action::Export | Action::ExportAs | Action::Save | Action::Copy => keep(state, &action),
         Action::Faster => set_refresh(state, state.refresh.0 / 2),
         Action::Slower => set_refresh(state, state.refresh.0 * 2),
+        Action::Another if state.console.is_some() => {
+            state.say(Note::bad("a command under -t is the only one to be watched; q leaves it"));
+        }
+        Action::Another => state.effects.push(Effect::Another),
         Action::Mouse => {
             state.mouse = !state.mouse;
             state.effects.push(Effect::Mouse(state.mouse));

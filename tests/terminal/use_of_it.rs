@@ -171,6 +171,34 @@ fn what_is_exported_is_what_is_seen() {
 }
 
 #[test]
+fn one_process_after_the_other() {
+    let (first, second) = (subject("shares.py"), subject("idle.py"));
+    let mut terminal = watching(&first, (160, 48));
+    for (one, words) in [(&second, "idle.py"), (&first, "shares.py")] {
+        terminal.press("P");
+        terminal.shows("Which Python shall be watched?");
+        terminal.press(&one.pid().to_string());
+        terminal.until("the right one", |text| {
+            text.lines().any(|line| line.starts_with('▶') && line.ends_with(words))
+        });
+        terminal.press("\r");
+        terminal.until("its picture", |text| {
+            text.contains(&format!("{} ", one.pid())) && text.contains("LIVE") && text.contains("WHERE")
+        });
+    }
+    terminal.press("P");
+    terminal.shows("Which Python shall be watched?");
+    terminal.press("q");
+    assert!(terminal.end().success());
+    terminal.assert_given_back();
+    let text = terminal.text();
+    let watched: Vec<&str> = text.lines().filter(|line| line.contains(": watched ")).collect();
+    let pids = [&first, &second, &first].map(|one| format!("pyflame-tui: watched {} (", one.pid()));
+    assert_eq!(watched.len(), 3, "{text}");
+    assert!(watched.iter().zip(&pids).all(|(line, start)| line.starts_with(start)), "{text}");
+}
+
+#[test]
 fn the_targets_death_leaves_the_picture() {
     let mut subject = subject("shares.py");
     let mut terminal = watching(&subject, (160, 48));

@@ -174,6 +174,14 @@ fn leaving_is_asked_once_while_it_runs() {
 }
 
 #[test]
+fn nobody_else_is_watched_after_it() {
+    let mut session = trace((80, 24));
+    session.press(&["P"]);
+    session.expect("q leaves it");
+    assert!(!session.effects.contains(&Effect::Another));
+}
+
+#[test]
 fn its_end_stays_on_the_screen() {
     let mut session = trace((80, 24));
     say(&mut session, GREETING);

@@ -25,7 +25,7 @@ const BETWEEN: (Duration, Duration) = (Duration::from_millis(300), Duration::fro
 
 /// Lets a person choose, and shows what was chosen.
 pub(crate) fn choose(choice: &Choice) -> Result<u8, Error> {
-    if live::is_wanted(&choice.process(Pid::ours().0)) {
+    if live::is_wanted(choice.options()) {
         go_on(choice, None, String::new())
     } else {
         Err(UsageError::NoTarget.into())
@@ -53,7 +53,7 @@ pub(crate) fn go_on(choice: &Choice, mut held: Option<Held>, mut said: String) -
 
 /// What is left of one that was chosen; nothing if nobody was.
 fn watch_one(choice: &Choice, held: Option<Held>) -> Result<Option<Left>, Error> {
-    let screen = live::screen(&choice.process(Pid::ours().0));
+    let screen = live::screen(choice.options());
     let (sender, lists) = bounded(1);
     Builder::new().name("roster".to_owned()).spawn(move || list(&sender)).map_err(Error::System)?;
     let mut attach = |pid| {

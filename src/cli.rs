@@ -84,6 +84,11 @@ impl Choice {
         Self(Box::new(options.clone()))
     }
 
+    /// What holds whichever process it will be.
+    pub fn options(&self) -> &Options {
+        &self.0
+    }
+
     /// What is to be done with this process.
     pub fn process(&self, pid: u32) -> Options {
         Options { watch: Watch::Process(pid), ..(*self.0).clone() }

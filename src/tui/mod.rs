@@ -75,7 +75,7 @@ use action::{Action, Effect, Exit};
 use effects::World;
 use mouse::Mouse;
 use state::State;
-use terminal::{Readiness, Terminal};
+use terminal::Readiness;
 
 /// How long the loop waits for a key before it looks at the channel again: samples are taken in by
 /// the handful, which costs less than waking up for each.
@@ -216,10 +216,7 @@ pub fn run_with(
 ) -> Result<Left, Failed> {
     let signals = Signals::note()?;
     let panics = terminal::watch_panics();
-    let terminal = match given.held {
-        Some(Held(terminal)) => terminal,
-        None => Terminal::take(options.mouse)?,
-    };
+    let terminal = Held::or_take(given.held, options.mouse)?;
     let mut state = State::new(options, crossterm::terminal::size()?);
     if let Some(wire) = &given.wire {
         // Ours may have changed since the command's was opened; the same size again tells nobody.

@@ -1,5 +1,6 @@
 //! The loop of the list of processes: lists, time, keys, attempts, picture.
 
+use std::io;
 use std::sync::atomic::Ordering;
 
 use crossbeam_channel::Receiver;
@@ -15,6 +16,13 @@ use super::{Error, FIRST_TURN, Signals, TURN, now, picker_pane};
 #[derive(Debug)]
 pub struct Held(pub(super) Terminal);
 
+impl Held {
+    /// The terminal that is held; or else it is taken now.
+    pub(super) fn or_take(held: Option<Self>, mouse: bool) -> io::Result<Terminal> {
+        held.map_or_else(|| Terminal::take(mouse), |Self(terminal)| Ok(terminal))
+    }
+}
+
 /// Lets a person choose among `lists` of processes, of which the newest counts; in the terminal that is `held`, if one is.
 /// `attach` is tried on what was chosen: it gives sentences if that cannot be, and the choice goes on. Nothing, if nobody
 /// was chosen.
@@ -26,10 +34,7 @@ pub fn pick<T>(
 ) -> Result<Option<(T, Held)>, Error> {
     let signals = Signals::note()?;
     let panics = terminal::watch_panics();
-    let mut terminal = match held {
-        Some(Held(terminal)) => terminal,
-        None => Terminal::take(options.mouse)?,
-    };
+    let mut terminal = Held::or_take(held, options.mouse)?;
     let mut picker = Picker::new(options, crossterm::terminal::size()?);
     loop {
         picker::update(&mut picker, Act::Now(now()));

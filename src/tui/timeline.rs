@@ -154,7 +154,7 @@ pub(super) fn paint(state: &State, area: Rect, buffer: &mut Buffer) {
 /// Mean threads that ran, stood before the GIL, and waited for something.
 fn busy(bucket: &Bucket) -> [f64; 3] {
     let looks = bucket.looks.max(1) as f64;
-    [Doing::Running, Doing::GilWait, Doing::Waiting].map(|doing| bucket.states[doing.index()] as f64 / looks)
+    Doing::BUSY.map(|doing| bucket.states[doing.index()] as f64 / looks)
 }
 
 /// Is a column that begins and ends then part of the picture?

@@ -30,18 +30,16 @@ sys.dont_write_bytecode = True
 import profilers  # noqa: E402
 from profilers import (ALL, AS_IT_CAN, AUSTIN, FLOOR, FLOOR_STOP, NONBLOCKING, OURS, PY_SPY,
                        PY_SPY_NONBLOCKING, SAMPLING, SAMPLING_BLOCKING, Job)  # noqa: E402
-from targets import Failed, calls, deep, maze, pythons, service  # noqa: E402
+from targets import Failed, deep, lasting, maze, pythons, service  # noqa: E402
 
 
 class Row:
     """What is asked of whom: `who` says for each version of Python which profilers take part."""
 
-    #: Seconds from the start of a profiler to the window.
-    settle = 0.6
-
-    def __init__(self, key, title, start, who, rate, threads="usual"):
+    def __init__(self, key, title, start, who, rate, threads="usual", settle=0.6):
         self.key, self.title, self.start, self.who = key, title, start, who
-        self.rate, self.threads = rate, threads
+        #: `settle`: seconds from the start of a profiler to the window.
+        self.rate, self.threads, self.settle = rate, threads, settle
 
 
 def crowded(python):
@@ -69,12 +67,10 @@ ROWS = [
     Row("service", "1,000/s, a service of 7 threads, the GIL's holder", service,
         {"3.12": [OURS, NONBLOCKING, PY_SPY]}, 1000, "holder"),
     Row("service-threads", "1,000/s, a service of 7 threads, all of them", service, STOPPING, 1000, "all"),
+    # After five seconds --nonblocking looks from another CPU whether stacks prove themselves there, too.
+    Row("calls", "1,000/s, one busy thread in calls of twenty milliseconds", lasting,
+        {"3.12": [OURS, NONBLOCKING, PY_SPY_NONBLOCKING]}, 1000, settle=7),
 ]
-CALLS = Row("calls", "1,000/s, one busy thread in calls of twenty milliseconds", calls,
-            {"3.12": [OURS, NONBLOCKING, PY_SPY_NONBLOCKING]}, 1000)
-# After five seconds it looks from another CPU whether stacks prove themselves there, too.
-CALLS.settle = 7
-ROWS.append(CALLS)
 # py-spy would only be late for most of them.
 TILT = Row("tilt", "full tilt (as often as it can), one busy thread", maze,
            {"3.12": [OURS, FLOOR_STOP], "3.15": [OURS, FLOOR_STOP, SAMPLING_BLOCKING]}, AS_IT_CAN)

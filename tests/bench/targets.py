@@ -172,16 +172,16 @@ def maze(python, idle=0):
                                       "--progress", "{room}/progress"])
 
 
-def calls(python):
-    """A busy thread whose calls last."""
-    return Target(python, "calls.py", ["{room}/progress"])
-
-
 def deep(python, frames):
     """A busy thread under so many frames."""
     target = Target(python, "deep.py", [str(frames), "--busy", "{room}/progress"])
     target.stack = max(4096, 112 * frames)
     return target
+
+
+def lasting(python):
+    """A busy thread whose calls last."""
+    return Target(python, "deep.py", ["1", "--lasting", "{room}/progress"])
 
 
 def service(python):

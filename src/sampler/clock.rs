@@ -9,6 +9,8 @@ pub struct Clock {
     start: Instant,
     interval: Duration,
     slot: u32,
+    /// Where in the next slot the look will be.
+    part: f64,
     random: fastrand::Rng,
 }
 
@@ -17,6 +19,8 @@ pub struct Clock {
 pub struct Due {
     /// The moment.
     pub at: Instant,
+    /// When the one after that will be, unless slots go by.
+    pub then: Instant,
     /// Slots that went by without a look since the last one.
     pub missed: u64,
 }
@@ -24,12 +28,9 @@ pub struct Due {
 impl Clock {
     /// A clock that begins now. `seed` chooses the jitter.
     pub fn new(now: Instant, interval: Duration, seed: u64) -> Self {
-        Self {
-            start: now,
-            interval: interval.max(Duration::from_micros(1)),
-            slot: 0,
-            random: fastrand::Rng::with_seed(seed),
-        }
+        let mut random = fastrand::Rng::with_seed(seed);
+        let interval = interval.max(Duration::from_micros(1));
+        Self { start: now, interval, slot: 0, part: random.f64(), random }
     }
 
     /// The mean time between two looks.
@@ -52,9 +53,14 @@ impl Clock {
             self.start = self.slot_start();
             self.slot = 0;
         }
-        let at = self.slot_start() + self.interval.mul_f64(self.random.f64());
+        let at = self.moment();
         self.slot += 1;
-        Due { at, missed }
+        self.part = self.random.f64();
+        Due { at, then: self.moment(), missed }
+    }
+
+    fn moment(&self) -> Instant {
+        self.slot_start() + self.interval.mul_f64(self.part)
     }
 
     fn slot_start(&self) -> Instant {
@@ -73,9 +79,11 @@ mod tests {
         let start = Instant::now();
         let mut clock = Clock::new(start, MS, 7);
         let mut now = start;
+        let mut told = None;
         for slot in 0..10_000 {
             let due = clock.next(now);
             assert_eq!(due.missed, 0);
+            assert!(told.replace(due.then).is_none_or(|told| told == due.at));
             assert!(due.at >= start + MS * slot && due.at < start + MS * (slot + 1));
             now = due.at;
         }

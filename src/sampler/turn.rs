@@ -16,7 +16,7 @@ use crate::sampler::govern::Governor;
 use crate::sampler::look::{Gone, Looker, Scope};
 use crate::sampler::placing::Placing;
 use crate::sampler::{Length, Plan, Stopping, UNHEARD, Watch};
-use crate::target::{Life, Target, process};
+use crate::target::{Alarm, Life, Target, process};
 
 /// How often the totals are told.
 const TOTALS: Duration = Duration::from_millis(100);
@@ -45,6 +45,7 @@ pub(super) struct Turns {
     stopping: Stopping,
     length: Length,
     clock: Clock,
+    alarm: Alarm,
     /// The mean time between two looks that was asked for.
     wanted: Duration,
     governor: Option<Governor>,
@@ -84,6 +85,7 @@ impl Turns {
             stopping: plan.stopping,
             length: plan.length,
             clock: Clock::new(now, plan.interval, fastrand::u64(..)),
+            alarm: Alarm::default(),
             wanted: plan.interval,
             governor: plan.governed.then(|| Governor::new(plan.interval)),
             epoch,
@@ -266,7 +268,14 @@ impl Turns {
         let left = due.at.saturating_duration_since(now);
         let rest = self.placing.as_ref().map_or(Duration::ZERO, Placing::rest);
         let wait = left.max(rest.min(self.clock.interval()));
-        self.obey_for(if wait < SHORTEST { Duration::ZERO } else { wait })?;
+        if wait > LONG {
+            self.obey_for(wait)?;
+        } else {
+            self.obey_for(Duration::ZERO)?;
+            if wait >= SHORTEST {
+                self.alarm.wait(now + wait, due.then);
+            }
+        }
         Ok(if self.paused { Next::Nothing } else { Next::Look })
     }
 

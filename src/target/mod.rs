@@ -13,6 +13,7 @@
 //! | another CPU, 1,000/s | 44–57 µs | 48–54 µs | 3.1 µs |
 //! | another CPU, full tilt | 32–82 µs | 33–63 µs | 1.5 µs |
 
+mod alarm;
 pub mod attach;
 mod beside;
 pub mod container;
@@ -42,6 +43,7 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 
+pub use alarm::Alarm;
 pub use attach::{AttachError, Denied, may_attach};
 pub use beside::{Beside, Rseq};
 pub use container::Container;

@@ -15,7 +15,7 @@ use nix::sys::ptrace;
 use nix::sys::uio::{RemoteIoVec, process_vm_readv};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
-use pyflame_tui::target::Placement;
+use pyflame_tui::target::{Alarm, Placement};
 
 /// Looks between two questions on which CPU the target is.
 const ASK: usize = 100;
@@ -42,7 +42,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     if stops {
         ptrace::seize(target, ptrace::Options::empty())?;
     }
-    let mut slots = slots(rate);
+    let (mut alarm, mut slots) = (Alarm::default(), slots(rate).peekable());
     let (mut took, begin, mut copy) = (Vec::new(), Instant::now(), vec![0; bytes]);
     while begin.elapsed().as_secs_f64() < seconds {
         if took.len().is_multiple_of(ASK) {
@@ -51,7 +51,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             let cpu = cpu.unwrap_or_default().parse()?;
             if stops { place.run_off(cpu) } else { place.run_on(cpu) }?;
         }
-        std::thread::sleep(slots.find_map(|due| due.checked_sub(begin.elapsed())).unwrap_or(shortest));
+        let now = Instant::now();
+        let at = slots.find_map(|due| (begin + due).checked_duration_since(now)).unwrap_or(shortest);
+        let then = slots.peek().map_or(now, |due| begin + *due);
+        alarm.wait(now + at, then);
         let woken = Instant::now();
         if stops {
             ptrace::interrupt(target)?;

@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 
 use crate::python::ahead::Ahead;
 use crate::python::capture::{Capture, Seen, Stamp};
@@ -82,9 +82,8 @@ pub struct Codes {
     /// Bytes from the object's start to the end of all that is read of it.
     span: usize,
     known: FxHashMap<Address, Code>,
-    /// Only buffers: the code objects that are being compared, and those that were met.
+    /// Only a buffer: the code objects that are being compared.
     doubtful: Vec<(Address, Option<Stamp>)>,
-    met: FxHashSet<Address>,
     /// Of all that are known.
     weight: usize,
     counts: CodeCounts,
@@ -119,7 +118,6 @@ impl Codes {
             kind,
             known: FxHashMap::default(),
             doubtful: Vec::new(),
-            met: FxHashSet::default(),
             weight: 0,
             counts: CodeCounts::default(),
             edition: 0,
@@ -147,14 +145,11 @@ impl Codes {
         }
         let most = self.weight + LARGEST_STACK;
         let mut unknown = Vec::new();
-        self.met.clear();
         for seen in capture.threads() {
-            for code in codes_of(capture.frames(seen)) {
-                if !self.known.contains_key(&code) && self.met.insert(code) {
-                    unknown.push((code, seen.stamp));
-                }
-            }
+            let new = codes_of(capture.frames(seen)).filter(|code| !self.known.contains_key(code));
+            unknown.extend(new.map(|code| (code, seen.stamp)));
         }
+        once_each(&mut unknown);
         for some in unknown.chunks(COMPARED) {
             let mut ahead = Ahead::of(memory);
             ahead.fetch(some.iter().map(|(code, _)| *code).collect(), self.span);
@@ -217,15 +212,13 @@ impl Codes {
     pub fn confirm(&mut self, memory: &impl Memory, capture: &Capture) -> Result<bool, ReadError> {
         let mut doubtful = std::mem::take(&mut self.doubtful);
         doubtful.clear();
-        self.met.clear();
         for seen in capture.fresh() {
             let certain = |code: &Code| seen.stamp.is_some() && code.stamp == seen.stamp;
-            for code in codes_of(capture.frames(seen)) {
-                if self.met.insert(code) && !self.known.get(&code).is_some_and(certain) {
-                    doubtful.push((code, seen.stamp));
-                }
-            }
+            let is_doubtful = |code: &Address| !self.known.get(code).is_some_and(certain);
+            let some = codes_of(capture.frames(seen)).filter(is_doubtful);
+            doubtful.extend(some.map(|code| (code, seen.stamp)));
         }
+        once_each(&mut doubtful);
         let mut agreed = Ok(true);
         for some in doubtful.chunks(COMPARED) {
             agreed = self.compare(memory, some).and_then(|same| agreed.map(|agreed| agreed && same));
@@ -330,6 +323,12 @@ fn codes_of(frames: &[RawFrame]) -> impl Iterator<Item = Address> {
     let mut last = Address::NULL;
     let codes = frames.iter().map(|frame| frame.code);
     codes.filter(move |code| std::mem::replace(&mut last, *code) != *code)
+}
+
+/// Leaves out what stands there already.
+fn once_each(codes: &mut Vec<(Address, Option<Stamp>)>) {
+    codes.sort_unstable_by_key(|(code, _)| *code);
+    codes.dedup_by_key(|(code, _)| *code);
 }
 
 /// Bytes of a frame, from the head of its code object.

@@ -1,8 +1,5 @@
 //! From what was copied to what is told: names for addresses, threads for thread states. The target runs meanwhile.
 
-use rustc_hash::FxHashMap;
-
-use crate::python::capture::{Capture, Seen};
 use crate::python::code::Codes;
 use crate::python::frames::RawFrame;
 use crate::sample::{Failure, Flags, Frame, Stack, ThreadId, ThreadSample};
@@ -10,8 +7,8 @@ use crate::sampler::held::key_of;
 use crate::sampler::look::{Compare, Looker};
 use crate::sampler::miss::Miss;
 use crate::sampler::others::Rest;
+use crate::sampler::remembered::Remembered;
 use crate::target::Target;
-use crate::target::memory::Address;
 
 impl Looker {
     /// After the target went on: from addresses to names.
@@ -27,13 +24,13 @@ impl Looker {
             let Some(seen) = self.capture.threads().get(index) else { break };
             let Some(tid) = self.tids.of_identity(&self.python, target, seen.identity) else { continue };
             let thread = ThreadId { tid: tid.0, interpreter: seen.interpreter };
-            self.addresses.insert(thread, seen.thread);
-            let stack = stack(&self.codes, &self.capture, seen, &mut self.last, &mut self.frames);
+            let last = &mut self.memories.of_thread(seen.thread, thread).last;
+            let stack = last.stack(&self.codes, self.capture.frames(seen), &mut self.frames);
             if !stack.is_empty() {
                 taken.push(ThreadSample { thread, stack, flags: seen.flags });
             }
         }
-        self.forget_the_dead(taken.len() - before);
+        self.memories.keep(64 + 4 * self.capture.threads().len().max(taken.len() - before));
         Ok(())
     }
 
@@ -42,10 +39,9 @@ impl Looker {
         let (Rest::NotAsked(interpreter, holder) | Rest::Remembered(interpreter, holder)) = self.rest else {
             return Ok(());
         };
-        let trail = self.trails.entry(holder).or_default();
+        let Remembered { snapshot, trail, .. } = self.memories.of(holder);
         if trail.is_cut() {
             trail.begin();
-            let Some(snapshot) = self.snapshots.get(&holder) else { return Ok(()) };
             let (moment, flags) = (snapshot.sealed(), Flags::HOLDS_GIL);
             self.capture.clear();
             let goes_on = |frame| trail.pass(frame);
@@ -74,26 +70,6 @@ impl Looker {
             }
         }
     }
-
-    /// Thread states die and their addresses are used again; what is remembered of them must not grow for ever.
-    fn forget_the_dead(&mut self, alive: usize) {
-        let most = 64 + 4 * alive.max(self.capture.threads().len());
-        if self.last.len() > most {
-            self.last.clear();
-        }
-        if self.addresses.len() > most {
-            self.addresses.clear();
-        }
-        if self.snapshots.len() > most {
-            self.snapshots.clear();
-        }
-        if self.trails.len() > most {
-            self.trails.clear();
-        }
-        if self.roots.len() > most {
-            self.roots.clear();
-        }
-    }
 }
 
 /// A thread's stack, as it was copied and as it was told.
@@ -115,34 +91,27 @@ impl Last {
     fn common(&self, raw: &[RawFrame]) -> usize {
         self.raw.iter().zip(raw.iter().rev()).take_while(|(one, other)| one == other).count()
     }
-}
 
-/// A thread's stack: the one of last time if nothing has moved, and of that the callers that have not.
-fn stack(
-    codes: &Codes,
-    capture: &Capture,
-    seen: &Seen,
-    last: &mut FxHashMap<Address, Last>,
-    frames: &mut Vec<Frame>,
-) -> Stack {
-    let raw = capture.frames(seen);
-    let entry = last.entry(seen.thread).or_default();
-    let kept = if entry.edition == codes.edition() { entry.common(raw) } else { 0 };
-    if kept < raw.len().max(entry.raw.len()) {
-        let (moved, before) = (raw.get(..raw.len() - kept), entry.raw.get(kept..));
-        let (moved, before) = (moved.unwrap_or_default(), before.unwrap_or_default());
-        let callers = if kept > 0 { entry.stack.len().saturating_sub(codes.calls(before)) } else { 0 };
-        frames.clear();
-        codes.decode_part(moved, frames);
-        // What moves most often moves within a line.
-        if entry.stack.iter().skip(callers).ne(frames.iter()) {
-            entry.stack = entry.stack.change(callers, frames);
+    /// The stack of these frames, leaf first: the one of last time if nothing has moved, and of that the callers that have
+    /// not. `frames` is only a buffer.
+    fn stack(&mut self, codes: &Codes, raw: &[RawFrame], frames: &mut Vec<Frame>) -> Stack {
+        let kept = if self.edition == codes.edition() { self.common(raw) } else { 0 };
+        if kept < raw.len().max(self.raw.len()) {
+            let (moved, before) = (raw.get(..raw.len() - kept), self.raw.get(kept..));
+            let (moved, before) = (moved.unwrap_or_default(), before.unwrap_or_default());
+            let callers = if kept > 0 { self.stack.len().saturating_sub(codes.calls(before)) } else { 0 };
+            codes.decode_part(moved, frames);
+            // What moves most often moves within a line.
+            if self.stack.iter().skip(callers).ne(frames.iter()) {
+                self.stack = self.stack.change(callers, frames.drain(..));
+            }
+            frames.clear();
+            self.raw.truncate(kept);
+            self.raw.extend(moved.iter().rev());
+            self.edition = codes.edition();
         }
-        entry.raw.truncate(kept);
-        entry.raw.extend(moved.iter().rev());
-        entry.edition = codes.edition();
+        self.stack.clone()
     }
-    entry.stack.clone()
 }
 
 #[cfg(test)]

@@ -96,7 +96,7 @@ impl Looker {
         running: &[Running],
     ) -> Result<(), Miss> {
         for (thread, ..) in running {
-            self.snapshots.entry(*thread).or_default().prepare();
+            self.memories.of(*thread).snapshot.prepare();
         }
         let tids: Vec<_> = running.iter().map(|(_, tid, _)| *tid).collect();
         let told = target.stop_all(&tids);
@@ -132,7 +132,7 @@ impl Looker {
         interpreter: &Interpreter,
         (thread, _, identity): Running,
     ) -> Result<(), Miss> {
-        let snapshot = self.snapshots.entry(thread).or_default();
+        let snapshot = &mut self.memories.of(thread).snapshot;
         snapshot.take(target.memory())?;
         let moment = snapshot.of(target.memory());
         // Another one has its place by now.
@@ -152,7 +152,7 @@ impl Looker {
         thread: Address,
     ) -> Result<(), Miss> {
         let memory = target.memory();
-        let snapshot = self.snapshots.entry(thread).or_default();
+        let snapshot = &mut self.memories.of(thread).snapshot;
         snapshot.take(memory)?;
         let moment = snapshot.of(memory);
         self.capture.clear();

@@ -8,6 +8,7 @@ use crate::sample::{Failure, Flags};
 use crate::sampler::look::{Compare, Latest, Looker, Scope, Wanted};
 use crate::sampler::miss::Miss;
 use crate::sampler::others::Rest;
+use crate::sampler::remembered::Remembered;
 use crate::target::memory::{Address, Memory};
 use crate::target::{RunState, StopError, Stopped, Target};
 
@@ -53,7 +54,7 @@ impl Looker {
             return if stands() { Ok(()) } else { Err(Miss::Fled) };
         }
         self.standing = false;
-        self.snapshots.entry(holder).or_default().prepare();
+        self.memories.of(holder).snapshot.prepare();
         let stopped = match target.stop(tid) {
             Ok(stopped) => stopped,
             Err(error) => {
@@ -91,7 +92,7 @@ impl Looker {
             }
         };
         self.latest = Some(latest);
-        self.holders.note(latest.tid);
+        self.holders.note(latest.tid, self.now);
         Ok(latest)
     }
 
@@ -117,7 +118,7 @@ impl Looker {
     ) -> Result<Option<u32>, Miss> {
         let Wanted { lock, holder, identity, scope } = wanted;
         let memory = target.memory();
-        let snapshot = self.snapshots.entry(holder).or_default();
+        let Remembered { snapshot, trail, .. } = self.memories.of(holder);
         let mut number = snapshot.take_and(memory, still.number())?;
         let moment = snapshot.of(memory);
         match lock.holder(&moment)? {
@@ -144,7 +145,7 @@ impl Looker {
         if let Rest::ToRead(..) = self.rest {
             number = None;
             self.cost.read(snapshot.take_reads());
-            let snapshot = self.snapshots.entry(key_of(lock)).or_default();
+            let snapshot = &mut self.memories.of(key_of(lock)).snapshot;
             snapshot.take(memory)?;
             let (python, all) = (&self.python, &self.interpreters);
             copy_all(python, all, &snapshot.of(memory), lock, Some(holder), &mut self.capture)?;
@@ -155,7 +156,6 @@ impl Looker {
                 return Err(Miss::Fled);
             }
         } else {
-            let trail = self.trails.entry(holder).or_default();
             trail.begin();
             let (python, capture, flags) = (&self.python, &mut self.capture, Flags::HOLDS_GIL);
             match still {

@@ -32,11 +32,11 @@ pub(super) struct Holders {
 }
 
 impl Holders {
-    /// This thread holds it.
-    pub(super) fn note(&mut self, tid: Tid) {
+    /// This thread holds it now.
+    pub(super) fn note(&mut self, tid: Tid, now: Instant) {
         self.recent.retain(|(other, _)| *other != tid);
         self.recent.truncate(ASKED - 1);
-        self.recent.insert(0, (tid, Instant::now()));
+        self.recent.insert(0, (tid, now));
     }
 
     /// Who holds it; `None` if nobody does and this is not only a change of hands.

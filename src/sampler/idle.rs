@@ -8,6 +8,7 @@ use crate::sampler::held::{copy_all, home, key_of};
 use crate::sampler::look::Looker;
 use crate::sampler::miss::Miss;
 use crate::sampler::others::{Others, Rest, Turn};
+use crate::sampler::remembered::Remembered;
 use crate::target::memory::{Address, ReadError};
 use crate::target::{Beside, Stay, Target, Tid};
 
@@ -64,7 +65,7 @@ impl Looker {
     fn read_last_holder(&mut self, target: &Target, lock: Lock, holder: Address) -> Result<(), Miss> {
         let memory = target.memory();
         let Some(others) = self.others.get(&key_of(lock)) else { return Err(Miss::Fled) };
-        let snapshot = self.snapshots.entry(holder).or_default();
+        let Remembered { snapshot, trail, .. } = self.memories.of(holder);
         snapshot.take(memory)?;
         let moment = snapshot.of(memory);
         if lock.holder(&moment)?.is_some() {
@@ -77,7 +78,6 @@ impl Looker {
             return Err(Miss::Fled);
         }
         self.capture.clear();
-        let trail = self.trails.entry(holder).or_default();
         trail.begin();
         let (flags, goes_on) = (Flags::default(), |frame| trail.pass(frame));
         self.capture.add_while(&self.python, &moment, &interpreter, holder, flags, goes_on)?;
@@ -126,8 +126,9 @@ impl Looker {
     /// The threads of the capture (or one of them only), and their identities, whose stacks are not the ones that were seen
     /// last.
     fn moved(&self, only: Option<Address>) -> impl Iterator<Item = (Address, u64)> {
-        let same =
-            |seen: &Seen| self.last.get(&seen.thread).is_some_and(|last| last.is(self.capture.frames(seen)));
+        let same = |seen: &Seen| {
+            self.memories.last(seen.thread).is_some_and(|last| last.is(self.capture.frames(seen)))
+        };
         self.capture
             .threads()
             .iter()
@@ -146,7 +147,7 @@ impl Looker {
     fn read_idle(&mut self, target: &Target, lock: Lock) -> Result<(), Miss> {
         let (Lock::Holder(key) | Lock::Runtime(key) | Lock::Current(key)) = lock else { return Ok(()) };
         let memory = target.memory();
-        let snapshot = self.snapshots.entry(key).or_default();
+        let snapshot = &mut self.memories.of(key).snapshot;
         snapshot.take(memory)?;
         self.capture.clear();
         let moment = snapshot.of(memory);

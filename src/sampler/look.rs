@@ -19,16 +19,14 @@ use crate::sample::{Failure, Frame, Outcome, ThreadId, ThreadSample};
 use crate::sampler::Stopping;
 use crate::sampler::asleep::Asleep;
 use crate::sampler::cost::Cost;
-use crate::sampler::decode::Last;
 use crate::sampler::holders::Holders;
 use crate::sampler::in_place::InPlace;
 use crate::sampler::miss::Miss;
 use crate::sampler::names::Names;
 use crate::sampler::others::{Others, Rest};
+use crate::sampler::remembered::Memories;
 use crate::sampler::states::States;
 use crate::sampler::tids::Tids;
-use crate::sampler::trail::Trail;
-use crate::sampler::unstopped::Root;
 use crate::target::memory::Address;
 use crate::target::{Rseq, Target, Tid};
 
@@ -100,28 +98,23 @@ pub struct Looker {
     pub(super) codes: Codes,
     pub(super) interpreters: Vec<Interpreter>,
     listed: Option<Instant>,
-    /// What was copied last time, by what is read at once: a thread, or all of a GIL.
-    pub(super) snapshots: FxHashMap<Address, Snapshot>,
+    pub(super) memories: Memories,
     pub(super) capture: Capture,
     /// What is still to be added to it.
     pub(super) rest: Rest,
     /// By the GIL, what is remembered of threads that do not hold it.
     pub(super) others: FxHashMap<Address, Others>,
-    /// By thread state.
-    pub(super) trails: FxHashMap<Address, Trail>,
     /// A second one to compare with, for what is read without a stop.
     pub(super) again: Capture,
     pub(super) tids: Tids,
     /// Who held a GIL last.
     pub(super) latest: Option<Latest>,
     pub(super) states: States,
-    /// The last stack of each thread state: an unchanged one is sent as it is.
-    pub(super) last: FxHashMap<Address, Last>,
     pub(super) frames: Vec<Frame>,
-    /// Where the thread states of the threads are, and what these are called.
-    pub(super) addresses: FxHashMap<ThreadId, Address>,
     names: Names,
     pub(super) cost: Cost,
+    /// When this look began.
+    pub(super) now: Instant,
     pub(super) in_place: InPlace,
     pub(super) asleep: Asleep,
     /// The words of a lock.
@@ -129,8 +122,7 @@ pub struct Looker {
     /// The process was found stopped by job control.
     pub(super) standing: bool,
     stopping: Stopping,
-    /// By thread state, where nothing is stopped; and which look this is.
-    pub(super) roots: FxHashMap<Address, Root>,
+    /// Which look this is, where nothing is stopped.
     pub(super) turn: u64,
     pub(super) holders: Holders,
     pub(super) compare: Compare,
@@ -146,26 +138,23 @@ impl Looker {
             codes: Codes::new(python.layout.clone(), python.code_type),
             interpreters: Vec::new(),
             listed: None,
-            snapshots: FxHashMap::default(),
+            memories: Memories::default(),
             capture: Capture::default(),
             rest: Rest::Nothing,
             others: FxHashMap::default(),
-            trails: FxHashMap::default(),
             again: Capture::default(),
             tids: Tids::default(),
             latest: None,
             states: States::default(),
-            last: FxHashMap::default(),
             frames: Vec::new(),
-            addresses: FxHashMap::default(),
             names: Names::new(&python),
             cost,
+            now: Instant::now(),
             in_place: InPlace::new(rseq),
             asleep: Asleep::default(),
             words: Snapshot::new(),
             standing: false,
             stopping,
-            roots: FxHashMap::default(),
             turn: 0,
             holders: Holders::default(),
             compare: Compare::After,
@@ -204,12 +193,22 @@ impl Looker {
 
     /// The names that have to be told after a look has taken these threads.
     pub fn names(&mut self, target: &Target, taken: &[ThreadSample]) -> Vec<(ThreadId, String)> {
-        self.names.news(target, &self.python, &self.interpreters, &self.addresses, taken)
+        if !self.memories.take_moved() && !self.names.are_due(self.now) {
+            return Vec::new();
+        }
+        self.names.news(
+            target,
+            (&self.python, &self.interpreters),
+            self.memories.addresses(),
+            taken,
+            self.now,
+        )
     }
 
     /// One look, begun at `now`.
     pub fn look(&mut self, target: &Target, scope: Scope, now: Instant) -> Result<Outcome, Gone> {
         let mut taken = Vec::new();
+        self.now = now;
         let listed = self.list_interpreters(target, now);
         match listed.and_then(|()| self.take(target, scope, &mut taken)) {
             Ok(()) => Ok(Outcome::Taken(taken)),

@@ -19,6 +19,7 @@ pub mod names;
 mod others;
 mod place;
 mod placing;
+mod remembered;
 pub mod states;
 pub mod tids;
 mod trail;

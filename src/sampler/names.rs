@@ -40,20 +40,27 @@ impl Names {
         }
     }
 
+    /// Are names to be told even if there are no new threads?
+    pub(super) fn are_due(&self, now: Instant) -> bool {
+        self.is_older_than(if self.provisional { SOONEST } else { AGAIN }, now)
+    }
+
+    fn is_older_than(&self, age: Duration, now: Instant) -> bool {
+        self.read.is_none_or(|read| now.duration_since(read) >= age)
+    }
+
     /// The names that have to be told after these threads were seen: of new ones, and of renamed ones. `states` leads
     /// from threads to their thread states.
     pub fn news(
         &mut self,
         target: &Target,
-        python: &Python,
-        interpreters: &[Interpreter],
+        (python, interpreters): (&Python, &[Interpreter]),
         states: &FxHashMap<ThreadId, Address>,
         seen: &[ThreadSample],
+        now: Instant,
     ) -> Vec<(ThreadId, String)> {
-        let now = Instant::now();
         let is_new = seen.iter().any(|sample| !self.told.contains_key(&sample.thread));
-        let age = self.read.map_or(AGAIN, |read| now.duration_since(read));
-        let read_again = age >= AGAIN || (is_new || self.provisional) && age >= SOONEST;
+        let read_again = self.is_older_than(if is_new || self.provisional { SOONEST } else { AGAIN }, now);
         if !is_new && !read_again {
             return Vec::new();
         }

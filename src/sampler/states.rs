@@ -164,9 +164,9 @@ impl States {
 impl Looker {
     /// Adds to the threads of a look what the kernel says of them.
     pub(super) fn ask_what_they_do(&mut self, target: &Target, taken: &mut [ThreadSample]) {
-        let Self { states, python, interpreters, addresses, .. } = self;
+        let Self { states, python, interpreters, memories, .. } = self;
         let runs_python = |thread: &ThreadId| {
-            let state = *addresses.get(thread)?;
+            let state = *memories.addresses().get(thread)?;
             let home = interpreters.iter().find(|interpreter| interpreter.id == thread.interpreter)?;
             match home.lock {
                 Lock::Attached => capture::attached(&python.layout, target.memory(), state).ok(),

@@ -7,8 +7,6 @@
 
 use std::fmt;
 
-use rustc_hash::FxHashMap;
-
 use crate::python::capture::{Capture, attached, identity_of};
 use crate::python::locate::Python;
 use crate::python::threads::{Interpreter, Lock};
@@ -16,6 +14,7 @@ use crate::sample::{Failure, Flags};
 use crate::sampler::held::{copy_all, home};
 use crate::sampler::look::{Looker, Scope, Wanted};
 use crate::sampler::miss::Miss;
+use crate::sampler::remembered::Memories;
 use crate::target::Target;
 use crate::target::memory::{Address, Memory};
 
@@ -127,7 +126,7 @@ impl Looker {
     }
 
     fn attempt(&mut self, memory: &impl Memory, wanted: Wanted) -> Result<(), Miss> {
-        let snapshot = self.snapshots.entry(wanted.holder).or_default();
+        let snapshot = &mut self.memories.of(wanted.holder).snapshot;
         snapshot.take_twice(memory)?;
         let (python, interpreters) = (&self.python, &self.interpreters);
         let first = copy(python, interpreters, &snapshot.sealed(), wanted, &mut self.capture);
@@ -155,23 +154,23 @@ impl Looker {
                 let learned = self.codes.learn(memory, &self.capture);
                 Err(learned.err().map_or(Miss::Again(Failure::Broken), Miss::from))
             }
-            Ok(()) if !begin_where_they_do(&self.capture, &mut self.roots, self.turn) => {
+            Ok(()) if !begin_where_they_do(&self.capture, &mut self.memories, self.turn) => {
                 counts.rootless += 1;
                 Err(Miss::Again(Failure::Broken))
             }
             Ok(()) => Ok(()),
         };
-        self.cost.read(snapshot.take_reads());
+        self.cost.read(self.memories.of(wanted.holder).snapshot.take_reads());
         result
     }
 }
 
 /// Does every stack begin where its thread does?
-fn begin_where_they_do(capture: &Capture, roots: &mut FxHashMap<Address, Root>, look: u64) -> bool {
+fn begin_where_they_do(capture: &Capture, memories: &mut Memories, look: u64) -> bool {
     let mut all = true;
     for seen in capture.threads() {
         if let Some(root) = capture.frames(seen).last() {
-            all &= roots.entry(seen.thread).or_default().is(root.code, look);
+            all &= memories.of(seen.thread).root.is(root.code, look);
         }
     }
     all

@@ -1,9 +1,8 @@
 //! A stack that is put together from what has moved and what has not is the one that is decoded as a whole.
 
 use proptest::prelude::*;
-use rustc_hash::FxHashMap;
 
-use super::{Last, stack};
+use super::Last;
 use crate::python::capture::Capture;
 use crate::python::code::Codes;
 use crate::python::frames::{Instruction, RawFrame};
@@ -53,14 +52,14 @@ proptest! {
         changes in prop::collection::vec((0..50_usize, prop::collection::vec(frame(), 0..40)), 1..12),
     ) {
         let (mut codes, memory) = codes();
-        let (mut last, mut frames): (FxHashMap<Address, Last>, _) = (FxHashMap::default(), Vec::new());
+        let (mut last, mut frames) = (Last::default(), Vec::new());
         let mut raw = first;
         for (left, pushed) in changes {
             // Leaf first: some return, others are called.
             let capture = Capture::of(&raw);
             prop_assert_eq!(codes.learn(&memory, &capture), Ok(()));
             let seen = &capture.threads()[0];
-            let got = stack(&codes, &capture, seen, &mut last, &mut frames);
+            let got = last.stack(&codes, capture.frames(seen), &mut frames);
             let mut whole = Vec::new();
             codes.decode(&capture, seen, &mut whole);
             prop_assert_eq!(got, Stack::from_iter(whole));

@@ -202,9 +202,11 @@ impl Turns {
             self.end = Some(self.began + length);
         }
         let mut now = Instant::now();
+        let mut woken = now;
         loop {
-            if let Next::Look = self.wait_for_turn(target, now)? {
+            if let Next::Look = self.wait_for_turn(target, woken, now)? {
                 now = Instant::now();
+                woken = now;
                 let at = micros(self.epoch + now.saturating_duration_since(self.zero));
                 fault::point("sampler");
                 match looker.look(target, self.scope, now) {
@@ -247,7 +249,7 @@ impl Turns {
     }
 
     /// Sleeps until the clock says that a look is due, doing what is asked for meanwhile.
-    fn wait_for_turn(&mut self, target: &Target, mut now: Instant) -> Result<Next, Over> {
+    fn wait_for_turn(&mut self, target: &Target, woken: Instant, mut now: Instant) -> Result<Next, Over> {
         if self.length == Length::Once {
             return Ok(Next::Look);
         }
@@ -266,7 +268,8 @@ impl Turns {
             now = Instant::now();
         }
         let left = due.at.saturating_duration_since(now);
-        let rest = self.placing.as_ref().map_or(Duration::ZERO, Placing::rest);
+        let awake = now.saturating_duration_since(woken);
+        let rest = self.placing.as_ref().map_or(Duration::ZERO, |placing| placing.rest(awake));
         let wait = left.max(rest.min(self.clock.interval()));
         if wait > LONG {
             self.obey_for(wait)?;

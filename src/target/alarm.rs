@@ -12,6 +12,9 @@ use nix::sys::time::TimeSpec;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
 use nix::time::{ClockId as Clock, clock_gettime};
 
+/// What comes sooner after a moment may come while its work is still being done, and would only disturb that.
+const SOON: Duration = Duration::from_micros(50);
+
 /// Wakes up the calling thread.
 #[derive(Debug)]
 pub struct Alarm {
@@ -59,8 +62,8 @@ impl Timer {
 }
 
 impl Alarm {
-    /// Sleeps until `at`. That is cheaper if it was given as `then` the last time; one that is not
-    /// later does not count, and none need be kept to.
+    /// Sleeps until `at`. That is cheaper if it was given as `then` the last time. `then` need not be kept to, and one
+    /// that is hardly later does not count.
     pub fn wait(&mut self, at: Instant, then: Instant) {
         if self.wait_by_timer(at, then).is_err() {
             self.timers = None;
@@ -70,9 +73,15 @@ impl Alarm {
 
     fn wait_by_timer(&mut self, at: Instant, then: Instant) -> Result<(), Errno> {
         let [one, other] = self.timers.as_mut().ok_or(Errno::EMFILE)?;
-        let (first, second) = if other.at == Some(at) { (other, one) } else { (one, other) };
+        // Who sets the timer that is next to another moment changes the clock twice. So if it is not for `at`, the other
+        // one is set to that, and then the clock changes once.
+        let (first, second) = if other.at == Some(at) || one.at.is_some_and(|one| one != at) {
+            (other, one)
+        } else {
+            (one, other)
+        };
         first.set(at, self.zero)?;
-        if then > at {
+        if then > at + SOON {
             second.set(then, self.zero)?;
         }
         first.wait()

@@ -72,7 +72,7 @@ const TRIALS: usize = 2;
 /// So much cheaper the target's CPU has to be: to be bound to one is a disadvantage when others want it.
 const CHEAPER: f64 = 0.85;
 /// And at least this part of the looks have to be taken there that are taken elsewhere.
-const PUNCTUAL: f64 = 0.9;
+const PUNCTUAL: f64 = 0.95;
 /// Windows for which a decision holds: first, and when the next trial comes to the same.
 const HELD: (u32, u32) = (50, 400);
 /// A loss a look that is not worth a trial of the other place at once: many runs are short, and in the trial 200 looks may

@@ -193,7 +193,7 @@ impl Looker {
 
     /// The names that have to be told after a look has taken these threads.
     pub fn names(&mut self, target: &Target, taken: &[ThreadSample]) -> Vec<(ThreadId, String)> {
-        if !self.memories.take_moved() && !self.names.are_due(self.now) {
+        if !self.memories.take_moved() && !self.names.are_due(false, self.now) {
             return Vec::new();
         }
         self.names.news(

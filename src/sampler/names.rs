@@ -40,12 +40,9 @@ impl Names {
         }
     }
 
-    /// Are names to be told even if there are no new threads?
-    pub(super) fn are_due(&self, now: Instant) -> bool {
-        self.is_older_than(if self.provisional { SOONEST } else { AGAIN }, now)
-    }
-
-    fn is_older_than(&self, age: Duration, now: Instant) -> bool {
+    /// Is it time to look for names, if there are new threads or if there are none?
+    pub(super) fn are_due(&self, is_new: bool, now: Instant) -> bool {
+        let age = if is_new || self.provisional { SOONEST } else { AGAIN };
         self.read.is_none_or(|read| now.duration_since(read) >= age)
     }
 
@@ -60,7 +57,7 @@ impl Names {
         now: Instant,
     ) -> Vec<(ThreadId, String)> {
         let is_new = seen.iter().any(|sample| !self.told.contains_key(&sample.thread));
-        let read_again = self.is_older_than(if is_new || self.provisional { SOONEST } else { AGAIN }, now);
+        let read_again = self.are_due(is_new, now);
         if !is_new && !read_again {
             return Vec::new();
         }

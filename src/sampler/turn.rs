@@ -271,20 +271,20 @@ impl Turns {
         let awake = now.saturating_duration_since(woken);
         let rest = self.placing.as_ref().map_or(Duration::ZERO, |placing| placing.rest(awake));
         let wait = left.max(rest.min(self.clock.interval()));
-        if wait > LONG {
-            self.obey_for(wait)?;
-        } else {
-            self.obey_for(Duration::ZERO)?;
-            if wait >= SHORTEST {
-                self.alarm.wait(now + wait, due.then);
-            }
-        }
+        let until = if wait < SHORTEST { now } else { now + wait };
+        self.obey_until(now, until, due.then)?;
         Ok(if self.paused { Next::Nothing } else { Next::Look })
     }
 
     /// Sleeps, and obeys the commands that come. What ends the sampling ends the sleep.
     fn obey_for(&mut self, time: Duration) -> Result<(), Over> {
-        let deadline = (time > LONG).then(|| Instant::now() + time);
+        let now = Instant::now();
+        self.obey_until(now, now + time, now)
+    }
+
+    /// The same from `now` on; `then` is until when the next sleep will probably be.
+    fn obey_until(&mut self, now: Instant, until: Instant, then: Instant) -> Result<(), Over> {
+        let deadline = (until.saturating_duration_since(now) > LONG).then_some(until);
         loop {
             let command = match deadline {
                 Some(deadline) => self.commands.recv_deadline(deadline),
@@ -299,8 +299,8 @@ impl Turns {
                 Err(RecvTimeoutError::Timeout) => break,
             }
         }
-        if deadline.is_none() {
-            std::thread::sleep(time);
+        if deadline.is_none() && until > now {
+            self.alarm.wait(until, then);
         }
         Ok(())
     }

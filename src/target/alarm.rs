@@ -18,7 +18,8 @@ const SOON: Duration = Duration::from_micros(50);
 /// Wakes up the calling thread.
 #[derive(Debug)]
 pub struct Alarm {
-    /// `None` where there are no descriptors left: a sleep does the same, only dearer.
+    /// The first is the one that is set ahead, if one is. `None` where there are no descriptors left: a sleep does the
+    /// same, only dearer.
     timers: Option<[Timer; 2]>,
     /// One moment in both notations.
     zero: (Instant, Duration),
@@ -72,19 +73,19 @@ impl Alarm {
     }
 
     fn wait_by_timer(&mut self, at: Instant, then: Instant) -> Result<(), Errno> {
-        let [one, other] = self.timers.as_mut().ok_or(Errno::EMFILE)?;
+        let timers = self.timers.as_mut().ok_or(Errno::EMFILE)?;
         // Who sets the timer that is next to another moment changes the clock twice. So if it is not for `at`, the other
         // one is set to that, and then the clock changes once.
-        let (first, second) = if other.at == Some(at) || one.at.is_some_and(|one| one != at) {
-            (other, one)
-        } else {
-            (one, other)
-        };
-        first.set(at, self.zero)?;
-        if then > at + SOON {
-            second.set(then, self.zero)?;
+        if timers[0].at != Some(at) {
+            timers.swap(0, 1);
         }
-        first.wait()
+        timers[0].set(at, self.zero)?;
+        if then > at + SOON {
+            timers[1].set(then, self.zero)?;
+        }
+        timers[0].wait()?;
+        timers.swap(0, 1);
+        Ok(())
     }
 }
 

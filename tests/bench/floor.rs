@@ -42,8 +42,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     if stops {
         ptrace::seize(target, ptrace::Options::empty())?;
     }
-    let (mut alarm, mut slots) = (Alarm::default(), slots(rate).peekable());
     let (mut took, begin, mut copy) = (Vec::new(), Instant::now(), vec![0; bytes]);
+    let (mut alarm, mut slots) = (Alarm::default(), slots(begin, rate).peekable());
     while begin.elapsed().as_secs_f64() < seconds {
         if took.len().is_multiple_of(ASK) {
             let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
@@ -52,9 +52,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             if stops { place.run_off(cpu) } else { place.run_on(cpu) }?;
         }
         let now = Instant::now();
-        let at = slots.find_map(|due| (begin + due).checked_duration_since(now)).unwrap_or(shortest);
-        let then = slots.peek().map_or(now, |due| begin + *due);
-        alarm.wait(now + at, then);
+        let at = slots.find(|due| *due >= now).unwrap_or(now + shortest);
+        alarm.wait(at, slots.peek().copied().unwrap_or(at));
         let woken = Instant::now();
         if stops {
             ptrace::interrupt(target)?;
@@ -74,8 +73,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// A random moment in each interval, since the beginning; none at rate 0.
-fn slots(rate: f64) -> impl Iterator<Item = Duration> {
+/// A random moment in each interval from the beginning on; none at rate 0.
+fn slots(begin: Instant, rate: f64) -> impl Iterator<Item = Instant> {
     let slots = (0..).take_while(move |_| rate > 0.0);
-    slots.map(move |slot| Duration::from_secs_f64((f64::from(slot) + fastrand::f64()) / rate))
+    slots.map(move |slot| begin + Duration::from_secs_f64((f64::from(slot) + fastrand::f64()) / rate))
 }

@@ -1,9 +1,9 @@
 """Rests under 10,000 frames, or as many as the first argument says, of one thread.
 
-With --busy as second argument the innermost function works instead, call by call, and notes
-how often in the file that is the third, if any; with --lasting its calls, in C, take some twenty
-milliseconds each, much longer than a look takes. The frames are in a thread of its own because a thread's stack can be chosen: up to 3.10 every
-Python frame is a C frame as well.
+With --busy as second argument the innermost function works instead, call by call, and notes how
+often in the file that is the third, if any; with --lasting its calls, in C, take some twenty
+milliseconds each, much longer than a look takes. The frames are in a thread of its own because a
+thread's stack can be chosen: up to 3.10 every Python frame is a C frame as well.
 """
 import sys
 import threading

@@ -6,6 +6,7 @@ use std::ops::Range;
 use crate::python::frames::{self, RawFrame, WalkError};
 use crate::python::layout::{Collecting, Layout, ThreadLayout};
 use crate::python::locate::Python;
+use crate::python::quiet::Stamp;
 use crate::python::threads::Interpreter;
 use crate::sample::Flags;
 use crate::target::memory::{Address, Memory, ReadError};
@@ -35,14 +36,10 @@ pub struct Seen {
     pub interpreter: u32,
     /// What it was seen doing.
     pub flags: Flags,
-    /// Which code objects were alive: equal stamps mean that no address was re-used. Only 3.14 and later have it.
+    /// How many code objects had died or been made, where the interpreter counts them.
     pub stamp: Option<Stamp>,
     frames: Range<usize>,
 }
-
-/// An interpreter and the generation of its code objects.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stamp(Address, u64);
 
 /// What says which thread of the kernel's a thread state belongs to: its native id (3.11 and later), or else its
 /// `pthread_t`.
@@ -63,6 +60,13 @@ impl Capture {
             frames: 0..frames.len(),
         };
         Self { threads: vec![seen], frames: frames.to_vec(), fresh: 1 }
+    }
+
+    /// The same, with this count.
+    #[cfg(test)]
+    pub(crate) fn stamped(mut self, stamp: Option<Stamp>) -> Self {
+        self.threads.iter_mut().for_each(|seen| seen.stamp = stamp);
+        self
     }
 
     /// Forgets what was seen.
@@ -158,10 +162,11 @@ impl Capture {
         {
             flags |= Flags::WANTS_GIL;
         }
-        let stamp = match layout.interpreter.code_generation {
-            Some(field) => Some(Stamp(interpreter.address, field.of(memory, interpreter.address)?)),
+        let generation = match layout.interpreter.generation {
+            Some(generation) => generation.of(memory, interpreter.address)?,
             None => None,
         };
+        let stamp = generation.map(|count| Stamp { interpreter: interpreter.address, count });
         let start = self.frames.len();
         if start >= MOST_FRAMES {
             return Err(WalkError::Broken(thread));

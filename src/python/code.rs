@@ -1,23 +1,25 @@
 //! Code objects: name, file and lines, read once each and kept by address.
 //!
 //! Addresses are re-used: of 2,000 small functions made by `exec` and dropped again, a quarter to two thirds
-//! got an address that had held another function. So an entry carries the part of the code object that
-//! cannot be equal in two of them (pointers to its strings and its line table, its first line, from 3.12 on a
-//! unique version), and must be compared with the target before it is believed, unless the interpreter says
-//! that no code object has died since (3.14's generation).
+//! got an address that had held another function. So an entry must be compared with the target before it is
+//! believed, see `code/confirm.rs`.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use rustc_hash::FxHashMap;
 
 use crate::python::ahead::Ahead;
-use crate::python::capture::{Capture, Seen, Stamp};
+use crate::python::capture::{Capture, Seen};
 use crate::python::frames::{Instruction, RawFrame};
 use crate::python::layout::{Bytecode, Field, FrameSize, Layout};
 use crate::python::lines::Lines;
+use crate::python::quiet::{Period, Quiet};
 use crate::python::text::TextError;
 use crate::sample::{Frame, Function};
-use crate::target::memory::{Address, Memory, Range, ReadError};
+use crate::target::memory::{Address, Memory, ReadError};
+
+mod confirm;
 
 /// Code objects kept; a program that has more starts over.
 const MOST: usize = 1 << 17;
@@ -66,7 +68,7 @@ struct Code {
     /// Bytes of its frames on the data stack, where that is of interest.
     frame_size: Option<u64>,
     /// When it was last known to be right, where the version has such a notion.
-    stamp: Option<Stamp>,
+    period: Option<Period>,
     /// Bytes of it and its names, and of its line table or its lines, whichever are more.
     weight: usize,
 }
@@ -83,7 +85,10 @@ pub struct Codes {
     span: usize,
     known: FxHashMap<Address, Code>,
     /// Only a buffer: the code objects that are being compared.
-    doubtful: Vec<(Address, Option<Stamp>)>,
+    doubtful: Vec<(Address, Option<Period>)>,
+    quiet: Quiet,
+    /// When this look began.
+    begun: Instant,
     /// Of all that are known.
     weight: usize,
     counts: CodeCounts,
@@ -118,10 +123,17 @@ impl Codes {
             kind,
             known: FxHashMap::default(),
             doubtful: Vec::new(),
+            quiet: Quiet::default(),
+            begun: Instant::now(),
             weight: 0,
             counts: CodeCounts::default(),
             edition: 0,
         }
+    }
+
+    /// A look begins, and will copy what is asked for next.
+    pub const fn begin(&mut self, now: Instant) {
+        self.begun = now;
     }
 
     /// Is there an entry for every code object of `capture`? If not, [`Codes::learn`] before the target goes on.
@@ -145,17 +157,19 @@ impl Codes {
         }
         let most = self.weight + LARGEST_STACK;
         let mut unknown = Vec::new();
+        let now = Instant::now();
         for seen in capture.threads() {
+            let period = seen.stamp.map(|stamp| self.quiet.period(stamp, self.begun, now));
             let new = codes_of(capture.frames(seen)).filter(|code| !self.known.contains_key(code));
-            unknown.extend(new.map(|code| (code, seen.stamp)));
+            unknown.extend(new.map(|code| (code, period)));
         }
         once_each(&mut unknown);
         for some in unknown.chunks(COMPARED) {
             let mut ahead = Ahead::of(memory);
             ahead.fetch(some.iter().map(|(code, _)| *code).collect(), self.span);
             ahead.fetch(some.iter().flat_map(|(code, _)| self.parts(&ahead, *code)).collect(), AHEAD);
-            for (address, stamp) in some {
-                let code = self.read(&ahead, *address, *stamp)?;
+            for (address, period) in some {
+                let code = self.read(&ahead, *address, *period)?;
                 self.weight += code.weight;
                 self.counts.new += 1;
                 self.known.insert(*address, code);
@@ -202,60 +216,12 @@ impl Codes {
         }
     }
 
-    /// Compares the entries of `capture` with what stands in memory now, forgets those that differ and says
-    /// whether all agreed. What is remembered in it is certain: its frames, which have not run since they were read,
-    /// keep their code objects alive.
-    ///
-    /// This may happen after the target went on. An entry that agrees *now* was right then, too: otherwise
-    /// the code object that ran would have had to die since, and one with the very strings and line table
-    /// (and, from 3.12 on, the version) of the one that had died before it to take its place.
-    pub fn confirm(&mut self, memory: &impl Memory, capture: &Capture) -> Result<bool, ReadError> {
-        let mut doubtful = std::mem::take(&mut self.doubtful);
-        doubtful.clear();
-        for seen in capture.fresh() {
-            let certain = |code: &Code| seen.stamp.is_some() && code.stamp == seen.stamp;
-            let is_doubtful = |code: &Address| !self.known.get(code).is_some_and(certain);
-            let some = codes_of(capture.frames(seen)).filter(is_doubtful);
-            doubtful.extend(some.map(|code| (code, seen.stamp)));
-        }
-        once_each(&mut doubtful);
-        let mut agreed = Ok(true);
-        for some in doubtful.chunks(COMPARED) {
-            agreed = self.compare(memory, some).and_then(|same| agreed.map(|agreed| agreed && same));
-        }
-        self.doubtful = doubtful;
-        agreed
-    }
-
-    fn compare(
-        &mut self,
+    fn read(
+        &self,
         memory: &impl Memory,
-        some: &[(Address, Option<Stamp>)],
-    ) -> Result<bool, ReadError> {
-        let (skip, length) = self.head;
-        let mut heads = [[0_u8; HEAD]; COMPARED];
-        let mut ranges: [Range<'_>; COMPARED] = heads
-            .each_mut()
-            .map(|head| Range { from: Address::NULL, to: head.get_mut(..length).unwrap_or_default() });
-        for (range, (address, _)) in ranges.iter_mut().zip(some) {
-            range.from = *address + u64::from(skip);
-        }
-        let read = memory.read_scattered(ranges.get_mut(..some.len()).unwrap_or_default())?;
-        let mut agreed = true;
-        for (index, ((address, stamp), head)) in some.iter().zip(heads).enumerate() {
-            match self.known.get_mut(address) {
-                Some(code) if index < read && code.head == head => code.stamp = *stamp,
-                _ => {
-                    self.forget(*address);
-                    self.counts.replaced += 1;
-                    agreed = false;
-                }
-            }
-        }
-        Ok(agreed)
-    }
-
-    fn read(&self, memory: &impl Memory, address: Address, stamp: Option<Stamp>) -> Result<Code, CodeError> {
+        address: Address,
+        period: Option<Period>,
+    ) -> Result<Code, CodeError> {
         let layout = &self.layout;
         if layout.object_type.of(memory, address)? != self.kind {
             return Err(CodeError::NotCode(address));
@@ -284,7 +250,7 @@ impl Codes {
         // could have millions.
         let names = function.file.len() + function.name.len();
         let weight = size_of::<Code>() + size_of::<Function>() + names + table.len().max(lines.weight());
-        Ok(Code { head, function: Arc::new(function), lines, first_traceable, frame_size, stamp, weight })
+        Ok(Code { head, function: Arc::new(function), lines, first_traceable, frame_size, period, weight })
     }
 
     /// The frames, root first, of what [`Codes::learn`] has read and [`Codes::confirm`] has confirmed.
@@ -326,7 +292,7 @@ fn codes_of(frames: &[RawFrame]) -> impl Iterator<Item = Address> {
 }
 
 /// Leaves out what stands there already.
-fn once_each(codes: &mut Vec<(Address, Option<Stamp>)>) {
+fn once_each(codes: &mut Vec<(Address, Option<Period>)>) {
     codes.sort_unstable_by_key(|(code, _)| *code);
     codes.dedup_by_key(|(code, _)| *code);
 }

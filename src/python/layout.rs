@@ -4,7 +4,7 @@
 
 pub use crate::python::field::{Field, Word};
 use crate::python::version::{Build, Version};
-use crate::target::memory::Address;
+use crate::target::memory::{Address, Memory, ReadError};
 
 /// Everything that differs between CPythons, as far as we read them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,8 +74,32 @@ pub struct InterpreterLayout {
     pub modules: Field<Address>,
     /// Not 0 while garbage is collected; in `_PyRuntime` for 3.7 and 3.8.
     pub collecting: Option<Collecting>,
-    /// 3.14 and later: grows with every code object that dies, so that equal means that no address was re-used.
-    pub code_generation: Option<Field<u64>>,
+    /// What tells that no code object's address was re-used.
+    pub generation: Option<Generation>,
+}
+
+/// A count of which equal means that no address of a code object has been used again meanwhile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Generation {
+    /// 3.14 and later, `_code_object_generation` of the interpreter: code objects that have died.
+    Died(Field<u64>),
+    /// 3.13, `func_state.next_version` of the interpreter: the version that the next code object will have. Functions are
+    /// given such versions, too. 0 when all are used up.
+    Made(Field<u32>),
+    /// 3.12, `_Py_next_func_version`, a word of the program's: the same.
+    MadeByAll(Address),
+}
+
+impl Generation {
+    /// The count as it stands, for code objects of this interpreter; `None` when it has come to its end.
+    pub fn of(self, memory: &impl Memory, interpreter: Address) -> Result<Option<u64>, ReadError> {
+        let next = match self {
+            Self::Died(field) => return field.of(memory, interpreter).map(Some),
+            Self::Made(field) => field.of(memory, interpreter)?,
+            Self::MadeByAll(word) => Field::<u32>::at(0).of(memory, word)?,
+        };
+        Ok(Some(u64::from(next)).filter(|next| *next > 0))
+    }
 }
 
 /// Where the garbage collector's mark stands.

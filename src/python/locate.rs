@@ -4,7 +4,7 @@
 use std::fmt;
 
 use crate::python::frames::{self, WalkError};
-use crate::python::layout::{Frames, Gil, Layout};
+use crate::python::layout::{Frames, Generation, Gil, Layout};
 use crate::python::published::{self, COOKIE, PublishedError};
 use crate::python::search::{self, Bounded};
 use crate::python::tables;
@@ -299,7 +299,14 @@ fn from_table(memory: &impl Memory, image: &Image<'_>, abi: Option<Version>) -> 
         (None, None) => return Err(LocateError::NotYet),
     };
     let build = build(memory, image);
-    tables::layout(version, build).ok_or(LocateError::Unknown(version))
+    let mut layout = tables::layout(version, build).ok_or(LocateError::Unknown(version))?;
+    // A local symbol: where it is gone, code objects are compared at each look.
+    if version.minor() == (3, 12)
+        && let Ok(Some(word)) = image.elf.local_symbol("_Py_next_func_version")
+    {
+        layout.interpreter.generation = Some(Generation::MadeByAll(word.address));
+    }
+    Ok(layout)
 }
 
 /// Where only major and minor are known: the layout of the last patch release.

@@ -17,6 +17,7 @@ pub mod locate;
 pub mod names;
 pub mod objects;
 pub mod published;
+pub mod quiet;
 pub mod recognise;
 pub mod search;
 pub mod snapshot;

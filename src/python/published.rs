@@ -5,8 +5,8 @@
 use std::fmt;
 
 use crate::python::layout::{
-    Bytecode, CodeLayout, Collecting, Field, FirstFrame, Frames, Gil, InterpreterFrames, InterpreterLayout,
-    Layout, LineFormat, NameFormat, TextLayout, ThreadLayout, Word,
+    Bytecode, CodeLayout, Collecting, Field, FirstFrame, Frames, Generation, Gil, InterpreterFrames,
+    InterpreterLayout, Layout, LineFormat, NameFormat, TextLayout, ThreadLayout, Word,
 };
 use crate::python::version::{Build, Version};
 use crate::target::memory::{Address, Memory, ReadError};
@@ -208,14 +208,27 @@ impl Table {
         // `collecting` is given from where the interpreter's garbage collector begins.
         let gc: Field<u64> = self.field(self.after_threads_head(80))?;
         let collecting: Field<i32> = self.field(self.sections.gc + 8)?;
-        let has_generation = self.version.minor() >= (3, 14);
+        let generation = match self.version.minor() {
+            (3, 13) => self.made()?,
+            _ => Some(Generation::Died(self.field(160)?)),
+        };
         Ok(InterpreterLayout {
             next: self.field(64)?,
             id: Some(self.field(56)?),
             threads: self.field(72)?,
             modules: self.field(self.after_threads_head(88))?,
             collecting: Some(Collecting::Interpreter(collecting.moved(gc.offset()))),
-            code_generation: if has_generation { Some(self.field(160)?) } else { None },
+            generation,
+        })
+    }
+
+    /// 3.13's `func_state.next_version` is not published, and stands 16 bytes farther in a debug build. That it is none is
+    /// told by the interpreter's size, which grew by 16 bytes somewhere from 3.13.1 to 3.13.15.
+    fn made(&self) -> Result<Option<Generation>, PublishedError> {
+        Ok(match (self.version.micro, self.number(48)?) {
+            (_, 194_968) | (15.., 194_984) => Some(Generation::Made(Field::at(17_000))),
+            (_, 195_000) => Some(Generation::Made(Field::at(17_016))),
+            _ => None,
         })
     }
 

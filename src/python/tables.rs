@@ -87,7 +87,7 @@ fn interpreter(version: Version) -> InterpreterLayout {
         threads: Field::at(threads),
         modules: Field::at(modules),
         collecting,
-        code_generation: None,
+        generation: None,
     }
 }
 

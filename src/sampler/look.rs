@@ -209,6 +209,7 @@ impl Looker {
     pub fn look(&mut self, target: &Target, scope: Scope, now: Instant) -> Result<Outcome, Gone> {
         let mut taken = Vec::new();
         self.now = now;
+        self.codes.begin(now);
         let listed = self.list_interpreters(target, now);
         match listed.and_then(|()| self.take(target, scope, &mut taken)) {
             Ok(()) => Ok(Outcome::Taken(taken)),

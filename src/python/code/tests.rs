@@ -3,8 +3,9 @@
 use super::{CodeCounts, CodeError, Codes};
 use crate::python::capture::Capture;
 use crate::python::frames::{Instruction, RawFrame};
-use crate::python::layout::Layout;
+use crate::python::layout::{Field, Generation, Layout};
 use crate::python::literal::{Literal, eras};
+use crate::python::quiet::Stamp;
 use crate::python::version::Build;
 use crate::target::memory::{Address, ReadError};
 
@@ -150,6 +151,28 @@ fn addresses_are_used_again() {
     assert_eq!(codes.confirm(&specialized, &Capture::of(&frames)), Ok(true));
     // It may be gone altogether.
     assert_eq!(codes.confirm(&memory.without(CODE), &Capture::of(&frames)), Ok(false));
+}
+
+/// What an interpreter's count vouches for is not compared: 3.14's of the dead, 3.13's of those made.
+#[test]
+fn what_is_counted_is_not_compared() {
+    let (layout, memory) = function();
+    let changed = memory.clone().again(CODE).i32(68, 41);
+    for (before, after, agrees) in [(Some(7), Some(7), true), (Some(7), Some(8), false), (None, None, false)]
+    {
+        let stamped = |count: Option<u64>| {
+            let stamp = count.map(|count| Stamp { interpreter: Address(8), count });
+            Capture::of(&[frame(CODE, unit(2))]).stamped(stamp)
+        };
+        let mut codes = Codes::new(layout.clone(), Address(KIND));
+        codes.learn(&memory, &stamped(before)).expect("code");
+        assert_eq!(codes.confirm(&changed, &stamped(after)), Ok(agrees), "{before:?} {after:?}");
+    }
+    // 0: it has come to its end.
+    let word = Literal::new().at(8, 16).i32(0, 5).i32(8, 0);
+    let made = |at: u32| Generation::Made(Field::at(at)).of(&word, Address(8));
+    assert_eq!((made(0), made(8)), (Ok(Some(5)), Ok(None)));
+    assert_eq!(Generation::MadeByAll(Address(8)).of(&word, Address(0x100)), Ok(Some(5)));
 }
 
 #[test]

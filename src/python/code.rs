@@ -21,6 +21,8 @@ use crate::target::memory::{Address, Memory, ReadError};
 
 mod confirm;
 
+use confirm::Trial;
+
 /// Code objects kept; a program that has more starts over.
 const MOST: usize = 1 << 17;
 /// Bytes of them with their names and lines; likewise.
@@ -69,6 +71,7 @@ struct Code {
     frame_size: Option<u64>,
     /// When it was last known to be right, where the version has such a notion.
     period: Option<Period>,
+    trial: Trial,
     /// Bytes of it and its names, and of its line table or its lines, whichever are more.
     weight: usize,
 }
@@ -83,10 +86,14 @@ pub struct Codes {
     head: (u32, usize),
     /// Bytes from the object's start to the end of all that is read of it.
     span: usize,
+    /// The head holds a version that no other has.
+    has_versions: bool,
     known: FxHashMap<Address, Code>,
     /// Only a buffer: the code objects that are being compared.
     doubtful: Vec<(Address, Option<Period>)>,
     quiet: Quiet,
+    /// When a code object was last found to have taken another's address.
+    replaced: Option<Instant>,
     /// When this look began.
     begun: Instant,
     /// Of all that are known.
@@ -118,12 +125,14 @@ impl Codes {
         let last = traceable.max(start + length as u32 - 8).max(layout.object_type.offset());
         Self {
             span: last as usize + 8,
+            has_versions: layout.version.minor() >= (3, 12),
             head: (start, length.min(HEAD)),
             layout,
             kind,
             known: FxHashMap::default(),
             doubtful: Vec::new(),
             quiet: Quiet::default(),
+            replaced: None,
             begun: Instant::now(),
             weight: 0,
             counts: CodeCounts::default(),
@@ -250,7 +259,16 @@ impl Codes {
         // could have millions.
         let names = function.file.len() + function.name.len();
         let weight = size_of::<Code>() + size_of::<Function>() + names + table.len().max(lines.weight());
-        Ok(Code { head, function: Arc::new(function), lines, first_traceable, frame_size, period, weight })
+        Ok(Code {
+            head,
+            function: Arc::new(function),
+            lines,
+            first_traceable,
+            frame_size,
+            period,
+            trial: Trial::new(),
+            weight,
+        })
     }
 
     /// The frames, root first, of what [`Codes::learn`] has read and [`Codes::confirm`] has confirmed.

@@ -10,6 +10,7 @@ mod interpreters;
 mod layout;
 mod maze;
 mod profiler;
+mod reused;
 mod subject;
 mod subs;
 mod table;
@@ -41,8 +42,17 @@ fn every_python_of_this_machine_is_read_truly() {
             std::thread::Builder::new().name(name).spawn_scoped(scope, work).unwrap();
         }
     });
-    let mut table =
-        Table::new(&["threads", "frames", "members", "maze", "impossible", "failed", "idle", "subs"]);
+    let mut table = Table::new(&[
+        "threads",
+        "frames",
+        "members",
+        "maze",
+        "impossible",
+        "failed",
+        "idle",
+        "subs",
+        "reused",
+    ]);
     for row in rows.into_inner().unwrap() {
         table.add(row);
     }
@@ -107,6 +117,10 @@ fn look_at(python: &Interpreter) -> Row {
     match subs::watch(python) {
         Ok(samples) => row.figures([samples]),
         Err(wrong) => row.wrong("sub-interpreters", &wrong),
+    }
+    match reused::watch(python) {
+        Ok(samples) => row.figures([samples]),
+        Err(wrong) => row.wrong("reused", &wrong),
     }
     match homes::visit(python) {
         Ok(homes) => row.note(Ok(homes.join(", "))),

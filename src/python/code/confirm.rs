@@ -2,14 +2,53 @@
 //!
 //! - From 3.14 on it is if no code object has died since, in 3.12 and 3.13 if none was made: the interpreter counts them.
 //! - Otherwise from 3.12 on it is if its head is the same: no two have the same version.
-//! - Up to 3.11 the head holds pointers to its strings and its line table, and its first line.
+//! - Up to 3.11 the head holds pointers to its strings and its line table, and its first line. A code object that is made
+//!   again and again by `exec` can find its own strings, the next one's by now, where they were. So what they point to has
+//!   to be the same, too. To read that takes ten times as long; it is done until it is clear that the code object is one
+//!   that lives on, and now and then.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::{COMPARED, Code, Codes, HEAD, codes_of, once_each};
+use super::{AHEAD, COMPARED, Code, Codes, HEAD, codes_of, once_each};
+use crate::python::ahead::Ahead;
 use crate::python::capture::Capture;
 use crate::python::quiet::Period;
 use crate::target::memory::{Address, Memory, Range, ReadError};
+
+/// After so many comparisons of all of it only the head is compared,
+const PASSED: u8 = 4;
+/// for so long,
+const AGAIN: Duration = Duration::from_secs(1);
+/// but not for so long after it was read in a program in which so recently an address was used again.
+const YOUNG: Duration = Duration::from_secs(10);
+
+/// What a code object without a version has gone through.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Trial {
+    began: Instant,
+    last: Instant,
+    passed: u8,
+}
+
+impl Trial {
+    pub(super) fn new() -> Self {
+        let now = Instant::now();
+        Self { began: now, last: now, passed: 0 }
+    }
+
+    /// Is all of it to be compared? `replaced` is when an address was last found to be used again.
+    fn is_due(&self, now: Instant, replaced: Option<Instant>) -> bool {
+        let is_recent = |then: Instant| now.saturating_duration_since(then) < YOUNG;
+        self.passed < PASSED
+            || now.saturating_duration_since(self.last) >= AGAIN
+            || is_recent(self.began) && replaced.is_some_and(is_recent)
+    }
+
+    const fn pass(&mut self, now: Instant) {
+        self.last = now;
+        self.passed = self.passed.saturating_add(1);
+    }
+}
 
 impl Codes {
     /// Compares the entries of `capture` with what stands in memory now, forgets those that differ and says
@@ -33,7 +72,7 @@ impl Codes {
         once_each(&mut doubtful);
         let mut agreed = Ok(true);
         for some in doubtful.chunks(COMPARED) {
-            agreed = self.compare(memory, some).and_then(|same| agreed.map(|agreed| agreed && same));
+            agreed = self.compare(memory, some, now).and_then(|same| agreed.map(|agreed| agreed && same));
         }
         self.doubtful = doubtful;
         agreed
@@ -43,6 +82,7 @@ impl Codes {
         &mut self,
         memory: &impl Memory,
         some: &[(Address, Option<Period>)],
+        now: Instant,
     ) -> Result<bool, ReadError> {
         let (skip, length) = self.head;
         let mut heads = [[0_u8; HEAD]; COMPARED];
@@ -53,17 +93,49 @@ impl Codes {
             range.from = *address + u64::from(skip);
         }
         let read = memory.read_scattered(ranges.get_mut(..some.len()).unwrap_or_default())?;
-        let mut agreed = true;
+        let (mut agreed, mut due) = (true, Vec::new());
         for (index, ((address, period), head)) in some.iter().zip(heads).enumerate() {
             match self.known.get_mut(address) {
-                Some(code) if index < read && code.head == head => code.period = *period,
+                Some(code) if index < read && code.head == head => {
+                    code.period = *period;
+                    if !self.has_versions && code.trial.is_due(now, self.replaced) {
+                        due.push(*address);
+                    }
+                }
                 _ => {
-                    self.forget(*address);
-                    self.counts.replaced += 1;
+                    self.replace(*address, now);
                     agreed = false;
                 }
             }
         }
-        Ok(agreed)
+        Ok((due.is_empty() || self.compare_all(memory, due, now)) && agreed)
+    }
+
+    /// Compares all that is known of these.
+    fn compare_all(&mut self, memory: &impl Memory, some: Vec<Address>, now: Instant) -> bool {
+        let mut ahead = Ahead::of(memory);
+        ahead.fetch(some.clone(), self.span);
+        ahead.fetch(some.iter().flat_map(|code| self.parts(&ahead, *code)).collect(), AHEAD);
+        let mut agreed = true;
+        for address in some {
+            let read = self.read(&ahead, address, None);
+            match (self.known.get_mut(&address), read) {
+                (Some(code), Ok(read)) if code.function == read.function && code.lines == read.lines => {
+                    code.trial.pass(now);
+                }
+                _ => {
+                    self.replace(address, now);
+                    agreed = false;
+                }
+            }
+        }
+        agreed
+    }
+
+    /// Another one is there now.
+    fn replace(&mut self, address: Address, now: Instant) {
+        self.forget(address);
+        self.counts.replaced += 1;
+        self.replaced = Some(now);
     }
 }

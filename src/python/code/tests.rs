@@ -1,12 +1,14 @@
 //! Code objects on literal memory: what is read of them, what is believed later, which frames are calls.
 
+use std::time::Instant;
+
 use super::{CodeCounts, CodeError, Codes};
 use crate::python::capture::Capture;
 use crate::python::frames::{Instruction, RawFrame};
 use crate::python::layout::{Field, Generation, Layout};
 use crate::python::literal::{Literal, eras};
 use crate::python::quiet::Stamp;
-use crate::python::version::Build;
+use crate::python::version::{Build, Version};
 use crate::target::memory::{Address, ReadError};
 
 const KIND: u64 = 0x100;
@@ -151,6 +153,43 @@ fn addresses_are_used_again() {
     assert_eq!(codes.confirm(&specialized, &Capture::of(&frames)), Ok(true));
     // It may be gone altogether.
     assert_eq!(codes.confirm(&memory.without(CODE), &Capture::of(&frames)), Ok(false));
+}
+
+/// Up to 3.11: the same pointers, to other strings. Whoever has shown itself to live on is asked about that now and then
+/// only, unless it is young and an address was used again, of whichever code object.
+#[test]
+fn strings_are_used_again() {
+    let (newer, memory) = function();
+    let older = || Layout { version: Version::new(3, 11, 0), ..newer.clone() };
+    let frames = Capture::of(&[frame(CODE, unit(2))]);
+    let learned = |layout: Layout| {
+        let mut codes = Codes::new(layout, Address(KIND));
+        codes.learn(&memory, &frames).expect("code");
+        codes
+    };
+    let lines = [0x80 | 10 << 3 | 1, 0, 0, 0x80 | 12 << 3 | 2, 0, 0];
+    for changed in [
+        memory.clone().again(FILE).bytes(40, b"b"),
+        memory.clone().again(QUALIFIED).bytes(40, b"D"),
+        memory.clone().again(TABLE).bytes(32, &lines),
+        memory.clone().without(FILE),
+    ] {
+        let mut codes = learned(older());
+        assert_eq!(codes.confirm(&memory, &frames), Ok(true));
+        assert_eq!(codes.confirm(&changed, &frames), Ok(false));
+        assert_eq!(codes.counts(), CodeCounts { new: 1, replaced: 1 });
+        // A version is enough.
+        assert_eq!(learned(newer.clone()).confirm(&changed, &frames), Ok(true));
+    }
+    let changed = memory.clone().again(FILE).bytes(40, b"b");
+    let mut codes = learned(older());
+    for _ in 0..4 {
+        assert_eq!(codes.confirm(&memory, &frames), Ok(true));
+    }
+    assert_eq!(codes.confirm(&changed, &frames), Ok(true));
+    // Another code object's address is found to be used again.
+    codes.replaced = Some(Instant::now());
+    assert_eq!(codes.confirm(&changed, &frames), Ok(false));
 }
 
 /// What an interpreter's count vouches for is not compared: 3.14's of the dead, 3.13's of those made.

@@ -1,0 +1,78 @@
+//! Code objects that take turns at one address.
+
+use std::time::Duration;
+
+use pyflame_tui::sampler::find;
+use pyflame_tui::target::{Pid, Target};
+
+use crate::folded::{Figures, folded};
+use crate::interpreters::{Build, Interpreter};
+use crate::profiler::profile;
+use crate::subject::Subject;
+
+/// How often each file's code was seen at the least, of a thousand samples.
+const SEEN: u64 = 20;
+const FILES: usize = 10;
+
+/// Samples of them, each of which was known for what it was; 0 where the program cannot be run.
+pub(crate) fn watch(python: &Interpreter) -> Result<u64, String> {
+    if !python.takes_programs() {
+        return Ok(0);
+    }
+    let mut subject = Subject::program(python, "reused.py", &[]);
+    subject.await_line("ready", Duration::from_secs(60))?;
+    let subject = subject.at_work();
+    counts(python, &subject)?;
+    let ran = profile(&["--stats", "-x", "-s", "1", "-r", "0.0005", &subject.pid().to_string()]);
+    if ran.code() != 0 {
+        return Err(ran.err);
+    }
+    let mut seen = [0; FILES];
+    for (stack, count) in folded(ran.text()) {
+        let number = |frame: &str, before: &str| {
+            let rest = frame.split_once(before)?.1;
+            rest.chars().next()?.to_digit(10).map(|number| number as usize)
+        };
+        let file = stack.iter().find_map(|frame| number(frame, "reused-"));
+        let function = stack.iter().find_map(|frame| number(frame, ":only_"));
+        match (file, function) {
+            (Some(file), Some(function)) if file == function => seen[file] += count,
+            (_, None) => {}
+            _ => return Err(format!("{count} times {stack:?}\n{}", ran.err)),
+        }
+    }
+    let samples = Figures::parse(&ran.err).samples;
+    if seen.iter().any(|seen| seen * 1000 < samples * SEEN) {
+        return Err(format!("{seen:?} of {samples}: {}", ran.err));
+    }
+    Ok(seen.iter().sum())
+}
+
+/// Does what says that code objects are made, or die, say so?
+fn counts(python: &Interpreter, subject: &Subject) -> Result<(), String> {
+    let (pid, version) = (Pid(subject.pid()), python.version);
+    let must = version >= (3, 14) || version == (3, 13) && python.build != Build::FreeThreaded;
+    // A target belongs to one thread, and that thread waits for its stops: not the one that holds our other children.
+    let work = move || {
+        let target = Target::attach(pid).map_err(|error| format!("{error:?}"))?;
+        let python = find::patiently(&target, None).map_err(|error| error.to_string())?;
+        let Some(generation) = python.layout.interpreter.generation else {
+            return if must { Err("it counts no code objects".to_owned()) } else { Ok(()) };
+        };
+        let said = |error| format!("what counts its code objects: {error}");
+        let main = python.layout.interpreters.of(target.memory(), python.roots.runtime).map_err(said)?;
+        let count = || generation.of(target.memory(), main).map_err(said);
+        let before = count()?;
+        std::thread::sleep(Duration::from_millis(100));
+        let after = count()?;
+        // Some 300 in this time; what was no count would stand still, or jump.
+        let made = after.zip(before).map_or(0, |(after, before)| after.wrapping_sub(before));
+        if (10..10_000).contains(&made) {
+            Ok(())
+        } else {
+            Err(format!("{generation:?} went from {before:?} to {after:?}"))
+        }
+    };
+    let thread = std::thread::Builder::new().name("target".into()).spawn(work).unwrap();
+    thread.join().unwrap()
+}

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What profiling costs: this profiler and its peers, in turn, in one run, on the same targets.
 
-    python3 tests/bench/peers.py            everything, some 25 minutes
+    python3 tests/bench/peers.py            everything, half an hour
     python3 tests/bench/peers.py --quick    a first impression, about a minute
 
 Builds the program, installs py-spy and austin into a venv below target/, takes CPython's own
@@ -75,7 +75,7 @@ ROWS = [
 TILT = Row("tilt", "full tilt (as often as it can), one busy thread", maze,
            {"3.12": [OURS, FLOOR_STOP], "3.15": [OURS, FLOOR_STOP, SAMPLING_BLOCKING]}, AS_IT_CAN)
 MINUTE = Row("minute", "a minute at 1,000/s, one busy thread", maze,
-             {"3.12": [OURS, PY_SPY], "3.15": [OURS, SAMPLING]}, 1000)
+             {"3.8": [OURS, FLOOR], "3.12": [OURS, FLOOR, PY_SPY], "3.15": [OURS, FLOOR, SAMPLING]}, 1000)
 START = Row("start", "start to first sample, one busy thread", maze,
             {"3.8": [OURS, PY_SPY], "3.12": [OURS, PY_SPY, AUSTIN], "3.15": [OURS, PY_SPY, SAMPLING]}, 0)
 KEYS = [row.key for row in ROWS + [TILT, MINUTE, START]]

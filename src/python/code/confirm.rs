@@ -4,8 +4,8 @@
 //! - Otherwise from 3.12 on it is if its head is the same: no two have the same version.
 //! - Up to 3.11 the head holds pointers to its strings and its line table, and its first line. A code object that is made
 //!   again and again by `exec` can find its own strings, the next one's by now, where they were. So what they point to has
-//!   to be the same, too. To read that takes ten times as long; it is done until it is clear that the code object is one
-//!   that lives on, and now and then.
+//!   to be the same, too. That takes two more calls and is done until the code object has shown that it lives on, and now
+//!   and then.
 
 use std::time::{Duration, Instant};
 

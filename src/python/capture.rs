@@ -41,10 +41,19 @@ pub struct Seen {
     frames: Range<usize>,
 }
 
-/// What says which thread of the kernel's a thread state belongs to: its native id (3.11 and later), or else its
-/// `pthread_t`.
+/// The number of the kernel's thread that a thread state belongs to, as it is where the target lives: from 3.11 on Python
+/// keeps it, before that the C library does. (A `pthread_t` alone says nothing: the next thread has it again.) 0 if there is
+/// none, or none any more.
 pub fn identity_of(layout: &Layout, memory: &impl Memory, thread: Address) -> Result<u64, ReadError> {
-    layout.thread.native_id.unwrap_or(layout.thread.pthread).of(memory, thread)
+    let ThreadLayout { native_id, in_pthread, pthread, .. } = &layout.thread;
+    match (native_id, in_pthread) {
+        (Some(number), _) => number.of(memory, thread),
+        (None, Some(number)) => match number.of(memory, Address(pthread.of(memory, thread)?)) {
+            Err(ReadError::Unmapped(_)) => Ok(0),
+            number => number.map(u64::from),
+        },
+        (None, None) => Ok(0),
+    }
 }
 
 impl Capture {
@@ -188,5 +197,40 @@ pub fn attached(layout: &Layout, memory: &impl Memory, thread: Address) -> Resul
     match layout.thread.status {
         Some(status) => Ok(status.of(memory, thread)? & ThreadLayout::ACTIVE != 0),
         None => Ok(false),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::python::layout::Field;
+    use crate::python::literal::{Literal, eras};
+    use crate::python::snapshot::Sealed;
+    use crate::python::version::Build;
+
+    const THREAD: u64 = 0x1000;
+    const PTHREAD: u64 = 0x2000;
+
+    /// Two threads, one after the other, with the same `pthread_t`; then its memory goes.
+    #[test]
+    fn a_thread_is_known_by_its_number() {
+        let mut layout = eras::layout(3, 8, Build::Ordinary);
+        let memory = Literal::new().at(THREAD, 256).word(176, PTHREAD).at(PTHREAD, 1024).i32(0x2d0, 77);
+        let next = memory.clone().again(PTHREAD).i32(0x2d0, 78);
+        let gone = memory.clone().without(PTHREAD);
+        let identity = |layout: &Layout, memory: &Literal| identity_of(layout, memory, Address(THREAD));
+        assert_eq!(identity(&layout, &memory), Ok(0));
+        layout.thread.in_pthread = Some(Field::at(0x2d0));
+        for (memory, number) in [(&memory, 77), (&next, 78), (&gone, 0)] {
+            assert_eq!(identity(&layout, memory), Ok(number));
+        }
+        assert_eq!(
+            identity_of(&layout, &Sealed, Address(THREAD)),
+            Err(ReadError::NotCopied(Address(THREAD + 176)))
+        );
+        // Python's own number.
+        let newer = eras::layout(3, 12, Build::Ordinary);
+        let memory = Literal::new().at(THREAD, 256).word(144, 79);
+        assert_eq!(identity(&newer, &memory), Ok(79));
     }
 }

@@ -242,6 +242,7 @@ impl Table {
             interpreter: self.field(start + 24)?,
             pthread: self.field(after_frame)?,
             native_id: Some(self.field(after_frame + 8)?),
+            in_pthread: None,
             status: Some(self.field(after_frame + 24)?),
             gil_requested: if self.sections.base_frame { Some(self.field(after_frame + 40)?) } else { None },
         })

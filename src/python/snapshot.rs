@@ -341,7 +341,7 @@ pub struct Sealed;
 
 impl Memory for Sealed {
     fn read(&self, from: Address, _: &mut [u8]) -> Result<(), ReadError> {
-        Err(ReadError::Unmapped(from))
+        Err(ReadError::NotCopied(from))
     }
 }
 

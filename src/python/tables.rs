@@ -104,6 +104,7 @@ fn thread(version: Version) -> ThreadLayout {
         interpreter: Field::at(interpreter),
         pthread: Field::at(pthread),
         native_id: native_id.map(Field::at),
+        in_pthread: None,
         status: (version.minor() >= (3, 12)).then_some(Field::at(24)),
         gil_requested: None,
     }

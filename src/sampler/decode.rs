@@ -22,7 +22,7 @@ impl Looker {
         taken.reserve(self.capture.threads().len());
         for index in 0..self.capture.threads().len() {
             let Some(seen) = self.capture.threads().get(index) else { break };
-            let Some(tid) = self.tids.of_identity(&self.python, target, seen.identity) else { continue };
+            let Some(tid) = self.tids.of_identity(target, seen.identity) else { continue };
             let thread = ThreadId { tid: tid.0, interpreter: seen.interpreter };
             let last = &mut self.memories.of_thread(seen.thread, thread).last;
             let stack = last.stack(&self.codes, self.capture.frames(seen), &mut self.frames);

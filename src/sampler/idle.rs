@@ -54,7 +54,7 @@ impl Looker {
         let mut read = |looker: &mut Self| looker.read_last_holder(target, lock, holder);
         let moved = self.prove_still(target, None, &mut read)?;
         let seen = self.capture.threads().first().map_or(0, |seen| seen.identity);
-        match self.tids.of_identity(&self.python, target, seen) {
+        match self.tids.of_identity(target, seen) {
             Some(tid) if !moved => self.asleep.unmoved(tid, turn, self.codes.edition()),
             _ => self.asleep.wake(),
         }
@@ -175,8 +175,7 @@ impl Looker {
     /// The threads of the capture that run, of those that have moved.
     fn running(&mut self, target: &Target, only: Option<Address>) -> Vec<Tid> {
         let moved: Vec<_> = self.moved(only).collect();
-        let tids =
-            moved.iter().filter_map(|(_, identity)| self.tids.of_identity(&self.python, target, *identity));
+        let tids = moved.iter().filter_map(|(_, identity)| self.tids.of_identity(target, *identity));
         tids.filter(|tid| self.states.runs(target, *tid)).collect()
     }
 }

@@ -26,7 +26,7 @@ use crate::sampler::names::Names;
 use crate::sampler::others::{Others, Rest};
 use crate::sampler::remembered::Memories;
 use crate::sampler::states::States;
-use crate::sampler::tids::Tids;
+use crate::sampler::tids::{self, Tids};
 use crate::target::memory::Address;
 use crate::target::{Rseq, Target, Tid};
 
@@ -278,6 +278,13 @@ impl Looker {
         let Python { layout, roots, .. } = &self.python;
         threads::interpreters(layout, target.memory(), *roots, &mut self.interpreters)?;
         self.listed = Some(now);
+        if layout.thread.native_id.is_none()
+            && layout.thread.in_pthread.is_none()
+            && let Some(main) = self.interpreters.last()
+        {
+            let first = layout.interpreter.threads.of(target.memory(), main.address)?;
+            self.python.layout.thread.in_pthread = tids::in_pthread(target, &self.python.layout, first);
+        }
         Ok(())
     }
 

@@ -21,7 +21,7 @@ impl From<ReadError> for Miss {
     fn from(error: ReadError) -> Self {
         match error {
             ReadError::Gone => Self::Gone,
-            ReadError::Unmapped(_) => Self::Again(Failure::Unreadable),
+            ReadError::Unmapped(_) | ReadError::NotCopied(_) => Self::Again(Failure::Unreadable),
             ReadError::Denied => Self::Failed(Failure::Unreadable),
         }
     }

@@ -266,7 +266,7 @@ pub(super) fn open_memory(pid: Pid) -> Result<ProcessMemory, AttachError> {
     }
     opened.map_err(|error| match error {
         ReadError::Denied => AttachError::Denied(Box::new(Denied::about(pid, Errno::EPERM))),
-        ReadError::Gone | ReadError::Unmapped(_) => match process::stat(pid) {
+        ReadError::Gone | ReadError::Unmapped(_) | ReadError::NotCopied(_) => match process::stat(pid) {
             Some(stat) if stat.moment.state.is_dead() => AttachError::Zombie { parent: stat.parent },
             _ => AttachError::NoSuchProcess(pid),
         },

@@ -81,7 +81,7 @@ impl ProcessMemory {
         match memory.read(Address::NULL, &mut [0]) {
             Err(ReadError::Gone) => Err(ReadError::Gone),
             Err(ReadError::Denied) => Err(ReadError::Denied),
-            Ok(()) | Err(ReadError::Unmapped(_)) => Ok(memory),
+            Ok(()) | Err(ReadError::Unmapped(_) | ReadError::NotCopied(_)) => Ok(memory),
         }
     }
 

@@ -43,6 +43,8 @@ impl fmt::Display for Address {
 pub enum ReadError {
     /// Nothing is mapped there (EFAULT, EIO), or only a part of the range is.
     Unmapped(Address),
+    /// It was not copied in time, from where nothing more is read.
+    NotCopied(Address),
     /// The address space is gone: the process has exited, or has become another program by exec.
     Gone,
     /// The kernel does not let us (EPERM, EACCES).
@@ -53,6 +55,7 @@ impl fmt::Display for ReadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unmapped(address) => write!(f, "nothing is mapped at {address}"),
+            Self::NotCopied(address) => write!(f, "what stands at {address} was not copied"),
             Self::Gone => f.write_str("the process has ended or become another program"),
             Self::Denied => f.write_str("the kernel does not permit reading its memory"),
         }

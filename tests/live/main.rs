@@ -13,6 +13,7 @@ mod profiler;
 mod reused;
 mod subject;
 mod subs;
+mod succeed;
 mod table;
 mod truth;
 mod unstopped;
@@ -121,6 +122,10 @@ fn look_at(python: &Interpreter) -> Row {
     match reused::watch(python) {
         Ok(samples) => row.figures([samples]),
         Err(wrong) => row.wrong("reused", &wrong),
+    }
+    match succeed::watch(python) {
+        Ok(figures) => row.figures(figures),
+        Err(wrong) => row.wrong("succeed", &wrong),
     }
     match homes::visit(python) {
         Ok(homes) => row.note(Ok(homes.join(", "))),

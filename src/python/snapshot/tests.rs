@@ -156,7 +156,7 @@ fn what_is_still_mapped_is_kept_when_a_part_goes() {
     for page in [0, 2, 6] {
         assert_eq!(kept(page), read(&some, at(page), 8));
     }
-    assert_eq!(kept(4), Err(ReadError::Unmapped(Address(at(4)))));
+    assert_eq!(kept(4), Err(ReadError::NotCopied(Address(at(4)))));
     assert_eq!(snapshot.take_reads().calls, 2 + 1, "and one that found nothing");
     // It comes back, and is that moment's.
     let back = apart(2, true);

@@ -71,10 +71,10 @@ impl Capture {
         Self { threads: vec![seen], frames: frames.to_vec(), fresh: 1 }
     }
 
-    /// The same, with this count.
+    /// The same, changed so.
     #[cfg(test)]
-    pub(crate) fn stamped(mut self, stamp: Option<Stamp>) -> Self {
-        self.threads.iter_mut().for_each(|seen| seen.stamp = stamp);
+    pub(crate) fn with(mut self, change: impl FnMut(&mut Seen)) -> Self {
+        self.threads.iter_mut().for_each(change);
         self
     }
 
@@ -153,7 +153,10 @@ impl Capture {
         goes_on: impl FnMut(Address) -> bool,
     ) -> Result<(), WalkError> {
         let layout = &python.layout;
-        if layout.thread.interpreter.of(memory, thread)? != interpreter.address {
+        // Another interpreter may be where this one was.
+        let is_there = layout.thread.interpreter.of(memory, thread)? == interpreter.address
+            && layout.interpreter.number(memory, interpreter.address)? == i64::from(interpreter.id);
+        if !is_there {
             return Err(WalkError::Broken(thread));
         }
         let identity = identity_of(layout, memory, thread)?;
@@ -175,7 +178,7 @@ impl Capture {
             Some(generation) => generation.of(memory, interpreter.address)?,
             None => None,
         };
-        let stamp = generation.map(|count| Stamp { interpreter: interpreter.address, count });
+        let stamp = generation.map(|count| Stamp { interpreter: *interpreter, count });
         let start = self.frames.len();
         if start >= MOST_FRAMES {
             return Err(WalkError::Broken(thread));

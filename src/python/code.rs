@@ -21,7 +21,7 @@ use crate::target::memory::{Address, Memory, ReadError};
 
 mod confirm;
 
-use confirm::Trial;
+use confirm::{Doubt, Trial};
 
 /// Code objects kept; a program that has more starts over.
 const MOST: usize = 1 << 17;
@@ -71,6 +71,8 @@ struct Code {
     frame_size: Option<u64>,
     /// When it was last known to be right, where the version has such a notion.
     period: Option<Period>,
+    /// The number of the interpreter in which that was.
+    home: u32,
     trial: Trial,
     /// Bytes of it and its names, and of its line table or its lines, whichever are more.
     weight: usize,
@@ -90,7 +92,7 @@ pub struct Codes {
     has_versions: bool,
     known: FxHashMap<Address, Code>,
     /// Only a buffer: the code objects that are being compared.
-    doubtful: Vec<(Address, Option<Period>)>,
+    doubtful: Vec<Doubt>,
     quiet: Quiet,
     /// When a code object was last found to have taken another's address.
     replaced: Option<Instant>,
@@ -170,20 +172,20 @@ impl Codes {
         for seen in capture.threads() {
             let period = seen.stamp.map(|stamp| self.quiet.period(stamp, self.begun, now));
             let new = codes_of(capture.frames(seen)).filter(|code| !self.known.contains_key(code));
-            unknown.extend(new.map(|code| (code, period)));
+            unknown.extend(new.map(|code| Doubt { code, period, home: seen.interpreter }));
         }
         once_each(&mut unknown);
         for some in unknown.chunks(COMPARED) {
             let mut ahead = Ahead::of(memory);
-            ahead.fetch(some.iter().map(|(code, _)| *code).collect(), self.span);
-            ahead.fetch(some.iter().flat_map(|(code, _)| self.parts(&ahead, *code)).collect(), AHEAD);
-            for (address, period) in some {
-                let code = self.read(&ahead, *address, *period)?;
+            ahead.fetch(some.iter().map(|new| new.code).collect(), self.span);
+            ahead.fetch(some.iter().flat_map(|new| self.parts(&ahead, new.code)).collect(), AHEAD);
+            for new in some {
+                let code = self.read(&ahead, *new)?;
                 self.weight += code.weight;
                 self.counts.new += 1;
-                self.known.insert(*address, code);
+                self.known.insert(new.code, code);
                 if self.weight > most {
-                    return Err(CodeError::NotCode(*address));
+                    return Err(CodeError::NotCode(new.code));
                 }
             }
         }
@@ -228,8 +230,7 @@ impl Codes {
     fn read(
         &self,
         memory: &impl Memory,
-        address: Address,
-        period: Option<Period>,
+        Doubt { code: address, period, home }: Doubt,
     ) -> Result<Code, CodeError> {
         let layout = &self.layout;
         if layout.object_type.of(memory, address)? != self.kind {
@@ -266,6 +267,7 @@ impl Codes {
             first_traceable,
             frame_size,
             period,
+            home,
             trial: Trial::new(),
             weight,
         })
@@ -310,9 +312,9 @@ fn codes_of(frames: &[RawFrame]) -> impl Iterator<Item = Address> {
 }
 
 /// Leaves out what stands there already.
-fn once_each(codes: &mut Vec<(Address, Option<Period>)>) {
-    codes.sort_unstable_by_key(|(code, _)| *code);
-    codes.dedup_by_key(|(code, _)| *code);
+fn once_each(codes: &mut Vec<Doubt>) {
+    codes.sort_unstable_by_key(|doubt| doubt.code);
+    codes.dedup_by_key(|doubt| doubt.code);
 }
 
 /// Bytes of a frame, from the head of its code object.

@@ -78,6 +78,13 @@ pub struct InterpreterLayout {
     pub generation: Option<Generation>,
 }
 
+impl InterpreterLayout {
+    /// The number of the interpreter that stands at an address; 0 where they have none. It is never used again.
+    pub fn number(&self, memory: &impl Memory, interpreter: Address) -> Result<i64, ReadError> {
+        self.id.map_or(Ok(0), |field| field.of(memory, interpreter))
+    }
+}
+
 /// A count of which equal means that no address of a code object has been used again meanwhile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Generation {

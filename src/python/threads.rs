@@ -88,12 +88,8 @@ pub fn interpreters(
     let mut address = layout.interpreters.of(memory, roots.runtime)?;
     while !address.is_null() {
         chain.step(address).map_err(|Endless| WalkError::Broken(address))?;
-        let id = match layout.interpreter.id {
-            Some(field) => {
-                u32::try_from(field.of(memory, address)?).map_err(|_| WalkError::Broken(address))?
-            }
-            None => 0,
-        };
+        let number = layout.interpreter.number(memory, address)?;
+        let id = u32::try_from(number).map_err(|_| WalkError::Broken(address))?;
         interpreters.push(Interpreter { address, id, lock: lock(layout, memory, roots, address)? });
         address = layout.interpreter.next.of(memory, address)?;
     }

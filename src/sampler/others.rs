@@ -2,7 +2,7 @@
 //!
 //! Frames change only in the hands of the holder, and the lock counts how often it goes to another thread state than
 //! the one that had it last (`switch_number`, 3.7 and later). So as long as that count stands, and the list of threads
-//! begins where it began, all threads but the last holder are as they were. (A program that embeds a Python up to
+//! begins where it began, and is the same interpreter's, all threads but the last holder are as they were. (A program that embeds a Python up to
 //! 3.12 could exchange thread states of one interpreter under the lock; none is known that does. Interpreters that
 //! share a lock do it, and are read each time.)
 
@@ -21,6 +21,7 @@ pub(super) struct Turn {
     switches: u64,
     holder: Address,
     newest: Address,
+    interpreter: i64,
 }
 
 /// What else there is beside the thread that was stopped.
@@ -103,6 +104,7 @@ impl Turn {
             switches: memory.u64(word + TO_SWITCHES)?,
             holder: memory.pointer(word)?,
             newest: layout.interpreter.threads.of(memory, only.address)?,
+            interpreter: layout.interpreter.number(memory, only.address)?,
         }))
     }
 }

@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use pyflame_tui::sample::{Event, Flags, Outcome, Sample};
-use pyflame_tui::sampler::look::Scope;
-use pyflame_tui::sampler::{Length, Plan, Sampler, Stopping, Watch};
 
 use crate::interpreters::Interpreter;
+use crate::looks;
 use crate::subject::Subject;
 
 /// How often threads without the GIL were seen at a place, and what was said of them.
@@ -20,17 +19,7 @@ pub(crate) struct Place {
 /// Where `turns.py` computes, and everywhere else, where it waits.
 pub(crate) fn watch(python: &Interpreter) -> Result<[Place; 2], String> {
     let subject = Subject::program(python, "turns.py", &[]).ready();
-    let plan = Plan {
-        watch: Watch::Process(subject.pid()),
-        user: None,
-        abi: None,
-        interval: Duration::from_millis(1),
-        governed: false,
-        scope: Scope::All,
-        stopping: Stopping::Brief,
-        length: Length::For(Duration::from_secs(2)),
-    };
-    let sampler = Sampler::start(plan).map_err(|error| format!("{error:?}"))?;
+    let sampler = looks::at_all(&subject, Duration::from_millis(1), Duration::from_secs(2))?;
     let mut places = [Place::default(), Place::default()];
     for event in &sampler.events {
         let Event::Sample(Sample { outcome: Outcome::Taken(threads), .. }) = event else { continue };

@@ -5,9 +5,11 @@
 
 mod doing;
 mod folded;
+mod heirs;
 mod homes;
 mod interpreters;
 mod layout;
+mod looks;
 mod maze;
 mod profiler;
 mod reused;
@@ -118,6 +120,10 @@ fn look_at(python: &Interpreter) -> Row {
     match subs::watch(python) {
         Ok(samples) => row.figures([samples]),
         Err(wrong) => row.wrong("sub-interpreters", &wrong),
+    }
+    match heirs::watch(python) {
+        Ok(seen) => row.figures([seen]),
+        Err(wrong) => row.wrong("heirs", &wrong),
     }
     match reused::watch(python) {
         Ok(samples) => row.figures([samples]),

@@ -7,17 +7,22 @@ use crate::interpreters::{Build, Interpreter};
 use crate::profiler::profile;
 use crate::subject::Subject;
 
-/// Samples of sub-interpreters at work, none of which may be impossible; 0 where there are no sub-interpreters.
-pub(crate) fn watch(python: &Interpreter) -> Result<u64, String> {
-    let kinds: &[&str] = match python.version {
+/// The kinds of sub-interpreters that there are, as `truth3.py` numbers them.
+pub(crate) fn kinds(python: &Interpreter) -> &'static [&'static str] {
+    match python.version {
         _ if !python.takes_programs() => &[],
         (3, 8..=11) => &["0"],
         // Without a GIL to share there is one kind.
         (3, 12..) if python.build == Build::FreeThreaded => &["1"],
         (3, 12..) => &["0", "1"],
         _ => &[],
-    };
-    kinds.iter().map(|kind| watch_one(python, kind).map_err(|error| format!("kind {kind}: {error}"))).sum()
+    }
+}
+
+/// Samples of sub-interpreters at work, none of which may be impossible; 0 where there are no sub-interpreters.
+pub(crate) fn watch(python: &Interpreter) -> Result<u64, String> {
+    let one = |kind: &&str| watch_one(python, kind).map_err(|error| format!("kind {kind}: {error}"));
+    kinds(python).iter().map(one).sum()
 }
 
 fn watch_one(python: &Interpreter, kind: &str) -> Result<u64, String> {

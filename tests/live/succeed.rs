@@ -4,10 +4,9 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use pyflame_tui::sample::{Event, Outcome, Sample};
-use pyflame_tui::sampler::look::Scope;
-use pyflame_tui::sampler::{Length, Plan, Sampler, Stopping, Watch};
 
 use crate::interpreters::Interpreter;
+use crate::looks;
 use crate::subject::Subject;
 
 /// How many threads were seen, and in how many stacks, each of them as the thread that it was of.
@@ -16,17 +15,7 @@ pub(crate) fn watch(python: &Interpreter) -> Result<[usize; 2], String> {
         return Ok([0; 2]);
     }
     let subject = Subject::program(python, "succeed.py", &[]).ready();
-    let plan = Plan {
-        watch: Watch::Process(subject.pid()),
-        user: None,
-        abi: None,
-        interval: Duration::from_millis(2),
-        governed: false,
-        scope: Scope::All,
-        stopping: Stopping::Brief,
-        length: Length::For(Duration::from_secs(2)),
-    };
-    let sampler = Sampler::start(plan).map_err(|error| format!("{error:?}"))?;
+    let sampler = looks::at_all(&subject, Duration::from_millis(2), Duration::from_secs(1))?;
     let (mut names, mut seen) = (HashMap::new(), HashSet::new());
     let (mut stacks, mut with_name) = (0, 0);
     let mut wrong = Vec::new();

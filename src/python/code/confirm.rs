@@ -1,11 +1,12 @@
 //! Is what stands at an address the code object that was read there?
 //!
 //! - From 3.14 on it is if no code object has died since, in 3.12 and 3.13 if none was made: the interpreter counts them.
-//! - Otherwise from 3.12 on it is if its head is the same: no two have the same version.
+//! - Otherwise from 3.12 on it is if its head is the same: no two of an interpreter have the same version.
 //! - Up to 3.11 the head holds pointers to its strings and its line table, and its first line. A code object that is made
 //!   again and again by `exec` can find its own strings, the next one's by now, where they were. So what they point to has
 //!   to be the same, too. That takes two more calls and is done until the code object has shown that it lives on, and now
-//!   and then.
+//!   and then. And it is done where another interpreter is seen to have the code object: from 3.13 on each counts its own
+//!   versions, and one that is made where another was comes to all the same numbers and addresses.
 
 use std::time::{Duration, Instant};
 
@@ -21,6 +22,15 @@ const PASSED: u8 = 4;
 const AGAIN: Duration = Duration::from_secs(1);
 /// but not for so long after it was read in a program in which so recently an address was used again.
 const YOUNG: Duration = Duration::from_secs(10);
+
+/// A code object as it was met in a look: what stands at its address has to be read, or compared.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Doubt {
+    pub(super) code: Address,
+    /// The period that the look was in, and the interpreter's number.
+    pub(super) period: Option<Period>,
+    pub(super) home: u32,
+}
 
 /// What a code object without a version has gone through.
 #[derive(Debug, Clone, Copy)]
@@ -67,7 +77,7 @@ impl Codes {
             let certain = |code: &Code| period.is_some() && code.period == period;
             let is_doubtful = |code: &Address| !self.known.get(code).is_some_and(certain);
             let some = codes_of(capture.frames(seen)).filter(is_doubtful);
-            doubtful.extend(some.map(|code| (code, period)));
+            doubtful.extend(some.map(|code| Doubt { code, period, home: seen.interpreter }));
         }
         once_each(&mut doubtful);
         let mut agreed = Ok(true);
@@ -78,53 +88,50 @@ impl Codes {
         agreed
     }
 
-    fn compare(
-        &mut self,
-        memory: &impl Memory,
-        some: &[(Address, Option<Period>)],
-        now: Instant,
-    ) -> Result<bool, ReadError> {
+    fn compare(&mut self, memory: &impl Memory, some: &[Doubt], now: Instant) -> Result<bool, ReadError> {
         let (skip, length) = self.head;
         let mut heads = [[0_u8; HEAD]; COMPARED];
         let mut ranges: [Range<'_>; COMPARED] = heads
             .each_mut()
             .map(|head| Range { from: Address::NULL, to: head.get_mut(..length).unwrap_or_default() });
-        for (range, (address, _)) in ranges.iter_mut().zip(some) {
-            range.from = *address + u64::from(skip);
+        for (range, doubt) in ranges.iter_mut().zip(some) {
+            range.from = doubt.code + u64::from(skip);
         }
         let read = memory.read_scattered(ranges.get_mut(..some.len()).unwrap_or_default())?;
         let (mut agreed, mut due) = (true, Vec::new());
-        for (index, ((address, period), head)) in some.iter().zip(heads).enumerate() {
-            match self.known.get_mut(address) {
+        for (index, (doubt, head)) in some.iter().zip(heads).enumerate() {
+            match self.known.get_mut(&doubt.code) {
                 Some(code) if index < read && code.head == head => {
-                    code.period = *period;
-                    if !self.has_versions && code.trial.is_due(now, self.replaced) {
-                        due.push(*address);
+                    code.period = doubt.period;
+                    let is_due = !self.has_versions && code.trial.is_due(now, self.replaced);
+                    if is_due || code.home != doubt.home {
+                        due.push(*doubt);
                     }
                 }
                 _ => {
-                    self.replace(*address, now);
+                    self.replace(doubt.code, now);
                     agreed = false;
                 }
             }
         }
-        Ok((due.is_empty() || self.compare_all(memory, due, now)) && agreed)
+        Ok((due.is_empty() || self.compare_all(memory, &due, now)) && agreed)
     }
 
     /// Compares all that is known of these.
-    fn compare_all(&mut self, memory: &impl Memory, some: Vec<Address>, now: Instant) -> bool {
+    fn compare_all(&mut self, memory: &impl Memory, some: &[Doubt], now: Instant) -> bool {
         let mut ahead = Ahead::of(memory);
-        ahead.fetch(some.clone(), self.span);
-        ahead.fetch(some.iter().flat_map(|code| self.parts(&ahead, *code)).collect(), AHEAD);
+        ahead.fetch(some.iter().map(|doubt| doubt.code).collect(), self.span);
+        ahead.fetch(some.iter().flat_map(|doubt| self.parts(&ahead, doubt.code)).collect(), AHEAD);
         let mut agreed = true;
-        for address in some {
-            let read = self.read(&ahead, address, None);
-            match (self.known.get_mut(&address), read) {
+        for doubt in some {
+            let read = self.read(&ahead, *doubt);
+            match (self.known.get_mut(&doubt.code), read) {
                 (Some(code), Ok(read)) if code.function == read.function && code.lines == read.lines => {
+                    code.home = doubt.home;
                     code.trial.pass(now);
                 }
                 _ => {
-                    self.replace(address, now);
+                    self.replace(doubt.code, now);
                     agreed = false;
                 }
             }

@@ -8,6 +8,7 @@ use crate::python::frames::{Instruction, RawFrame};
 use crate::python::layout::{Field, Generation, Layout};
 use crate::python::literal::{Literal, eras};
 use crate::python::quiet::Stamp;
+use crate::python::threads::{Interpreter, Lock};
 use crate::python::version::{Build, Version};
 use crate::target::memory::{Address, ReadError};
 
@@ -178,8 +179,10 @@ fn strings_are_used_again() {
         assert_eq!(codes.confirm(&memory, &frames), Ok(true));
         assert_eq!(codes.confirm(&changed, &frames), Ok(false));
         assert_eq!(codes.counts(), CodeCounts { new: 1, replaced: 1 });
-        // A version is enough.
-        assert_eq!(learned(newer.clone()).confirm(&changed, &frames), Ok(true));
+        // A version is enough, but for another interpreter's.
+        let mut codes = learned(newer.clone());
+        assert_eq!(codes.confirm(&changed, &frames), Ok(true));
+        assert_eq!(codes.confirm(&changed, &frames.clone().with(|seen| seen.interpreter = 1)), Ok(false));
     }
     let changed = memory.clone().again(FILE).bytes(40, b"b");
     let mut codes = learned(older());
@@ -200,8 +203,9 @@ fn what_is_counted_is_not_compared() {
     for (before, after, agrees) in [(Some(7), Some(7), true), (Some(7), Some(8), false), (None, None, false)]
     {
         let stamped = |count: Option<u64>| {
-            let stamp = count.map(|count| Stamp { interpreter: Address(8), count });
-            Capture::of(&[frame(CODE, unit(2))]).stamped(stamp)
+            let interpreter = Interpreter { address: Address(8), id: 0, lock: Lock::Attached };
+            let stamp = count.map(|count| Stamp { interpreter, count });
+            Capture::of(&[frame(CODE, unit(2))]).with(|seen| seen.stamp = stamp)
         };
         let mut codes = Codes::new(layout.clone(), Address(KIND));
         codes.learn(&memory, &stamped(before)).expect("code");

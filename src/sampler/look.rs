@@ -57,7 +57,7 @@ pub enum Scope {
 pub(super) enum Compare {
     /// When the target runs again, which costs it nothing.
     After,
-    /// While it stands still: what it executes has died before we could compare it.
+    /// While it stands still: what it executes has died before we could compare it, or comes back too soon.
     Before,
     /// It has been done.
     Done,
@@ -242,7 +242,7 @@ impl Looker {
         mut attempt: impl FnMut(&mut Self) -> Result<(), Miss>,
     ) -> Result<(), Miss> {
         let (mut chases, mut retries) = (0, 0);
-        self.compare = Compare::After;
+        self.compare = if self.codes.take_turns(self.now) { Compare::Before } else { Compare::After };
         loop {
             if self.compare == Compare::Done {
                 self.compare = Compare::Before;
@@ -282,8 +282,9 @@ impl Looker {
             && layout.thread.in_pthread.is_none()
             && let Some(main) = self.interpreters.last()
         {
-            let first = layout.interpreter.threads.of(target.memory(), main.address)?;
-            self.python.layout.thread.in_pthread = tids::in_pthread(target, &self.python.layout, first);
+            let mut list = Vec::new();
+            threads::threads(layout, target.memory(), main.address, &mut list)?;
+            self.python.layout.thread.in_pthread = tids::in_pthread(target, &self.python.layout, &list);
         }
         Ok(())
     }

@@ -2,9 +2,9 @@
 //!
 //! Frames change only in the hands of the holder, and the lock counts how often it goes to another thread state than
 //! the one that had it last (`switch_number`, 3.7 and later). So as long as that count stands, and the list of threads
-//! begins where it began, and is the same interpreter's, all threads but the last holder are as they were. (A program that embeds a Python up to
-//! 3.12 could exchange thread states of one interpreter under the lock; none is known that does. Interpreters that
-//! share a lock do it, and are read each time.)
+//! begins where it began and is the same interpreter's, all threads but the last holder are as they were. (A program that
+//! embeds a Python up to 3.12 could exchange thread states of one interpreter under the lock; none is known that does.
+//! Interpreters that share a lock do it, and are read each time.)
 
 use crate::python::capture::Capture;
 use crate::python::layout::Layout;

@@ -11,7 +11,7 @@ use crate::target::{Numbers, Target, Tid};
 /// glibc's `struct pthread` keeps the thread's number here on x86-64 (2.36 and 2.43 looked at).
 const IN_PTHREAD: u32 = 0x2d0;
 /// Where else it is looked for, in other C libraries and on other machines.
-const LARGEST_PTHREAD: usize = 1600;
+const LARGEST_PTHREAD: u32 = 1600;
 
 /// Remembers the numbers of threads, by what they are where the target lives.
 #[derive(Debug, Default)]
@@ -50,18 +50,21 @@ impl Tids {
     }
 }
 
-/// Where in what a `pthread_t` points to the thread's number stands, if it is to be looked for there: at a place where
-/// a thread state's thread has a number that there is.
-pub(super) fn in_pthread(target: &Target, layout: &Layout, thread: Address) -> Option<Field<u32>> {
+/// Where in what a `pthread_t` points to the thread's number stands: where one of these thread states' threads, the newest
+/// first, has a number that there is. (Some may be leftovers of a fork.)
+pub(super) fn in_pthread(target: &Target, layout: &Layout, threads: &[Address]) -> Option<Field<u32>> {
     let numbers = target.tasks().numbers().ok()?;
-    let pthread = Address(layout.thread.pthread.of(target.memory(), thread).ok()?);
+    let pthread = |thread: &Address| layout.thread.pthread.of(target.memory(), *thread).ok();
+    let pthreads: Vec<_> = threads.iter().filter_map(pthread).map(Address).collect();
     // The first thread of a container is number 1 there; elsewhere in the structure a 1 can be anything.
-    let usual = std::iter::once((IN_PTHREAD, 1));
-    let others = (0..LARGEST_PTHREAD as u32).step_by(4).map(|offset| (offset, 2));
-    let mut places = usual.chain(others).map(|(offset, least)| (Field::<u32>::at(offset), least));
-    let is_one = |(field, least): &(Field<u32>, u32)| {
-        let number = field.of(target.memory(), pthread).ok().filter(|number| number >= least);
+    let stands = |field: Field<u32>, pthread: &Address, least: u32| {
+        let number = field.of(target.memory(), *pthread).ok().filter(|number| *number >= least);
         number.is_some_and(|number| numbers.ours(number).is_some())
     };
-    places.find(is_one).map(|(field, _)| field)
+    let usual = Field::at(IN_PTHREAD);
+    if pthreads.iter().any(|pthread| stands(usual, pthread, 1)) {
+        return Some(usual);
+    }
+    let oldest = pthreads.last()?;
+    (0..LARGEST_PTHREAD).step_by(4).map(Field::at).find(|field| stands(*field, oldest, 2))
 }

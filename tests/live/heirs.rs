@@ -36,7 +36,7 @@ fn watch_one(python: &Interpreter, kind: &str) -> Result<usize, String> {
             }
         }
     }
-    if seen.len() >= 10 && failed * 5 < stacks && wrong.is_empty() {
+    if seen.len() >= 3 && failed * 5 < stacks && wrong.is_empty() {
         return Ok(seen.len());
     }
     let count = wrong.len();

@@ -42,7 +42,7 @@ pub(crate) fn watch(python: &Interpreter) -> Result<[usize; 2], String> {
             }
         }
     }
-    if seen.len() >= 20 && with_name * 2 > stacks && wrong.is_empty() {
+    if seen.len() >= 5 && with_name * 2 > stacks && wrong.is_empty() {
         return Ok([seen.len(), stacks]);
     }
     let count = wrong.len();

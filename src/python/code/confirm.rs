@@ -46,12 +46,10 @@ impl Trial {
         Self { began: now, last: now, passed: 0 }
     }
 
-    /// Is all of it to be compared? `replaced` is when an address was last found to be used again.
-    fn is_due(&self, now: Instant, replaced: Option<Instant>) -> bool {
-        let is_recent = |then: Instant| now.saturating_duration_since(then) < YOUNG;
-        self.passed < PASSED
-            || now.saturating_duration_since(self.last) >= AGAIN
-            || is_recent(self.began) && replaced.is_some_and(is_recent)
+    /// Is all of it to be compared, in a program that uses addresses again, or does not?
+    fn is_due(&self, now: Instant, take_turns: bool) -> bool {
+        let age = |then: Instant| now.saturating_duration_since(then);
+        self.passed < PASSED || age(self.last) >= AGAIN || take_turns && age(self.began) < YOUNG
     }
 
     const fn pass(&mut self, now: Instant) {
@@ -61,13 +59,21 @@ impl Trial {
 }
 
 impl Codes {
+    /// Have code objects been seen to use addresses again, a short time ago, that cannot be told apart by a version? Then
+    /// one that has run can be there again, by the time that the target runs on.
+    pub fn take_turns(&self, now: Instant) -> bool {
+        let is_recent = |then: Instant| now.saturating_duration_since(then) < YOUNG;
+        !self.has_versions && self.replaced.is_some_and(is_recent)
+    }
+
     /// Compares the entries of `capture` with what stands in memory now, forgets those that differ and says
     /// whether all agreed. What is remembered in it is certain: its frames, which have not run since they were read,
     /// keep their code objects alive.
     ///
     /// This may happen after the target went on. An entry that agrees *now* was right then, too: otherwise
     /// the code object that ran would have had to die since, and one with the very strings and line table
-    /// (and, from 3.12 on, the version) of the one that had died before it to take its place.
+    /// (and, from 3.12 on, the version) of the one that had died before it to take its place. Where that is to be expected,
+    /// see [`Codes::take_turns`], it must not have gone on.
     pub fn confirm(&mut self, memory: &impl Memory, capture: &Capture) -> Result<bool, ReadError> {
         let mut doubtful = std::mem::take(&mut self.doubtful);
         doubtful.clear();
@@ -99,11 +105,12 @@ impl Codes {
         }
         let read = memory.read_scattered(ranges.get_mut(..some.len()).unwrap_or_default())?;
         let (mut agreed, mut due) = (true, Vec::new());
+        let take_turns = self.take_turns(now);
         for (index, (doubt, head)) in some.iter().zip(heads).enumerate() {
             match self.known.get_mut(&doubt.code) {
                 Some(code) if index < read && code.head == head => {
                     code.period = doubt.period;
-                    let is_due = !self.has_versions && code.trial.is_due(now, self.replaced);
+                    let is_due = !self.has_versions && code.trial.is_due(now, take_turns);
                     if is_due || code.home != doubt.home {
                         due.push(*doubt);
                     }

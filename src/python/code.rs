@@ -88,8 +88,6 @@ pub struct Codes {
     head: (u32, usize),
     /// Bytes from the object's start to the end of all that is read of it.
     span: usize,
-    /// The head holds a version that no other has.
-    has_versions: bool,
     known: FxHashMap<Address, Code>,
     /// Only a buffer: the code objects that are being compared.
     doubtful: Vec<Doubt>,
@@ -127,7 +125,6 @@ impl Codes {
         let last = traceable.max(start + length as u32 - 8).max(layout.object_type.offset());
         Self {
             span: last as usize + 8,
-            has_versions: layout.version.minor() >= (3, 12),
             head: (start, length.min(HEAD)),
             layout,
             kind,
@@ -170,15 +167,13 @@ impl Codes {
         let mut unknown = Vec::new();
         let now = Instant::now();
         for seen in capture.threads() {
-            let period = seen.stamp.map(|stamp| self.quiet.period(stamp, self.begun, now));
+            let period = self.period(seen, now);
             let new = codes_of(capture.frames(seen)).filter(|code| !self.known.contains_key(code));
             unknown.extend(new.map(|code| Doubt { code, period, home: seen.interpreter }));
         }
         once_each(&mut unknown);
         for some in unknown.chunks(COMPARED) {
-            let mut ahead = Ahead::of(memory);
-            ahead.fetch(some.iter().map(|new| new.code).collect(), self.span);
-            ahead.fetch(some.iter().flat_map(|new| self.parts(&ahead, new.code)).collect(), AHEAD);
+            let ahead = self.ahead(memory, some);
             for new in some {
                 let code = self.read(&ahead, *new)?;
                 self.weight += code.weight;
@@ -190,6 +185,19 @@ impl Codes {
             }
         }
         Ok(())
+    }
+
+    /// In which period a thread was seen, where its interpreter counts code objects.
+    fn period(&mut self, seen: &Seen, now: Instant) -> Option<Period> {
+        seen.stamp.map(|stamp| self.quiet.period(stamp, self.begun, now))
+    }
+
+    /// Fetches all that is read of these, in two calls.
+    fn ahead<'a, M: Memory>(&self, memory: &'a M, some: &[Doubt]) -> Ahead<'a, M> {
+        let mut ahead = Ahead::of(memory);
+        ahead.fetch(some.iter().map(|doubt| doubt.code).collect(), self.span);
+        ahead.fetch(some.iter().flat_map(|doubt| self.parts(&ahead, doubt.code)).collect(), AHEAD);
+        ahead
     }
 
     /// Where the strings of a code object are, and its lines.

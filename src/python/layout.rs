@@ -269,6 +269,8 @@ pub struct CodeLayout {
     pub bytecode: Option<Bytecode>,
     /// 3.11 and 3.12: how long its frames are.
     pub frame_size: Option<FrameSize>,
+    /// 3.12 and later: among what is read of it is `co_version`, which no other one of its interpreter has.
+    pub has_version: bool,
 }
 
 /// The words of a frame: a sum.

@@ -281,6 +281,7 @@ impl Table {
                 copies: if copies { Some(self.field(start + 80)?) } else { None },
             }),
             frame_size: None,
+            has_version: true,
         })
     }
 

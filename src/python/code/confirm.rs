@@ -10,8 +10,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{AHEAD, COMPARED, Code, Codes, HEAD, codes_of, once_each};
-use crate::python::ahead::Ahead;
+use super::{COMPARED, Code, Codes, HEAD, codes_of, once_each};
 use crate::python::capture::Capture;
 use crate::python::quiet::Period;
 use crate::target::memory::{Address, Memory, Range, ReadError};
@@ -63,7 +62,7 @@ impl Codes {
     /// one that has run can be there again, by the time that the target runs on.
     pub fn take_turns(&self, now: Instant) -> bool {
         let is_recent = |then: Instant| now.saturating_duration_since(then) < YOUNG;
-        !self.has_versions && self.replaced.is_some_and(is_recent)
+        !self.layout.code.has_version && self.replaced.is_some_and(is_recent)
     }
 
     /// Compares the entries of `capture` with what stands in memory now, forgets those that differ and says
@@ -79,7 +78,7 @@ impl Codes {
         doubtful.clear();
         let now = Instant::now();
         for seen in capture.fresh() {
-            let period = seen.stamp.map(|stamp| self.quiet.period(stamp, self.begun, now));
+            let period = self.period(seen, now);
             let certain = |code: &Code| period.is_some() && code.period == period;
             let is_doubtful = |code: &Address| !self.known.get(code).is_some_and(certain);
             let some = codes_of(capture.frames(seen)).filter(is_doubtful);
@@ -110,7 +109,7 @@ impl Codes {
             match self.known.get_mut(&doubt.code) {
                 Some(code) if index < read && code.head == head => {
                     code.period = doubt.period;
-                    let is_due = !self.has_versions && code.trial.is_due(now, take_turns);
+                    let is_due = !self.layout.code.has_version && code.trial.is_due(now, take_turns);
                     if is_due || code.home != doubt.home {
                         due.push(*doubt);
                     }
@@ -126,9 +125,7 @@ impl Codes {
 
     /// Compares all that is known of these.
     fn compare_all(&mut self, memory: &impl Memory, some: &[Doubt], now: Instant) -> bool {
-        let mut ahead = Ahead::of(memory);
-        ahead.fetch(some.iter().map(|doubt| doubt.code).collect(), self.span);
-        ahead.fetch(some.iter().flat_map(|doubt| self.parts(&ahead, doubt.code)).collect(), AHEAD);
+        let ahead = self.ahead(memory, some);
         let mut agreed = true;
         for doubt in some {
             let read = self.read(&ahead, *doubt);

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use pyflame_tui::python::layout::Frames;
 use pyflame_tui::python::locate::Python;
-use pyflame_tui::sampler::find;
-use pyflame_tui::target::{Address, Memory, Pid, Target};
+use pyflame_tui::target::{Address, Memory, Target};
 
 use crate::interpreters::Interpreter;
+use crate::looks;
 use crate::subject::Subject;
 
 /// Bytes from `ob_type` to `tp_members` in a type object, the same in all versions: `ob_size`, `tp_name` and 27 more.
@@ -24,15 +24,7 @@ pub(crate) fn compare(python: &Interpreter) -> Result<usize, String> {
     let program = if python.takes_programs() { "idle.py" } else { "maze.py" };
     let mut subject = Subject::program(python, program, &[]);
     subject.await_line("ready", Duration::from_secs(60))?;
-    // A target belongs to one thread, and that thread waits for its stops: not the one that holds our other children.
-    let pid = Pid(subject.pid());
-    let work = move || {
-        let target = Target::attach(pid).map_err(|error| format!("{error:?}"))?;
-        let python = find::patiently(&target, None).map_err(|error| error.to_string())?;
-        compare_code(&target, &python)
-    };
-    let thread = std::thread::Builder::new().name("target".into()).spawn(work).unwrap();
-    thread.join().unwrap()
+    looks::at_memory(&subject, compare_code)
 }
 
 fn compare_code(target: &Target, python: &Python) -> Result<usize, String> {

@@ -27,6 +27,22 @@ use interpreters::{Build, Interpreter, pythons};
 use maze::{Look, Maze};
 use table::{Row, Table};
 
+/// What [`look_at`] says of a Python, in this order.
+const COLUMNS: [&str; 12] = [
+    "threads",
+    "frames",
+    "members",
+    "maze",
+    "impossible",
+    "failed",
+    "idle",
+    "subs",
+    "heirs",
+    "reused",
+    "successors",
+    "stacks",
+];
+
 /// Looks at every Python, two at a time, and ends with the table of what was looked at and what could not be.
 #[test]
 fn every_python_of_this_machine_is_read_truly() {
@@ -45,17 +61,7 @@ fn every_python_of_this_machine_is_read_truly() {
             std::thread::Builder::new().name(name).spawn_scoped(scope, work).unwrap();
         }
     });
-    let mut table = Table::new(&[
-        "threads",
-        "frames",
-        "members",
-        "maze",
-        "impossible",
-        "failed",
-        "idle",
-        "subs",
-        "reused",
-    ]);
+    let mut table = Table::new(&COLUMNS);
     for row in rows.into_inner().unwrap() {
         table.add(row);
     }

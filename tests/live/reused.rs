@@ -2,11 +2,9 @@
 
 use std::time::Duration;
 
-use pyflame_tui::sampler::find;
-use pyflame_tui::target::{Pid, Target};
-
 use crate::folded::{Figures, folded};
 use crate::interpreters::{Build, Interpreter};
+use crate::looks;
 use crate::profiler::profile;
 use crate::subject::Subject;
 
@@ -50,12 +48,9 @@ pub(crate) fn watch(python: &Interpreter) -> Result<u64, String> {
 
 /// Does what says that code objects are made, or die, say so?
 fn counts(python: &Interpreter, subject: &Subject) -> Result<(), String> {
-    let (pid, version) = (Pid(subject.pid()), python.version);
+    let version = python.version;
     let must = version >= (3, 14) || version == (3, 13) && python.build != Build::FreeThreaded;
-    // A target belongs to one thread, and that thread waits for its stops: not the one that holds our other children.
-    let work = move || {
-        let target = Target::attach(pid).map_err(|error| format!("{error:?}"))?;
-        let python = find::patiently(&target, None).map_err(|error| error.to_string())?;
+    looks::at_memory(subject, move |target, python| {
         let Some(generation) = python.layout.interpreter.generation else {
             return if must { Err("it counts no code objects".to_owned()) } else { Ok(()) };
         };
@@ -72,7 +67,5 @@ fn counts(python: &Interpreter, subject: &Subject) -> Result<(), String> {
         } else {
             Err(format!("{generation:?} went from {before:?} to {after:?}"))
         }
-    };
-    let thread = std::thread::Builder::new().name("target".into()).spawn(work).unwrap();
-    thread.join().unwrap()
+    })
 }

@@ -91,6 +91,8 @@ pub struct Codes {
     known: FxHashMap<Address, Code>,
     /// Only a buffer: the code objects that are being compared.
     doubtful: Vec<Doubt>,
+    /// Only a buffer: what stands at their addresses.
+    heads: Vec<[u8; HEAD]>,
     quiet: Quiet,
     /// When a code object was last found to have taken another's address.
     replaced: Option<Instant>,
@@ -130,6 +132,7 @@ impl Codes {
             kind,
             known: FxHashMap::default(),
             doubtful: Vec::new(),
+            heads: Vec::new(),
             quiet: Quiet::default(),
             replaced: None,
             begun: Instant::now(),

@@ -8,6 +8,7 @@
 
 use std::cell::RefCell;
 
+use arrayvec::ArrayVec;
 use rustc_hash::FxHashMap;
 
 use crate::target::memory::{Address, Memory, Range, ReadError};
@@ -160,37 +161,36 @@ impl Copied {
     fn read_all(&mut self, memory: &impl Memory, last: Option<Address>) -> Result<Option<u32>, ReadError> {
         let (mut at, mut number) = (0, None);
         while at < self.blocks.len() {
-            let mut ranges: [Range<'_>; RANGES] =
-                std::array::from_fn(|_| Range { from: Address::NULL, to: &mut [] });
-            // Where each begins, and where the last ends.
-            let mut starts = [at; RANGES + 1];
+            let mut bytes = [0; 4];
+            let mut ranges = ArrayVec::<Range<'_>, RANGES>::new();
+            // Where each begins.
+            let mut starts = ArrayVec::<usize, RANGES>::new();
             let mut data = self.data.get_mut(at * BLOCK as usize..).unwrap_or_default();
-            let mut count = 0;
-            for range in &mut ranges[..RANGES - 1] {
-                let Some(first) = self.blocks.get(at) else { break };
+            while ranges.len() < RANGES - 1
+                && let Some(first) = self.blocks.get(at)
+            {
                 let rest = self.blocks.get(at..).unwrap_or_default();
                 let run = rest.iter().zip(first.number..).take_while(|(b, n)| b.number == *n).count();
                 let (to, later) = std::mem::take(&mut data).split_at_mut(run * BLOCK as usize);
                 data = later;
-                *range = Range { from: Address(first.number * BLOCK), to };
-                count += 1;
+                ranges.push(Range { from: Address(first.number * BLOCK), to });
+                starts.push(at);
                 at += run;
-                starts[count] = at;
             }
+            let count = ranges.len();
             self.reads.calls += 1;
             self.reads.ranges += count as u64;
-            let (mut bytes, mut all) = ([0; 4], count);
             if let Some(last) = last.filter(|_| at == self.blocks.len()) {
-                ranges[count] = Range { from: last, to: &mut bytes };
-                all += 1;
+                ranges.push(Range { from: last, to: &mut bytes });
             }
-            let filled = memory.read_scattered(&mut ranges[..all])?;
+            let filled = memory.read_scattered(&mut ranges)?;
+            drop(ranges);
             if filled > count {
                 number = Some(u32::from_le_bytes(bytes));
             }
             if filled < count {
                 self.stands = 0;
-                at = starts[filled + 1];
+                at = starts.get(filled + 1).copied().unwrap_or(at);
                 for block in self.blocks.get_mut(starts[filled]..at).unwrap_or_default() {
                     block.age = KEPT;
                     self.places.remove(&block.number);
@@ -297,15 +297,14 @@ impl Copied {
         self.data.resize(self.blocks.len() * BLOCK as usize, 0);
         let wanted = self.blocks.get(start..).unwrap_or_default();
         let data = self.data.get_mut(start * BLOCK as usize..).unwrap_or_default();
-        let mut ranges: [Range<'_>; TOGETHER] =
-            std::array::from_fn(|_| Range { from: Address::NULL, to: &mut [] });
-        for ((range, block), to) in ranges.iter_mut().zip(wanted).zip(data.chunks_exact_mut(BLOCK as usize)) {
-            *range = Range { from: Address(block.number.wrapping_mul(BLOCK)), to };
-        }
+        let parts = wanted.iter().zip(data.chunks_exact_mut(BLOCK as usize)).take(TOGETHER);
+        let mut ranges: ArrayVec<_, TOGETHER> =
+            parts.map(|(block, to)| Range { from: Address(block.number.wrapping_mul(BLOCK)), to }).collect();
         self.reads.calls += 1;
         self.reads.ranges += wanted.len() as u64;
         self.reads.missed += 1;
-        let filled = live.read_scattered(&mut ranges[..wanted.len()]);
+        let filled = live.read_scattered(&mut ranges);
+        drop(ranges);
         // What has been unmapped since, or lies behind it, was only a guess; the block that was asked for was not.
         for block in self.blocks.drain(start + *filled.as_ref().unwrap_or(&0)..) {
             self.places.remove(&block.number);

@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::io::IoSliceMut;
 use std::os::unix::fs::MetadataExt;
 
+use arrayvec::ArrayVec;
 use nix::errno::Errno;
 use nix::sys::uio::{RemoteIoVec, pread, process_vm_readv};
 
@@ -56,8 +57,7 @@ impl Fingerprint {
     }
 }
 
-/// Ranges in one call where there are few of them, and where there are many: the arrays live on our stack.
-const FEW: usize = 8;
+/// Ranges in one call: their lists live on our stack.
 const MANY: usize = 128;
 
 impl ProcessMemory {
@@ -104,22 +104,22 @@ impl ProcessMemory {
         }
     }
 
-    /// One call for at most `N` ranges; how many were filled whole.
-    fn read_some<const N: usize>(&self, ranges: &mut [Range<'_>]) -> Result<usize, ReadError> {
-        let count = ranges.len().min(N);
-        let mut theirs = [const { RemoteIoVec { base: 0, len: 0 } }; N];
-        let mut ours: [IoSliceMut<'_>; N] = std::array::from_fn(|_| IoSliceMut::new(&mut []));
-        for (index, range) in ranges.iter_mut().take(N).enumerate() {
-            theirs[index] = RemoteIoVec { base: range.from.0 as usize, len: range.to.len() };
-            ours[index] = IoSliceMut::new(range.to);
+    /// One call for the first [`MANY`] ranges at the most; how many were filled whole.
+    fn read_some(&self, ranges: &mut [Range<'_>]) -> Result<usize, ReadError> {
+        let some = ranges.len().min(MANY);
+        let ranges = &mut ranges[..some];
+        let (mut theirs, mut ours) = (ArrayVec::<_, MANY>::new(), ArrayVec::<_, MANY>::new());
+        for range in ranges.iter_mut() {
+            theirs.push(RemoteIoVec { base: range.from.0 as usize, len: range.to.len() });
+            ours.push(IoSliceMut::new(range.to));
         }
         let pid = nix::unistd::Pid::from_raw(self.witness.0.cast_signed());
-        match process_vm_readv(pid, &mut ours[..count], &theirs[..count]) {
-            Ok(bytes) => Ok(whole(&theirs[..count], bytes)),
+        let read = process_vm_readv(pid, &mut ours, &theirs);
+        drop(ours);
+        match read {
+            Ok(bytes) => Ok(whole(&theirs, bytes)),
             // The witness may have ended before the others.
-            Err(Errno::ESRCH) if matches!(self.program, Program::Open(_)) => {
-                self.read_singly(&mut ranges[..count])
-            }
+            Err(Errno::ESRCH) if matches!(self.program, Program::Open(_)) => self.read_singly(ranges),
             Err(error) => match self.failure(error, Address(theirs[0].base as u64)) {
                 ReadError::Unmapped(_) => Ok(0),
                 error => Err(error),
@@ -146,7 +146,7 @@ impl Memory for ProcessMemory {
             return Ok(());
         }
         let Program::Open(file) = &self.program else {
-            let filled = self.read_some::<1>(&mut [Range { from, to }])?;
+            let filled = self.read_some(&mut [Range { from, to }])?;
             return if filled == 1 { Ok(()) } else { Err(ReadError::Unmapped(from)) };
         };
         // The upper half is the kernel's, and as an offset it would be negative.
@@ -163,11 +163,10 @@ impl Memory for ProcessMemory {
         let mut done = 0;
         while done < ranges.len() {
             let rest = &mut ranges[done..];
-            let tried = if rest.len() <= FEW { rest.len() } else { rest.len().min(MANY) };
-            let filled = match (rest.len(), &self.program) {
+            let tried = rest.len().min(MANY);
+            let filled = match (tried, &self.program) {
                 (1, Program::Open(_)) => self.read_singly(rest)?,
-                (..=FEW, _) => self.read_some::<FEW>(rest)?,
-                _ => self.read_some::<MANY>(rest)?,
+                _ => self.read_some(rest)?,
             };
             done += filled;
             if filled < tried {

@@ -10,6 +10,8 @@
 
 use std::time::{Duration, Instant};
 
+use arrayvec::ArrayVec;
+
 use super::{COMPARED, Code, Codes, HEAD, codes_of, once_each};
 use crate::python::capture::Capture;
 use crate::python::quiet::Period;
@@ -79,8 +81,8 @@ impl Codes {
         let now = Instant::now();
         for seen in capture.fresh() {
             let period = self.period(seen, now);
-            let certain = |code: &Code| period.is_some() && code.period == period;
-            let is_doubtful = |code: &Address| !self.known.get(code).is_some_and(certain);
+            let certain = |code: &Code| code.period == period;
+            let is_doubtful = |code: &Address| period.is_none() || !self.known.get(code).is_some_and(certain);
             let some = codes_of(capture.frames(seen)).filter(is_doubtful);
             doubtful.extend(some.map(|code| Doubt { code, period, home: seen.interpreter }));
         }
@@ -95,19 +97,20 @@ impl Codes {
 
     fn compare(&mut self, memory: &impl Memory, some: &[Doubt], now: Instant) -> Result<bool, ReadError> {
         let (skip, length) = self.head;
-        let mut heads = [[0_u8; HEAD]; COMPARED];
-        let mut ranges: [Range<'_>; COMPARED] = heads
-            .each_mut()
-            .map(|head| Range { from: Address::NULL, to: head.get_mut(..length).unwrap_or_default() });
-        for (range, doubt) in ranges.iter_mut().zip(some) {
-            range.from = doubt.code + u64::from(skip);
+        let mut heads = std::mem::take(&mut self.heads);
+        heads.resize(some.len(), [0; HEAD]);
+        let mut ranges = ArrayVec::<_, COMPARED>::new();
+        for (doubt, head) in some.iter().zip(&mut heads) {
+            let to = head.get_mut(..length).unwrap_or_default();
+            ranges.push(Range { from: doubt.code + u64::from(skip), to });
         }
-        let read = memory.read_scattered(ranges.get_mut(..some.len()).unwrap_or_default())?;
+        let read = memory.read_scattered(&mut ranges)?;
+        drop(ranges);
         let (mut agreed, mut due) = (true, Vec::new());
         let take_turns = self.take_turns(now);
-        for (index, (doubt, head)) in some.iter().zip(heads).enumerate() {
+        for (index, (doubt, head)) in some.iter().zip(&heads).enumerate() {
             match self.known.get_mut(&doubt.code) {
-                Some(code) if index < read && code.head == head => {
+                Some(code) if index < read && code.head == *head => {
                     code.period = doubt.period;
                     let is_due = !self.layout.code.has_version && code.trial.is_due(now, take_turns);
                     if is_due || code.home != doubt.home {
@@ -120,6 +123,7 @@ impl Codes {
                 }
             }
         }
+        self.heads = heads;
         Ok((due.is_empty() || self.compare_all(memory, &due, now)) && agreed)
     }
 

@@ -9,7 +9,7 @@ use clap::builder::ValueParser;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use crate::python::version::Version;
-use crate::sampler::Watch;
+use crate::sampler::{Subprocesses, Watch};
 
 /// Where the result is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +28,8 @@ pub enum Screen {
 pub struct Options {
     /// `PID`, `-p PID` or `-t command…`.
     pub watch: Watch,
+    /// `--subprocesses`: those below it, too.
+    pub subprocesses: Subprocesses,
     /// `--nonblocking`: never stop the target.
     pub nonblocking: bool,
     /// `--abi`: the layout to use where the target hides its version.
@@ -188,6 +190,7 @@ fn command() -> Command {
         .arg(flag("trace", Some('t'), "Run the rest of the line, watch that to its end"))
         .arg(flag("keep-root", None, "With -t under sudo: as root, not as who called it"))
         .arg(flag("threads", None, "Every thread, not only the one that holds the GIL"))
+        .arg(flag("subprocesses", None, "The Pythons that it starts, too, and theirs"))
         .arg(flag("nonblocking", None, "Never stop it: show only stacks that prove themselves"))
         .arg(value("abi", None, "VERSION", "Take the target for this Python (27, 3.9, 312 ...)"))
         .next_help_heading("How long, how often")
@@ -327,6 +330,10 @@ fn options(matches: &ArgMatches, rest: Vec<OsString>) -> Result<Options, UsageEr
             return Err(UsageError::Incompatible("-t", option));
         }
     }
+    // Where more than one process is busy most of them are on other CPUs, from where little can be proven.
+    if flag("subprocesses") && flag("nonblocking") {
+        return Err(UsageError::Incompatible("--nonblocking", "--subprocesses"));
+    }
     for (id, option) in [("headless", "--headless"), ("dump", "-d")] {
         if flag("live") && flag(id) {
             return Err(UsageError::Incompatible(option, "--live"));
@@ -341,6 +348,7 @@ fn options(matches: &ArgMatches, rest: Vec<OsString>) -> Result<Options, UsageEr
         watch: watch(matches, rest)?,
         abi: abi(matches)?,
         threads: flag("threads"),
+        subprocesses: if flag("subprocesses") { Subprocesses::Watched } else { Subprocesses::Ignored },
         nonblocking: flag("nonblocking"),
         output: matches.get_one("output").cloned(),
         seconds,

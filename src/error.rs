@@ -126,7 +126,8 @@ impl fmt::Display for Error {
                 writeln!(f, "Failed to locate libpython in the command.")?;
                 write!(
                     f,
-                    "It ran to its end, and {}. Name the Python itself: pyflame-tui -t python3 script.py",
+                    "It ran to its end, and {}. Name the Python itself: pyflame-tui -t python3 script.py, or watch what the \
+                     command starts: pyflame-tui --subprocesses -t command",
                     clean(cause)
                 )
             }
@@ -175,7 +176,10 @@ fn find(error: &FindError, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let program = clean(program.as_deref().unwrap_or("unreadable"));
     write!(f, "It runs {program}: {}. ", clean(cause))?;
     if let Some(child) = child {
-        return write!(f, "Its child {child} is one: pyflame-tui {child}");
+        return write!(
+            f,
+            "Its child {child} is one: pyflame-tui {child}, or all below it: pyflame-tui --subprocesses {pid}"
+        );
     }
     f.write_str(match cause {
         LocateError::NotPython(_) => {

@@ -149,6 +149,7 @@ fn plan(options: &Options) -> Plan {
         interval: options.interval.unwrap_or(INTERVAL),
         governed: false,
         scope: if options.threads || options.dump { Scope::All } else { Scope::Running },
+        subprocesses: options.subprocesses,
         stopping: if options.nonblocking { Stopping::Never } else { Stopping::Brief },
         length,
     }

@@ -272,6 +272,8 @@ pub struct About {
 /// Running totals since the sampling began, and what the stops cost.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Totals {
+    /// Processes that are looked at now.
+    pub processes: u32,
     /// Looks taken, failed ones among them.
     pub samples: u64,
     /// Looks that failed, by [`Failure::ALL`].

@@ -10,7 +10,7 @@ use crate::error::{Error, clean};
 use crate::python::version::{Build, Version};
 use crate::sample::{Event, Outcome};
 use crate::sampler::look::Scope;
-use crate::sampler::{Length, Plan, Sampler, StartError, Stopping, Watch, find};
+use crate::sampler::{Length, Plan, Sampler, StartError, Stopping, Subprocesses, Watch, find};
 use crate::target::attach::{other_tracer, trial};
 use crate::target::{Container, Denied, Pid, Target, process};
 
@@ -180,6 +180,7 @@ fn look(report: &mut Report, pid: u32, abi: Option<Version>) {
         interval: crate::INTERVAL,
         governed: false,
         scope: Scope::All,
+        subprocesses: Subprocesses::Ignored,
         stopping: Stopping::Brief,
         length: Length::Once,
     };

@@ -38,8 +38,23 @@ pub struct Cost {
     pub asked: u64,
     /// Code objects read.
     pub codes: CodeCounts,
+    /// Processes below the one that was named, where they were to be watched.
+    pub(super) below: Below,
     /// Tenths of a second or so that we spent elsewhere than on the target's CPU, and on it.
     spots: [Spot; 2],
+}
+
+/// What was found below a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Below {
+    /// Pythons that were watched.
+    pub(super) pythons: u64,
+    /// Programs that are none.
+    pub(super) strangers: u64,
+    /// Processes that could not be looked at.
+    pub(super) barred: u64,
+    /// Searches that found more than are looked at.
+    pub(super) crowds: u64,
 }
 
 /// A place of our own.
@@ -71,6 +86,7 @@ impl Cost {
             asked: 0,
             reads: Reads::default(),
             codes: CodeCounts::default(),
+            below: Below::default(),
             spots: [Spot::default(); 2],
         }
     }
@@ -78,6 +94,29 @@ impl Cost {
     /// How many stops there were.
     pub fn stops(&self) -> u64 {
         self.stops.len()
+    }
+
+    /// What another process has cost.
+    pub(super) fn add(&mut self, other: &Self) {
+        // Both have the same bounds.
+        let _ = self.stops.add(&other.stops);
+        self.stopped += other.stopped;
+        self.waited += other.waited;
+        self.longest = self.longest.max(other.longest);
+        self.stays += other.stays;
+        self.retried += other.retried;
+        self.entering += other.entering;
+        self.remembered += other.remembered;
+        self.asleep += other.asleep;
+        self.attempts.add(other.attempts);
+        self.read(other.reads);
+        self.asked += other.asked;
+        self.codes.new += other.codes.new;
+        self.codes.replaced += other.codes.replaced;
+        for (spot, other) in self.spots.iter_mut().zip(other.spots) {
+            spot.windows += other.windows;
+            spot.loss += other.loss;
+        }
     }
 
     /// For a while we were on the target's CPU, or elsewhere, and a look cost it so much.
@@ -166,6 +205,17 @@ impl fmt::Display for Cost {
             with.micros(),
             apart.micros(),
         )?;
-        if self.attempts == Attempts::default() { Ok(()) } else { write!(f, "\n{}", self.attempts) }
+        if self.attempts != Attempts::default() {
+            write!(f, "\n{}", self.attempts)?;
+        }
+        let Below { pythons, strangers, barred, crowds } = self.below;
+        if self.below != Below::default() {
+            write!(
+                f,
+                "\nbelow it: Pythons that were watched {pythons}, other programs {strangers}, processes that could not be \
+                 looked at {barred}, searches that found too many {crowds}"
+            )?;
+        }
+        Ok(())
     }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::python::locate::{LocateError, Python, locate};
 use crate::python::version::Version;
-use crate::sampler::{Plan, StartError, Stopping, Watch};
+use crate::sampler::{Plan, StartError, Stopping, Subprocesses, Watch};
 use crate::target::launch::launch_at;
 use crate::target::memory::ReadError;
 use crate::target::process;
@@ -30,7 +30,7 @@ const QUICK: Duration = Duration::from_millis(50);
 pub struct Found {
     /// The process.
     pub target: Target,
-    /// `None` for a command whose Python is still to come.
+    /// `None` for a command whose Python is still to come, and where those below are meant, too.
     pub python: Option<Python>,
 }
 
@@ -62,8 +62,13 @@ pub fn open(plan: &Plan, seat: Option<&Seat>) -> Result<Found, StartError> {
                 Stopping::Never => Target::attach_unstopped(Pid(*pid)),
             };
             let target = attached.map_err(|error| StartError::Attach(*pid, error))?;
-            let python = patiently(&target, plan.abi).map_err(StartError::Find)?;
-            Ok(Found { target, python: Some(python) })
+            match patiently(&target, plan.abi) {
+                Ok(python) => Ok(Found { target, python: Some(python) }),
+                Err(FindError { child: Some(_), .. }) if plan.subprocesses == Subprocesses::Watched => {
+                    Ok(Found { target, python: None })
+                }
+                Err(error) => Err(StartError::Find(error)),
+            }
         }
         Watch::Command(words) => {
             let child = launch_at(words, seat, plan.user.as_ref()).map_err(StartError::Launch)?;

@@ -73,6 +73,15 @@ pub enum Stopping {
     Never,
 }
 
+/// What of the processes that the watched one starts?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Subprocesses {
+    /// They are left alone.
+    Ignored,
+    /// Those that run a Python are looked at, too, and those that they start.
+    Watched,
+}
+
 /// What to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
@@ -88,6 +97,8 @@ pub struct Plan {
     pub governed: bool,
     /// Which threads.
     pub scope: Scope,
+    /// Of which processes.
+    pub subprocesses: Subprocesses,
     /// In which manner.
     pub stopping: Stopping,
     /// How long.
@@ -174,7 +185,10 @@ fn sample(
     let _ = ready.send(Ok(()));
     let Found { target, python } = found;
     let mut turns = Turns::new(plan, events, commands);
-    let ending = turns.run(target, python);
+    let ending = match plan.subprocesses {
+        Subprocesses::Ignored => turns.run(target, python),
+        Subprocesses::Watched => turns.run_family(target, python),
+    };
     turns.end(ending)
 }
 

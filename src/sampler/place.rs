@@ -121,6 +121,11 @@ impl Policy {
         }
     }
 
+    /// What is to be gained.
+    pub(super) const fn why(&self) -> Why {
+        self.why
+    }
+
     /// The thread was found on this CPU, where it is looked at without a stop if we are there too: begins there, or
     /// follows it.
     pub(super) fn meet(&mut self, cpu: u32) -> Place {

@@ -58,6 +58,15 @@ impl Placing {
         })
     }
 
+    /// From now on another process is meant, which has cost so much already.
+    pub(super) fn turn_to(&mut self, cost: &Cost, late: u64) {
+        let why = self.policy.why();
+        self.policy = Policy::new(self.placement.count(), why);
+        self.go(Place::Anywhere);
+        self.stops = cost.stops();
+        self.start(cost, late);
+    }
+
     /// For how long we have to sleep now, having been `awake` for so long. On the target's CPU that is as long as we have
     /// had it: who has had more than half of a CPU has to wait for its turn, up to a tick of the kernel's (4 ms), when it
     /// wakes.
@@ -115,8 +124,7 @@ impl Placing {
     /// Ends the window, and moves if that is better.
     fn close(&mut self, looker: &mut Looker, late: u64) {
         let Cost { stopped, waited, attempts, .. } = *looker.cost();
-        let (stopped_then, waited_then) = std::mem::replace(&mut self.held, (stopped, waited));
-        let (looks, at_once) = std::mem::replace(&mut self.unstopped, (attempts.looks, attempts.at_once));
+        let ((stopped_then, waited_then), (looks, at_once)) = (self.held, self.unstopped);
         let since = |now: u64, then| u32::try_from(now - then).unwrap_or(u32::MAX);
         let mean = |now: Duration, then| now.saturating_sub(then) / self.window.looks.max(1);
         let window = Window {
@@ -131,6 +139,13 @@ impl Placing {
         looker.cost_mut().spot(self.policy.is_with(), window.loss());
         let place = self.policy.judge(&window);
         self.go(place);
+        self.start(looker.cost(), late);
+    }
+
+    /// Begins a window.
+    fn start(&mut self, cost: &Cost, late: u64) {
+        self.held = (cost.stopped, cost.waited);
+        self.unstopped = (cost.attempts.looks, cost.attempts.at_once);
         self.began = Instant::now();
         self.used = used();
         self.late = late;

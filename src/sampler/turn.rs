@@ -1,9 +1,13 @@
 //! The sampler's loop: wait for the clock, look, say what was seen; and what happens when the target becomes
 //! another program, or ends.
 
+
+mod family;
+mod waiting;
+
 use std::time::{Duration, Instant, SystemTime};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, TrySendError};
+use crossbeam_channel::{Receiver, Sender, TrySendError};
 
 use crate::fault;
 use crate::python::locate::{LocateError, Python};
@@ -18,16 +22,12 @@ use crate::sampler::placing::Placing;
 use crate::sampler::{Length, Plan, Stopping, UNHEARD, Watch};
 use crate::target::{Alarm, Life, Target, process};
 
+use waiting::Next;
+
 /// How often the totals are told.
 const TOTALS: Duration = Duration::from_millis(100);
-/// A sleep longer than this can be ended by a command.
-const LONG: Duration = Duration::from_millis(20);
-/// Who sleeps for less than this is late: to wake up again takes longer.
-const SHORTEST: Duration = Duration::from_micros(5);
 /// How often a command that runs no Python (yet) is looked at: first, and at the longest.
 const WATCH: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(20));
-/// How often a thread is looked after that is still to stop.
-const SETTLING: Duration = Duration::from_millis(1);
 /// How long the kernel may take to bury a process whose memory is gone.
 const BURIAL: Duration = Duration::from_secs(10);
 /// A process that was watched and became another program is given this long to show a Python.
@@ -65,12 +65,6 @@ pub(super) struct Turns {
 
 /// Nothing more is to be done.
 struct Over(Ending);
-
-/// What a command or the clock asks for.
-enum Next {
-    Look,
-    Nothing,
-}
 
 impl Turns {
     pub(super) fn new(plan: &Plan, events: Sender<Event>, commands: Receiver<Command>) -> Self {
@@ -186,8 +180,8 @@ impl Turns {
 
     /// Looks at one Python, again and again.
     fn watch(&mut self, target: &Target, python: Python) -> Result<Gone, Over> {
-        self.tell(Event::About(self.about(target, &python)))?;
-        self.tell(Event::Interval(micros(self.clock.interval())))?;
+        self.totals.processes = 1;
+        self.tell_of(self.about(target, &python))?;
         let mut looker = Looker::new(python, self.stopping, target.rseq(), std::mem::take(&mut self.cost));
         let result = self.look_on(target, &mut looker);
         looker.cost_mut().asked = target.tasks().asked();
@@ -196,18 +190,14 @@ impl Turns {
     }
 
     fn look_on(&mut self, target: &Target, looker: &mut Looker) -> Result<Gone, Over> {
-        if let (Length::For(length), None) = (self.length, self.end) {
-            self.began = Instant::now();
-            self.clock = Clock::new(self.began, self.clock.interval(), fastrand::u64(..));
-            self.end = Some(self.began + length);
-        }
+        self.begin();
         let mut now = Instant::now();
         let mut woken = now;
         loop {
-            if let Next::Look = self.wait_for_turn(target, woken, now)? {
+            if let Next::Look = self.wait_for_turn(|| target.tracer().settle(), woken, now)? {
                 now = Instant::now();
                 woken = now;
-                let at = micros(self.epoch + now.saturating_duration_since(self.zero));
+                let at = self.at(now);
                 fault::point("sampler");
                 match looker.look(target, self.scope, now) {
                     Ok(outcome) => self.say(target, looker, at, outcome)?,
@@ -221,103 +211,40 @@ impl Turns {
             if let Some(placing) = &mut self.placing {
                 placing.after(target, looker, self.totals.late, now);
             }
-            let before = self.totals.stopped;
-            self.totals.stopped = micros(looker.cost().stopped);
-            self.totals.retried = looker.cost().retried;
-            self.stopped_since += Duration::from_micros(self.totals.stopped.0.saturating_sub(before.0));
-            if now.saturating_duration_since(self.told) >= TOTALS {
-                self.govern()?;
-                self.tell_totals();
+            let Cost { stopped, retried, .. } = *looker.cost();
+            if self.sum_up(now, stopped, retried)? {
                 now = Instant::now();
             }
         }
     }
 
-    fn govern(&mut self) -> Result<(), Over> {
-        let stopped = std::mem::take(&mut self.stopped_since);
-        let elapsed = self.told.elapsed();
-        if let Some(interval) = self.governor.as_mut().and_then(|governor| governor.judge(stopped, elapsed)) {
-            self.look_every(interval)?;
-        }
-        Ok(())
+    /// Says who is watched from now on.
+    fn tell_of(&self, about: About) -> Result<(), Over> {
+        self.tell(Event::About(about))?;
+        self.tell(Event::Interval(micros(self.clock.interval())))
     }
 
-    /// Looks so often from now on, and says so.
-    fn look_every(&mut self, interval: Duration) -> Result<(), Over> {
-        self.clock = Clock::new(Instant::now(), interval, fastrand::u64(..));
-        self.tell(Event::Interval(micros(interval)))
+    /// From now on it counts how long that takes.
+    fn begin(&mut self) {
+        if let (Length::For(length), None) = (self.length, self.end) {
+            self.began = Instant::now();
+            self.clock = Clock::new(self.began, self.clock.interval(), fastrand::u64(..));
+            self.end = Some(self.began + length);
+        }
     }
 
-    /// Sleeps until the clock says that a look is due, doing what is asked for meanwhile.
-    fn wait_for_turn(&mut self, target: &Target, woken: Instant, mut now: Instant) -> Result<Next, Over> {
-        if self.length == Length::Once {
-            return Ok(Next::Look);
+    /// Threads have stood still for so long by `now`, in all, and so many looks were done again. Says whether the totals were
+    /// told.
+    fn sum_up(&mut self, now: Instant, stopped: Duration, retried: u64) -> Result<bool, Over> {
+        let before = std::mem::replace(&mut self.totals.stopped, micros(stopped));
+        self.totals.retried = retried;
+        self.stopped_since += Duration::from_micros(self.totals.stopped.0.saturating_sub(before.0));
+        let is_due = now.saturating_duration_since(self.told) >= TOTALS;
+        if is_due {
+            self.govern()?;
+            self.tell_totals();
         }
-        // What lies beyond the end was not asked for and cannot be late.
-        let due = self.clock.next(self.end.map_or(now, |end| now.min(end)));
-        self.totals.late += due.missed;
-        if let Some(end) = self.end
-            && due.at >= end
-        {
-            self.obey_for(end.saturating_duration_since(Instant::now()))?;
-            return Err(Over(Ending::Detached));
-        }
-        // A thread that did not stop in time stands still when it does, until it is let go: be there.
-        while target.tracer().settle() > 0 && now < due.at {
-            self.obey_for(SETTLING)?;
-            now = Instant::now();
-        }
-        let left = due.at.saturating_duration_since(now);
-        let awake = now.saturating_duration_since(woken);
-        let rest = self.placing.as_ref().map_or(Duration::ZERO, |placing| placing.rest(awake));
-        let wait = left.max(rest.min(self.clock.interval()));
-        let until = if wait < SHORTEST { now } else { now + wait };
-        self.obey_until(now, until, due.then)?;
-        Ok(if self.paused { Next::Nothing } else { Next::Look })
-    }
-
-    /// Sleeps, and obeys the commands that come. What ends the sampling ends the sleep.
-    fn obey_for(&mut self, time: Duration) -> Result<(), Over> {
-        let now = Instant::now();
-        self.obey_until(now, now + time, now)
-    }
-
-    /// The same from `now` on; `then` is until when the next sleep will probably be.
-    fn obey_until(&mut self, now: Instant, until: Instant, then: Instant) -> Result<(), Over> {
-        let deadline = (until.saturating_duration_since(now) > LONG).then_some(until);
-        loop {
-            let command = match deadline {
-                Some(deadline) => self.commands.recv_deadline(deadline),
-                None => self.commands.try_recv().map_err(|error| match error {
-                    TryRecvError::Empty => RecvTimeoutError::Timeout,
-                    TryRecvError::Disconnected => RecvTimeoutError::Disconnected,
-                }),
-            };
-            match command {
-                Ok(command) => self.obey(command)?,
-                Err(RecvTimeoutError::Disconnected) => return Err(Over(UNHEARD)),
-                Err(RecvTimeoutError::Timeout) => break,
-            }
-        }
-        if deadline.is_none() && until > now {
-            self.alarm.wait(until, then);
-        }
-        Ok(())
-    }
-
-    fn obey(&mut self, command: Command) -> Result<(), Over> {
-        match command {
-            Command::Interval(Micros(micros)) => {
-                // Somebody wants just this.
-                self.governor = None;
-                self.look_every(Duration::from_micros(micros))?;
-            }
-            Command::AllThreads(all) => self.scope = if all { Scope::All } else { Scope::Running },
-            Command::Pause => self.paused = true,
-            Command::Resume => self.paused = false,
-            Command::Stop => return Err(Over(Ending::Detached)),
-        }
-        Ok(())
+        Ok(is_due)
     }
 
     /// Tells a sample, and first of the threads in it that nobody has heard of.
@@ -328,19 +255,24 @@ impl Turns {
         at: Micros,
         outcome: Outcome,
     ) -> Result<(), Over> {
-        self.totals.samples += 1;
-        match &outcome {
+        let failure = match &outcome {
             Outcome::Taken(threads) => {
                 for (thread, name) in looker.names(target, threads) {
                     self.tell(Event::Thread(thread, name))?;
                 }
+                None
             }
-            Outcome::Failed(failure) => {
-                let index = Failure::ALL.iter().position(|one| one == failure);
-                if let Some(count) = index.and_then(|index| self.totals.failed.get_mut(index)) {
-                    *count += 1;
-                }
-            }
+            Outcome::Failed(failure) => Some(*failure),
+        };
+        self.send(at, outcome, failure)
+    }
+
+    /// Sends a sample, if there is room for it.
+    fn send(&mut self, at: Micros, outcome: Outcome, failure: Option<Failure>) -> Result<(), Over> {
+        self.totals.samples += 1;
+        let index = failure.and_then(|failure| Failure::ALL.iter().position(|one| *one == failure));
+        if let Some(count) = index.and_then(|index| self.totals.failed.get_mut(index)) {
+            *count += 1;
         }
         match self.events.try_send(Event::Sample(Sample { at, outcome })) {
             Ok(()) => Ok(()),
@@ -361,6 +293,11 @@ impl Turns {
         self.told = Instant::now();
         self.totals.elapsed = micros(self.began.elapsed());
         let _ = self.events.send(Event::Totals(self.totals.clone()));
+    }
+
+    /// A moment on the wall clock.
+    fn at(&self, now: Instant) -> Micros {
+        micros(self.epoch + now.saturating_duration_since(self.zero))
     }
 
     fn about(&self, target: &Target, python: &Python) -> About {

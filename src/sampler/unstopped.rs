@@ -77,6 +77,19 @@ pub struct Attempts {
 }
 
 impl Attempts {
+    /// Those at another process.
+    pub(super) const fn add(&mut self, other: Self) {
+        self.all += other.all;
+        self.looks += other.looks;
+        self.at_once += other.at_once;
+        self.there += other.there;
+        self.moved += other.moved;
+        self.broken += other.broken;
+        self.missing += other.missing;
+        self.rootless += other.rootless;
+        self.unknown += other.unknown;
+    }
+
     /// One more, with success.
     pub(super) const fn succeed_there(&mut self) {
         self.all += 1;

@@ -87,7 +87,12 @@ fn who(state: &State, width: u16) -> Vec<Span<'static>> {
         facts.push(format!(" {dot} up {}", text::seconds(up)));
     }
     if width >= 50 {
-        facts.push(format!(" {dot} {threads} thread{}", if threads == 1 { "" } else { "s" }));
+        let plural = if threads == 1 { "" } else { "s" };
+        let places = match state.profile.totals().processes {
+            ..=1 => String::new(),
+            processes => format!(" in {processes} processes"),
+        };
+        facts.push(format!(" {dot} {threads} thread{plural}{places}"));
     }
     let taken: usize =
         spans.iter().map(Span::width).sum::<usize>() + facts.iter().map(|f| text::width(f)).sum::<usize>();

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use pyflame_tui::sampler::look::Scope;
-use pyflame_tui::sampler::{Length, Plan, Sampler, Stopping, Watch};
+use pyflame_tui::sampler::{Length, Plan, Sampler, Stopping, Subprocesses, Watch};
 use pyflame_tui::tui;
 
 fn main() -> ExitCode {
@@ -20,6 +20,7 @@ fn main() -> ExitCode {
         interval: Duration::from_millis(1),
         governed: true,
         scope: Scope::All,
+        subprocesses: Subprocesses::Ignored,
         stopping: Stopping::Brief,
         length: Length::ToTheEnd,
     };

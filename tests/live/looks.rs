@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use pyflame_tui::python::locate::Python;
 use pyflame_tui::sampler::look::Scope;
-use pyflame_tui::sampler::{Length, Plan, Sampler, Stopping, Watch, find};
+use pyflame_tui::sampler::{Length, Plan, Sampler, Stopping, Subprocesses, Watch, find};
 use pyflame_tui::target::{Pid, Target};
 
 use crate::subject::Subject;
@@ -18,6 +18,7 @@ pub(crate) fn at_all(subject: &Subject, interval: Duration, length: Duration) ->
         interval,
         governed: false,
         scope: Scope::All,
+        subprocesses: Subprocesses::Ignored,
         stopping: Stopping::Brief,
         length: Length::For(length),
     };

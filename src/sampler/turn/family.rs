@@ -1,0 +1,345 @@
+//! A process and those below it: the workers of a server, a pool, what a script starts. All that run a Python are looked
+//! at in each look, one after the other; who they are is looked for ten times a second. Nothing is stopped for that.
+
+use std::convert::Infallible;
+use std::time::{Duration, Instant};
+
+use rustc_hash::FxHashMap;
+
+use super::waiting::Next;
+use super::{Over, REBIRTH, Turns, WATCH, ending};
+use crate::fault;
+use crate::python::locate::{LocateError, Python};
+use crate::python::version::Version;
+use crate::sample::{Ending, Event, Flags, Outcome};
+use crate::sampler::cost::{Below, Cost};
+use crate::sampler::look::{Gone, Looker};
+use crate::sampler::{Length, Stopping, find};
+use crate::target::{AttachError, Identity, Life, Pid, Target, process};
+
+/// Processes that are looked for at the most: of a storm of them the rest is left alone.
+const LARGEST: usize = 256;
+/// Between two searches, and no less than so many times what the last one took: reading /proc costs 5 µs a thread, to look
+/// for a Python some milliseconds.
+const BETWEEN: Duration = Duration::from_millis(100);
+const SPARE: u32 = 10;
+/// No search goes on for longer: looks would be late. The rest is found by the next.
+const LONGEST: Duration = Duration::from_millis(20);
+/// Where only one look is taken there is no next.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// A younger process may be about to become another program: between `fork` and `exec`, after `vfork` even in its parent's
+/// memory, it looks like a Python.
+const NEWBORN: Duration = Duration::from_millis(30);
+
+/// A process with a Python, or the one that was named.
+#[derive(Debug)]
+struct Member {
+    target: Target,
+    /// Looks at its Python while it has one.
+    looker: Option<Looker>,
+    /// Looks since the last search in which a thread of its had a GIL.
+    busy: u32,
+}
+
+/// A process in which no Python was found.
+#[derive(Debug)]
+struct Stranger {
+    /// As what it was looked at: it may have become another program since, or another process.
+    identity: Identity,
+    stack_start: u64,
+    /// Its libraries may still be loading, its Python starting.
+    again: Instant,
+}
+
+/// How a process is looked at.
+#[derive(Debug, Clone, Copy)]
+struct Manner {
+    abi: Option<Version>,
+    stopping: Stopping,
+}
+
+#[derive(Debug)]
+struct Family {
+    first: Member,
+    others: Vec<Member>,
+    strangers: FxHashMap<Pid, Stranger>,
+    manner: Manner,
+    below: Below,
+    /// Why no Python was found in the first.
+    cause: LocateError,
+    /// When to search.
+    due: Instant,
+    /// Whose CPU we may want to share: the busiest one's.
+    lead: Option<Pid>,
+}
+
+impl Member {
+    fn new(target: Target, python: Option<Python>, stopping: Stopping) -> Self {
+        let looker = python.map(|python| Looker::new(python, stopping, target.rseq(), Cost::new()));
+        Self { target, looker, busy: 0 }
+    }
+
+    /// Its Python is gone.
+    fn lose(&mut self, cost: &mut Cost) {
+        if let Some(mut looker) = self.looker.take() {
+            looker.cost_mut().asked = self.target.tasks().asked();
+            cost.add(&looker.into_cost());
+        }
+    }
+}
+
+impl Family {
+    fn members(&mut self) -> impl Iterator<Item = &mut Member> {
+        std::iter::once(&mut self.first).chain(&mut self.others)
+    }
+
+    /// How many have a Python.
+    fn count(&self) -> usize {
+        usize::from(self.first.looker.is_some()) + self.others.len()
+    }
+
+    /// Looks after threads that were told to stop and have not yet; how many these are.
+    fn settle(&self) -> usize {
+        let others = self.others.iter().map(|member| member.target.tracer().settle());
+        self.first.target.tracer().settle() + others.sum::<usize>()
+    }
+
+    /// Searches, if it is time for that, but no longer than this.
+    fn search(&mut self, now: Instant, longest: Duration) {
+        if now < self.due {
+            return;
+        }
+        let tree = self.tree();
+        self.strangers.retain(|pid, _| tree.contains(pid));
+        for pid in tree {
+            if now.elapsed() > longest {
+                break;
+            }
+            self.meet(pid, now);
+        }
+        let pause = if self.count() == 0 { WATCH.0 } else { BETWEEN };
+        let end = Instant::now();
+        self.due = end + pause.max(end.duration_since(now) * SPARE);
+    }
+
+    /// The members' numbers, and those of all processes below them.
+    fn tree(&mut self) -> Vec<Pid> {
+        let mut tree: Vec<_> = self.members().map(|member| member.target.pid()).collect();
+        let mut next = 0;
+        while let Some(parent) = tree.get(next).copied() {
+            next += 1;
+            for child in process::children(parent) {
+                if tree.len() == LARGEST {
+                    self.below.crowds += 1;
+                    return tree;
+                }
+                if child != Pid::ours() && !tree.contains(&child) {
+                    tree.push(child);
+                }
+            }
+        }
+        tree
+    }
+
+    /// Looks whether there is a Python in a process in which none is known.
+    fn meet(&mut self, pid: Pid, now: Instant) {
+        let is_first = pid == self.first.target.pid();
+        let is_known = if is_first {
+            self.first.looker.is_some()
+        } else {
+            self.others.iter().any(|member| member.target.pid() == pid)
+        };
+        if is_known {
+            return;
+        }
+        let Some(stat) = process::stat(pid).filter(|stat| !stat.moment.state.is_dead()) else { return };
+        let identity = Identity { pid, start: stat.start };
+        let is_as_it_was = |one: &&Stranger| one.identity == identity && one.stack_start == stat.stack_start;
+        let met = self.strangers.get(&pid).filter(is_as_it_was);
+        let is_met = met.is_some();
+        let age = identity.age().unwrap_or_default();
+        if met.is_some_and(|one| now < one.again) || age < NEWBORN && !is_first {
+            return;
+        }
+        let Manner { abi, stopping } = self.manner;
+        if is_first {
+            match find::attempt(&self.first.target, abi) {
+                Ok(python) => {
+                    let rseq = self.first.target.rseq();
+                    self.first.looker = Some(Looker::new(python, stopping, rseq, Cost::new()));
+                    return;
+                }
+                Err(LocateError::Read(_)) => return,
+                Err(cause) => self.cause = cause,
+            }
+        } else {
+            let attached = Target::attach_unstopped(pid);
+            let found = attached.map(|target| find::attempt(&target, abi).map(|python| (target, python)));
+            let count = match found {
+                Ok(Ok((target, python))) => {
+                    self.others.push(Member::new(target, Some(python), stopping));
+                    self.strangers.remove(&pid);
+                    self.below.pythons += 1;
+                    return;
+                }
+                Ok(Err(_)) => &mut self.below.strangers,
+                Err(AttachError::NoSuchProcess(_) | AttachError::Zombie { .. }) => return,
+                Err(_) => &mut self.below.barred,
+            };
+            *count += u64::from(!is_met);
+        }
+        // The older it is without a Python, the less likely it comes to have one.
+        let again = now + (age / 2).max(WATCH.0);
+        self.strangers.insert(pid, Stranger { identity, stack_start: stat.stack_start, again });
+    }
+
+    /// What has become of the first, where no Python is known in it.
+    fn life(&mut self) -> Life {
+        if self.first.looker.is_some() {
+            return Life::Running;
+        }
+        let life = self.first.target.life();
+        if life == Life::Execed && self.first.target.reopen().is_ok() {
+            self.due = Instant::now();
+        }
+        life
+    }
+
+    /// Who is to lead: the busiest since this was last asked. Says whether that is another one.
+    fn choose_lead(&mut self) -> bool {
+        let before = self.lead;
+        let busiest = self.members().max_by_key(|member| (member.busy, Some(member.target.pid()) == before));
+        self.lead = busiest.map(|member| member.target.pid());
+        self.members().for_each(|member| member.busy = 0);
+        self.lead != before
+    }
+
+    fn lead(&mut self) -> Option<(&Target, &mut Looker)> {
+        let lead = self.lead?;
+        let member = self.members().find(|member| member.target.pid() == lead)?;
+        Some((&member.target, member.looker.as_mut()?))
+    }
+}
+
+impl Turns {
+    /// Watches a process and those below it to its end, or to ours.
+    pub(in crate::sampler) fn run_family(&mut self, target: Target, python: Option<Python>) -> Ending {
+        let _ = nix::sys::prctl::set_timerslack(1);
+        let mut family = Family {
+            first: Member::new(target, python, self.stopping),
+            others: Vec::new(),
+            strangers: FxHashMap::default(),
+            manner: Manner { abi: self.abi, stopping: self.stopping },
+            below: Below::default(),
+            cause: LocateError::NotPython(0),
+            due: Instant::now(),
+            lead: None,
+        };
+        let Err(Over(ending)) = self.await_family(&mut family).and_then(|()| self.watch_family(&mut family));
+        family.members().for_each(|member| member.lose(&mut self.cost));
+        self.cost.below = family.below;
+        ending
+    }
+
+    /// Waits until there is a Python, and says which.
+    fn await_family(&mut self, family: &mut Family) -> Result<(), Over> {
+        let deadline = (!self.follow).then(|| Instant::now() + REBIRTH);
+        let longest = if self.length == Length::Once { PATIENCE } else { LONGEST };
+        loop {
+            family.search(Instant::now(), longest);
+            if family.count() > 0 {
+                break;
+            }
+            let life = family.life();
+            if !matches!(life, Life::Running | Life::Execed | Life::Ending) {
+                return Err(Over(self.never(&family.first.target, life, family.cause.clone())));
+            }
+            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                let error = find::error(&family.first.target, family.cause.clone());
+                return Err(Over(Ending::NotPython(error.to_string())));
+            }
+            self.obey_for(WATCH.0)?;
+        }
+        let Family { first, others, .. } = &family;
+        let python = first.looker.iter().chain(others.iter().filter_map(|other| other.looker.as_ref())).next();
+        python.map_or(Ok(()), |looker| self.tell_of(self.about(&first.target, looker.python())))
+    }
+
+    fn watch_family(&mut self, family: &mut Family) -> Result<Infallible, Over> {
+        self.begin();
+        let mut now = Instant::now();
+        let mut woken = now;
+        loop {
+            if let Next::Look = self.wait_for_turn(|| family.settle(), woken, now)? {
+                now = Instant::now();
+                woken = now;
+                fault::point("sampler");
+                self.look_at_all(family, now)?;
+                if self.length == Length::Once {
+                    return Err(Over(Ending::Detached));
+                }
+                now = Instant::now();
+                family.search(now, LONGEST);
+                let life = family.life();
+                if !matches!(life, Life::Running | Life::Execed | Life::Ending) {
+                    return Err(Over(ending(life)));
+                }
+            }
+            if let (Some(placing), Some((target, looker))) = (&mut self.placing, family.lead()) {
+                placing.after(target, looker, self.totals.late, now);
+            }
+            let (mut stopped, mut retried) = (self.cost.stopped, self.cost.retried);
+            for cost in family.members().filter_map(|member| Some(member.looker.as_ref()?.cost())) {
+                stopped += cost.stopped;
+                retried += cost.retried;
+            }
+            self.totals.processes = u32::try_from(family.count()).unwrap_or(u32::MAX);
+            if self.sum_up(now, stopped, retried)? {
+                if family.choose_lead()
+                    && let (Some(placing), Some((_, looker))) = (&mut self.placing, family.lead())
+                {
+                    placing.turn_to(looker.cost(), self.totals.late);
+                }
+                now = Instant::now();
+            }
+        }
+    }
+
+    /// One look at each process, told as one. What failed in one of them does not take away the others.
+    fn look_at_all(&mut self, family: &mut Family, now: Instant) -> Result<(), Over> {
+        let (at, scope, first) = (self.at(now), self.scope, family.first.target.pid());
+        let lead = family.lead;
+        let (mut all, mut failure) = (Vec::new(), None);
+        for member in family.members() {
+            let Some(looker) = &mut member.looker else { continue };
+            match looker.look(&member.target, scope, Instant::now()) {
+                Ok(Outcome::Taken(threads)) => {
+                    let pid = member.target.pid();
+                    for (thread, name) in looker.names(&member.target, &threads) {
+                        let name = if pid == first { name } else { format!("{name} {pid}") };
+                        self.tell(Event::Thread(thread, name))?;
+                    }
+                    member.busy += u32::from(threads.iter().any(|thread| thread.flags.has(Flags::HOLDS_GIL)));
+                    all.extend(threads);
+                }
+                Ok(Outcome::Failed(why)) => failure = Some(why),
+                Err(Gone) => {
+                    member.lose(&mut self.cost);
+                    continue;
+                }
+            }
+            // The lead's is asked for where our own place is thought of.
+            if lead != Some(member.target.pid())
+                && let Some((theirs, ours)) = looker.in_place.seen()
+            {
+                member.target.tracer().set_apart(theirs != ours);
+            }
+        }
+        family.others.retain(|member| member.looker.is_some());
+        let outcome = match failure {
+            Some(why) if all.is_empty() => Outcome::Failed(why),
+            _ => Outcome::Taken(all),
+        };
+        self.send(at, outcome, failure)
+    }
+}

@@ -1,7 +1,6 @@
 //! The sampler's loop: wait for the clock, look, say what was seen; and what happens when the target becomes
 //! another program, or ends.
 
-
 mod family;
 mod waiting;
 

@@ -13,6 +13,7 @@ mod profiler;
 mod subject;
 
 mod control;
+mod family;
 mod formats;
 mod output;
 mod sampling;

@@ -60,6 +60,10 @@ fn what_is_no_abi() {
 #[test]
 fn what_does_not_go_with_a_command() {
     assert_eq!(fails(&["-p", "1", "-t", "true"]).0, "Options -t and -p are not mutually compatible.");
+    assert_eq!(
+        fails(&["--subprocesses", "--nonblocking", "1"]).0,
+        "Options --nonblocking and --subprocesses are not mutually compatible."
+    );
     assert_eq!(fails(&["-s", "1", "-t", "true"]).0, "Options -t and -s are not mutually compatible.");
     assert_eq!(fails(&["-t"]).0, "Option -t requires a command to run.");
     assert_eq!(fails(&["--trace"]).0, "Option -t requires a command to run.");
@@ -111,6 +115,7 @@ fn version_and_help() {
             "--pid",
             "--trace",
             "--threads",
+            "--subprocesses",
             "--abi",
             "--seconds",
             "--rate",

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod doing;
+mod family;
 mod folded;
 mod heirs;
 mod homes;
@@ -76,6 +77,16 @@ fn nothing_is_stopped_where_nothing_may_be() {
     assert!(wrong.is_empty() && !seen.is_empty(), "{wrong:#?}");
     for said in seen.into_iter().flatten() {
         println!("{said}");
+    }
+}
+
+/// The oldest and the newest.
+#[test]
+fn a_process_and_those_below_it_are_read_truly() {
+    let all: Vec<_> = pythons().there.iter().filter(|python| python.is_cpython()).collect();
+    for python in all.first().into_iter().chain(all.last()) {
+        let seen = family::walk(python).unwrap_or_else(|wrong| panic!("{}: {wrong}", python.name));
+        println!("{}: {seen} stacks", python.name);
     }
 }
 

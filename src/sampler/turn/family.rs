@@ -261,7 +261,8 @@ impl Turns {
             self.obey_for(WATCH.0)?;
         }
         let Family { first, others, .. } = &family;
-        let python = first.looker.iter().chain(others.iter().filter_map(|other| other.looker.as_ref())).next();
+        let python =
+            first.looker.iter().chain(others.iter().filter_map(|other| other.looker.as_ref())).next();
         python.map_or(Ok(()), |looker| self.tell_of(self.about(&first.target, looker.python())))
     }
 

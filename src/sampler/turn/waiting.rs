@@ -41,7 +41,12 @@ impl Turns {
 
     /// Sleeps until the clock says that a look is due, doing what is asked for meanwhile. `settle` looks after threads that
     /// were told to stop and have not yet, and says how many these are.
-    pub(super) fn wait_for_turn(&mut self, settle: impl Fn() -> usize, woken: Instant, mut now: Instant) -> Result<Next, Over> {
+    pub(super) fn wait_for_turn(
+        &mut self,
+        settle: impl Fn() -> usize,
+        woken: Instant,
+        mut now: Instant,
+    ) -> Result<Next, Over> {
         if self.length == Length::Once {
             return Ok(Next::Look);
         }

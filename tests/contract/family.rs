@@ -1,0 +1,128 @@
+//! `--subprocesses`: a process and those below it.
+
+use std::process::Command;
+use std::time::Duration;
+
+use crate::folded::{Figures, dump, share};
+use crate::interpreters::python3;
+use crate::profiler::{profile, profiler, start};
+use crate::subject::Subject;
+use crate::{assert_untouched, subject};
+
+const LONGEST: Duration = Duration::from_secs(60);
+const WORKERS: [&str; 3] = ["first", "second", "third"];
+
+fn python() -> &'static str {
+    python3().command.to_str().unwrap()
+}
+
+fn program(name: &str) -> String {
+    format!("{}/tests/programs/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Waits until all of its workers work.
+fn at_work(mut family: Subject) -> Subject {
+    let mut left: Vec<_> = WORKERS.iter().map(|name| format!("ready {name}")).collect();
+    while !left.is_empty() {
+        let line = family.await_line("ready ", LONGEST).unwrap();
+        left.retain(|one| *one != line);
+    }
+    family
+}
+
+/// Below a shell.
+fn script() -> Subject {
+    let lines = "PYTHONDONTWRITEBYTECODE=1 \"$0\" \"$1\" & wait";
+    at_work(Subject::of(Command::new("sh").args(["-c", lines, python(), &program("family.py")])))
+}
+
+fn seen_in(text: &str) -> [bool; 3] {
+    WORKERS.map(|name| share(text, &format!("work_in_{name}")).0 > 0)
+}
+
+#[test]
+fn all_that_run_below_it_are_seen() {
+    let mut family = at_work(Subject::program(python3(), "family.py", &[]));
+    let pid = family.pid().to_string();
+    let ran = profile(&["--subprocesses", "--stats", "-s", "2", "-r", "0.005", &pid]);
+    assert_eq!(ran.code(), 0, "{}", ran.err);
+    assert_eq!(seen_in(ran.text()), [true; 3], "{}\n{}", ran.text(), ran.err);
+    // And what is no Python is not taken for one.
+    assert!(ran.err.contains("Pythons that were watched 3, other programs 1, "), "{}", ran.err);
+    let figures = Figures::parse(&ran.err);
+    assert_eq!(figures.samples + figures.late, 400, "{}", ran.err);
+    // Who did not ask for them does not get them.
+    let ran = profile(&["--threads", "-s", "0.2", &pid]).well();
+    assert_eq!(seen_in(ran.text()), [false; 3], "{}", ran.text());
+    assert_untouched(&mut family);
+}
+
+#[test]
+fn a_dump_says_whose_threads_they_are() {
+    let family = at_work(Subject::program(python3(), "family.py", &[]));
+    let ran = profile(&["--subprocesses", "-d", &family.pid().to_string()]).well();
+    let threads = dump(ran.text()).unwrap();
+    assert_eq!(threads.len(), 4, "{}", ran.text());
+    for thread in &threads {
+        let is_first = thread.tid == u64::from(family.pid());
+        let name = if is_first { "MainThread".to_owned() } else { format!("MainThread {}", thread.tid) };
+        assert_eq!(thread.name, name);
+        let works = thread.frames.iter().any(|(_, function, _)| function.starts_with("work_in_"));
+        assert_ne!(works, is_first, "{}", ran.text());
+    }
+}
+
+#[test]
+fn a_script_that_starts_a_python_will_do() {
+    let mut script = script();
+    let pid = script.pid().to_string();
+    let refused = profile(&["-s", "0.2", &pid]);
+    assert_eq!(refused.code(), 1);
+    assert!(refused.err.ends_with(&format!("pyflame-tui --subprocesses {pid}\n")), "{}", refused.err);
+    let ran = profile(&["--subprocesses", "-s", "2", "-r", "0.005", &pid]).well();
+    assert_eq!(seen_in(ran.text()), [true; 3], "{}", ran.text());
+    assert!(script.is_alive());
+}
+
+#[test]
+fn a_command_that_starts_a_python_is_followed_to_its_own_end() {
+    let lines = "\"$0\" \"$1\" 0.5; \"$0\" \"$1\" 0.5; exit 5";
+    let words = ["--subprocesses", "-t", "sh", "-c", lines, python(), &program("short.py")];
+    let ran = start(profiler(&["--stats"]).args(words).env("PYTHONDONTWRITEBYTECODE", "1")).end(LONGEST);
+    assert_eq!(ran.code(), 5, "{}", ran.err);
+    assert!(ran.err.contains("Pythons that were watched 2, "), "{}", ran.err);
+    let profile = ran.text().strip_prefix("ready\nready\n").unwrap();
+    assert!(share(profile, "work").0 > 0, "{profile}");
+}
+
+#[test]
+fn workers_come_and_go() {
+    let mut family = subject("family.py", &["successors"]);
+    let ran = profile(&["--subprocesses", "--stats", "-s", "3", "-r", "0.002", &family.pid().to_string()]);
+    assert_eq!(ran.code(), 0, "{}", ran.err);
+    assert!(share(ran.text(), "work_in_successor").0 > 0, "{}\n{}", ran.text(), ran.err);
+    let figures = Figures::parse(&ran.err);
+    assert!(figures.failed() * 20 <= figures.samples, "{}", ran.err);
+    let met = ran.err.split("Pythons that were watched ").nth(1).and_then(|rest| rest.split(',').next());
+    assert!(met.unwrap().parse::<u32>().unwrap() > 2, "{}", ran.err);
+    assert_untouched(&mut family);
+}
+
+#[test]
+fn children_that_are_over_at_once_do_no_harm() {
+    let mut family = subject("forks.py", &[]);
+    let ran = profile(&["--subprocesses", "-s", "2", "-r", "0.002", &family.pid().to_string()]).well();
+    assert!(share(ran.text(), "in_parent").0 > 0, "{}", ran.text());
+    assert_untouched(&mut family);
+}
+
+#[test]
+fn nobody_to_watch_is_an_error() {
+    let sleeper = Subject::of(Command::new("sleep").arg("1000"));
+    let ran = profile(&["--subprocesses", &sleeper.pid().to_string()]);
+    assert_eq!(ran.code(), 1);
+    assert!(ran.err.starts_with("Failed to locate libpython in PID "), "{}", ran.err);
+    let ran = profile(&["--subprocesses", "-t", "true"]);
+    assert_eq!(ran.code(), 1);
+    assert!(ran.err.starts_with("Failed to locate libpython in the command."), "{}", ran.err);
+}

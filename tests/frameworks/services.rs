@@ -20,8 +20,6 @@ struct Service {
     packages: &'static [&'static str],
     /// After `python -m`; `{socket}` is where it listens.
     words: &'static [&'static str],
-    /// It is a child of what was started.
-    forks: bool,
     /// Functions on the way to where the time goes, root first.
     way: &'static [&'static str],
 }
@@ -31,28 +29,24 @@ const SERVICES: &[Service] = &[
         name: "Flask, gunicorn with threads",
         packages: &["flask", "gunicorn"],
         words: &["gunicorn", "--threads", "4", "--bind", "unix:{socket}", "web_flask:app"],
-        forks: true,
         way: &["ThreadWorker.handle", "Flask.wsgi_app", "view", "compute"],
     },
     Service {
         name: "Flask, gunicorn with gevent",
         packages: &["flask", "gunicorn", "gevent", "packaging"],
         words: &["gunicorn", "--worker-class", "gevent", "--bind", "unix:{socket}", "web_flask:app"],
-        forks: true,
         way: &["Flask.wsgi_app", "view", "compute"],
     },
     Service {
-        name: "Django, gunicorn",
+        name: "Django, gunicorn, 2 workers",
         packages: &["django", "gunicorn"],
-        words: &["gunicorn", "--bind", "unix:{socket}", "web_django:app"],
-        forks: true,
+        words: &["gunicorn", "--workers", "2", "--bind", "unix:{socket}", "web_django:app"],
         way: &["SyncWorker.run", "WSGIHandler.__call__", "view", "Template.render", "compute"],
     },
     Service {
         name: "FastAPI, uvicorn",
         packages: &["fastapi", "uvicorn"],
         words: &["uvicorn", "--uds", "{socket}", "web_fastapi:app"],
-        forks: false,
         way: &["Server.run", "FastAPI.__call__", "view", "compute"],
     },
 ];
@@ -112,8 +106,8 @@ fn watch(service: &Service, python: &Interpreter, folder: &Path) -> Result<Strin
     let mut subject = Subject::of(&mut command);
     await_answer(&mut subject, &socket)?;
     let clients = Clients::start(&socket);
-    let pid = if service.forks { child(subject.pid())? } else { subject.pid() };
-    let ran = profile(&["-s", "2", &pid.to_string()]);
+    // What answers is mostly a worker of what was started.
+    let ran = profile(&["--subprocesses", "-s", "2", &subject.pid().to_string()]);
     drop(clients);
     if ran.code() != 0 || !ran.err.is_empty() {
         return Err(ran.err);
@@ -136,12 +130,6 @@ fn on_the_way(text: &str, way: &[&str]) -> (u64, u64) {
         }
     }
     sums
-}
-
-fn child(pid: u32) -> Result<u32, String> {
-    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-    let first = children.split_whitespace().next().and_then(|word| word.parse().ok());
-    first.ok_or_else(|| "no worker".to_owned())
 }
 
 fn await_answer(subject: &mut Subject, socket: &Path) -> Result<(), String> {

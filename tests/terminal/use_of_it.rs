@@ -46,6 +46,21 @@ fn keys_do_what_they_say() {
 }
 
 #[test]
+fn workers_are_in_one_picture_with_their_master() {
+    let family = subject("family.py");
+    let words = ["--subprocesses", &family.pid().to_string()];
+    let mut terminal = Terminal::start(&words, &[], (160, 48));
+    terminal.until("all of them", |text| {
+        let works = |name: &str| text.contains(&format!("work_in_{name}"));
+        text.contains("4 threads in 4 processes") && ["first", "second", "third"].into_iter().all(works)
+    });
+    terminal.press("3");
+    terminal.shows("MainThread ×4");
+    terminal.press("q");
+    assert!(terminal.end().success());
+}
+
+#[test]
 fn a_new_size_is_a_new_picture() {
     let subject = subject("shares.py");
     let mut terminal = watching(&subject, (160, 48));

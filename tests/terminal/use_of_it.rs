@@ -51,8 +51,8 @@ fn workers_are_in_one_picture_with_their_master() {
     let words = ["--subprocesses", &family.pid().to_string()];
     let mut terminal = Terminal::start(&words, &[], (160, 48));
     terminal.until("all of them", |text| {
-        let works = |name: &str| text.contains(&format!("work_in_{name}"));
-        text.contains("4 threads in 4 processes") && ["first", "second", "third"].into_iter().all(works)
+        let is_seen = |name: &str| text.contains(&format!("work_in_{name}"));
+        text.contains("4 threads in 4 processes") && ["first", "second", "third"].into_iter().all(is_seen)
     });
     terminal.press("3");
     terminal.shows("MainThread ×4");

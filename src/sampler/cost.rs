@@ -53,8 +53,8 @@ pub(super) struct Below {
     pub(super) strangers: u64,
     /// Processes that could not be looked at.
     pub(super) barred: u64,
-    /// Searches that found more than are looked at.
-    pub(super) crowds: u64,
+    /// Searches that did not get to all of them: there were too many, or it took too long.
+    pub(super) cut: u64,
 }
 
 /// A place of our own.
@@ -208,12 +208,12 @@ impl fmt::Display for Cost {
         if self.attempts != Attempts::default() {
             write!(f, "\n{}", self.attempts)?;
         }
-        let Below { pythons, strangers, barred, crowds } = self.below;
+        let Below { pythons, strangers, barred, cut } = self.below;
         if self.below != Below::default() {
             write!(
                 f,
                 "\nbelow it: Pythons that were watched {pythons}, other programs {strangers}, processes that could not be \
-                 looked at {barred}, searches that found too many {crowds}"
+                 looked at {barred}, searches that did not get to all of them {cut}"
             )?;
         }
         Ok(())

@@ -113,6 +113,7 @@ impl Family {
         self.strangers.retain(|pid, _| tree.contains(pid));
         for pid in tree {
             if now.elapsed() > longest {
+                self.below.cut += 1;
                 break;
             }
             self.meet(pid, now);
@@ -130,7 +131,7 @@ impl Family {
             next += 1;
             for child in process::children(parent) {
                 if tree.len() == LARGEST {
-                    self.below.crowds += 1;
+                    self.below.cut += 1;
                     return tree;
                 }
                 if child != Pid::ours() && !tree.contains(&child) {

@@ -122,7 +122,7 @@ fn nobody_to_watch_is_an_error() {
     let ran = profile(&["--subprocesses", &sleeper.pid().to_string()]);
     assert_eq!(ran.code(), 1);
     assert!(ran.err.starts_with("Failed to locate libpython in PID "), "{}", ran.err);
-    let ran = profile(&["--subprocesses", "-t", "true"]);
+    let ran = profile(&["--subprocesses", "-t", "sleep", "0.2"]);
     assert_eq!(ran.code(), 1);
     assert!(ran.err.starts_with("Failed to locate libpython in the command."), "{}", ran.err);
 }

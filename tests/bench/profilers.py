@@ -346,10 +346,13 @@ def install():
 
 
 OURS, NONBLOCKING = Ours("pyflame-tui"), Ours("pyflame-tui --nonblocking", ["--nonblocking"])
+FAMILY = Ours("pyflame-tui --subprocesses", ["--subprocesses"])
+PY_SPY_FAMILY = PySpy("py-spy --subprocesses", ["--subprocesses"])
 PY_SPY, PY_SPY_NONBLOCKING = PySpy("py-spy"), PySpy("py-spy --nonblocking", ["--nonblocking"])
 AUSTIN = Austin("austin")
 SAMPLING = Sampling("profiling.sampling")
 SAMPLING_BLOCKING = Sampling("profiling.sampling --blocking", ["--blocking"])
 FLOOR = Floor("the floor: wakes up, copies a stack", ["nap"])
 FLOOR_STOP = Floor("the floor: stops, copies nothing", ["stop"])
-ALL = [OURS, FLOOR, FLOOR_STOP, NONBLOCKING, PY_SPY, PY_SPY_NONBLOCKING, AUSTIN, SAMPLING, SAMPLING_BLOCKING]
+ALL = [OURS, FLOOR, FLOOR_STOP, NONBLOCKING, FAMILY, PY_SPY, PY_SPY_NONBLOCKING,
+       PY_SPY_FAMILY, AUSTIN, SAMPLING, SAMPLING_BLOCKING]

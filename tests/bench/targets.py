@@ -166,9 +166,10 @@ class Target:
         return maze_judge.judge(rules, folded)
 
 
-def maze(python, idle=0):
-    """The maze with one busy thread and so many that wait."""
-    return Target(python, "maze.py", ["--idle", str(idle), "--rules", "{room}/rules.json",
+def maze(python, idle=0, children=0):
+    """The maze with one busy thread, and so many that wait, in it or in processes below it."""
+    return Target(python, "maze.py", ["--idle", str(idle), "--children", str(children),
+                                      "--rules", "{room}/rules.json",
                                       "--progress", "{room}/progress"])
 
 

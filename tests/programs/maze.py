@@ -254,6 +254,7 @@ def main():
     options = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     options.add_argument("--busy", type=int, default=1, help="threads that walk the maze")
     options.add_argument("--idle", type=int, default=0, help="threads that wait")
+    options.add_argument("--children", type=int, default=0, help="processes below it that wait")
     options.add_argument("--rests", action="store_true", help="they let go of the GIL all the time")
     options.add_argument("--seconds", type=float, default=0, help="0: for ever")
     options.add_argument("--rules", help="write the rules for the judge to this file")
@@ -267,6 +268,10 @@ def main():
             json.dump(rules(sources), out)
     gate = threading.Lock()
     gate.acquire()
+    for _ in range(options.children):
+        if os.fork() == 0:
+            tracee.end_with_parent()
+            idle(gate)  # -> idle
     begin = time.time()
     until = begin + options.seconds if options.seconds else float("inf")
     passes = [0] * options.busy

@@ -226,6 +226,7 @@ impl Turns {
     /// Watches a process and those below it to its end, or to ours.
     pub(in crate::sampler) fn run_family(&mut self, target: Target, python: Option<Python>) -> Ending {
         let _ = nix::sys::prctl::set_timerslack(1);
+        let lead = target.pid();
         let mut family = Family {
             first: Member::new(target, python, self.stopping),
             others: Vec::new(),
@@ -234,7 +235,7 @@ impl Turns {
             below: Below::default(),
             cause: LocateError::NotPython(0),
             due: Instant::now(),
-            lead: None,
+            lead: Some(lead),
         };
         let Err(Over(ending)) = self.await_family(&mut family).and_then(|()| self.watch_family(&mut family));
         family.members().for_each(|member| member.lose(&mut self.cost));

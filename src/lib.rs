@@ -35,8 +35,8 @@ use python::version::Version;
 use sample::{Ending, Micros, Totals};
 use sampler::cost::Cost;
 use sampler::look::Scope;
-use sampler::{Length, Plan, Sampler, Stopping, Watch};
-use target::User;
+use sampler::{Length, Plan, Sampler, Stopping, Subprocesses, Watch, find};
+use target::{Pid, User};
 use tui::Left;
 
 /// Mean time between two samples, without `-r`.
@@ -119,6 +119,16 @@ fn record(options: &Options) -> Result<u8, Error> {
         let Recording { profile, cost, .. } = &recording;
         // Standard error may be gone: then nobody wants to know.
         let _ = writeln!(io::stderr(), "{}", stats(profile.totals(), profile.memory(), cost.as_ref()));
+    }
+    if let Watch::Process(pid) = options.watch
+        && options.subprocesses == Subprocesses::Ignored
+        && recording.profile.function_count() == 0
+        && let Some(child) = find::python_below(Pid(pid))
+    {
+        let _ = writeln!(
+            io::stderr(),
+            "It did nothing. Its child {child} is a Python, too: pyflame-tui --subprocesses {pid}"
+        );
     }
     status(launched, recording.ending.as_ref(), recording.signal)
 }

@@ -122,7 +122,7 @@ pub fn error(target: &Target, cause: LocateError) -> FindError {
 }
 
 /// The first Python below a process, as far as names tell: a shell script's, a supervisor's.
-fn python_below(pid: Pid) -> Option<Pid> {
+pub fn python_below(pid: Pid) -> Option<Pid> {
     let mut family = vec![pid];
     let mut next = 0;
     while let Some(parent) = family.get(next).copied().filter(|_| family.len() < FAMILY) {

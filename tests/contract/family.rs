@@ -54,6 +54,11 @@ fn all_that_run_below_it_are_seen() {
     // Who did not ask for them does not get them.
     let ran = profile(&["--threads", "-s", "0.2", &pid]).well();
     assert_eq!(seen_in(ran.text()), [false; 3], "{}", ran.text());
+    // But who would see nothing at all is told.
+    let ran = profile(&["-s", "0.2", &pid]);
+    assert_eq!(ran.code(), 0, "{}", ran.err);
+    assert!(ran.text().starts_with("(idle) "), "{}", ran.text());
+    assert!(ran.err.ends_with(&format!("pyflame-tui --subprocesses {pid}\n")), "{}", ran.err);
     assert_untouched(&mut family);
 }
 

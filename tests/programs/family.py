@@ -69,8 +69,7 @@ def main():
         fork("second", second)
         subprocess.Popen(["sleep", "1000"], preexec_fn=tracee.end_with_parent)
         tracee.ready()
-        while True:
-            time.sleep(1)
+        time.sleep(1000000)
 
 
 if __name__ == "__main__":

@@ -19,10 +19,10 @@ use crate::target::{AttachError, Identity, Life, Pid, Target, process};
 
 /// Processes that are looked for at the most: of a storm of them the rest is left alone.
 const LARGEST: usize = 256;
-/// Between two searches, and no less than so many times what the last one took: reading /proc costs 5 µs a thread, to look
-/// for a Python some milliseconds.
+/// Between two searches, and no less than so many times what the last one took, or if that was cut short: it is done on the
+/// CPU of the busiest, mostly. Reading /proc costs 5 µs a thread, to look for a Python some milliseconds.
 const BETWEEN: Duration = Duration::from_millis(100);
-const SPARE: u32 = 10;
+const SPARE: (u32, u32) = (100, 10);
 /// No search goes on for longer: looks would be late. The rest is found by the next.
 const LONGEST: Duration = Duration::from_millis(20);
 /// Where only one look is taken there is no next.
@@ -111,16 +111,18 @@ impl Family {
         }
         let tree = self.tree();
         self.strangers.retain(|pid, _| tree.contains(pid));
+        let mut spare = SPARE.0;
         for pid in tree {
             if now.elapsed() > longest {
                 self.below.cut += 1;
+                spare = SPARE.1;
                 break;
             }
             self.meet(pid, now);
         }
-        let pause = if self.count() == 0 { WATCH.0 } else { BETWEEN };
-        let end = Instant::now();
-        self.due = end + pause.max(end.duration_since(now) * SPARE);
+        let took = now.elapsed();
+        let pause = if self.count() == 0 { WATCH.0.max(took) } else { BETWEEN.max(took * spare) };
+        self.due = Instant::now() + pause;
     }
 
     /// The members' numbers, and those of all processes below them.

@@ -10,7 +10,7 @@ use crate::sampler::miss::Miss;
 use crate::sampler::others::{Others, Rest, Turn};
 use crate::sampler::remembered::Remembered;
 use crate::target::memory::{Address, ReadError};
-use crate::target::{Beside, Stay, Target, Tid};
+use crate::target::{Beside, RunState, Stay, Target, Tasks, Tid};
 
 impl Looker {
     /// All threads, while nobody holds the GIL; it was this `turn` when that was seen.
@@ -110,7 +110,8 @@ impl Looker {
         if alone && self.stood(target, thread, stay)? {
             return Ok(true);
         }
-        let running = self.runs(target, only);
+        let watched = self.watch_moved(target, only);
+        let running: Vec<_> = watched.iter().filter(|one| one.runs).map(|one| one.tid).collect();
         let stopped = target.stop_all(&running).into_iter().collect::<Result<Vec<_>, _>>()?;
         let first = if stopped.is_empty() { Ok(()) } else { read(self) };
         let second = first.and_then(|()| {
@@ -119,7 +120,9 @@ impl Looker {
         });
         self.release(stopped);
         second?;
-        let still = self.runs(target, only).iter().all(|tid| running.contains(tid));
+        let still = self.moved_tids(only, target).into_iter().all(|tid| {
+            self.never_stops() || watched.iter().any(|one| one.tid == tid && one.stood(&mut target.tasks()))
+        });
         if self.capture == self.again && still { Ok(true) } else { Err(Miss::Fled) }
     }
 
@@ -166,16 +169,89 @@ impl Looker {
         Ok(())
     }
 
-    /// The threads that have to stand still. None where nothing is ever stopped: there it has to do that both readings
-    /// were the same, and nobody held the GIL after either.
-    fn runs(&mut self, target: &Target, only: Option<Address>) -> Vec<Tid> {
-        if self.never_stops() { Vec::new() } else { self.running(target, only) }
+    /// The threads of the capture that have moved, which have to stand still from now on. None where nothing is ever
+    /// stopped: there it has to do that both readings were the same, and nobody held the GIL after either.
+    fn watch_moved(&mut self, target: &Target, only: Option<Address>) -> Vec<Watched> {
+        let tids = if self.never_stops() { Vec::new() } else { self.moved_tids(only, target) };
+        let watch = |tid| {
+            // In this order: whoever sleeps now has not run since it was counted, if the count stays as it is.
+            let slices = target.tasks().slices(tid);
+            Watched { tid, slices, runs: self.states.runs(target, tid) }
+        };
+        tids.into_iter().map(watch).collect()
     }
 
-    /// The threads of the capture that run, of those that have moved.
-    fn running(&mut self, target: &Target, only: Option<Address>) -> Vec<Tid> {
+    fn moved_tids(&mut self, only: Option<Address>, target: &Target) -> Vec<Tid> {
         let moved: Vec<_> = self.moved(only).collect();
-        let tids = moved.iter().filter_map(|(_, identity)| self.tids.of_identity(target, *identity));
-        tids.filter(|tid| self.states.runs(target, *tid)).collect()
+        moved.iter().filter_map(|(_, identity)| self.tids.of_identity(target, *identity)).collect()
+    }
+}
+
+/// A thread that must not run.
+#[derive(Debug, Clone, Copy)]
+struct Watched {
+    tid: Tid,
+    /// How often it had got a CPU, if the kernel tells.
+    slices: Option<u64>,
+    /// It did, and was stopped for that.
+    runs: bool,
+}
+
+impl Watched {
+    /// Has it not run since? To find it asleep again is not enough: of 2.7, whose threads let go of the GIL all the time,
+    /// one woke up, called and slept again between two questions, and gave the same stack without its root in both of
+    /// two readings.
+    fn stood(self, tasks: &mut Tasks) -> bool {
+        self.runs
+            || match self.slices {
+                Some(slices) => tasks.slices(self.tid) == Some(slices),
+                None => tasks.is_in(self.tid, RunState::Sleeping),
+            }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::target::Pid;
+
+    /// Waits until a thread sleeps.
+    fn asleep(tasks: &mut Tasks, tid: Tid) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !tasks.is_in(tid, RunState::Sleeping) {
+            assert!(Instant::now() < deadline, "it does not sleep");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// It sleeps when it is looked at, and when it is looked at again.
+    #[test]
+    fn who_has_slept_twice_has_not_stood() {
+        let mut tasks = Tasks::of(Pid::ours());
+        let (say, said) = channel();
+        let (wake, woken) = channel::<()>();
+        let work = move || {
+            say.send(Tid::ours()).expect("somebody listens");
+            while woken.recv().is_ok() {}
+        };
+        let sleeper = std::thread::Builder::new().name("sleeper".to_owned()).spawn(work).expect("a thread");
+        let tid = said.recv().expect("it runs");
+        asleep(&mut tasks, tid);
+        let watched = Watched { tid, slices: tasks.slices(tid), runs: false };
+        assert!(watched.slices.is_some() && watched.stood(&mut tasks));
+        wake.send(()).expect("it listens");
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while watched.stood(&mut tasks) {
+            assert!(Instant::now() < deadline, "it has not run");
+        }
+        asleep(&mut tasks, tid);
+        assert!(!watched.stood(&mut tasks));
+        // Of one that was stopped nothing has to be asked.
+        assert!(Watched { runs: true, ..watched }.stood(&mut tasks));
+        drop(wake);
+        sleeper.join().expect("it ends");
     }
 }

@@ -142,6 +142,17 @@ film() {
     end
 }
 
+# A server's master, with its workers.
+family() {
+    wanted workers || return 0
+    run workers.py
+    look 160x48 --subprocesses
+    sleep 12
+    shot workers
+    leave
+    end
+}
+
 install=no names=()
 for word; do
     case $word in
@@ -176,4 +187,5 @@ one siblings 160x48 12 siblings.py
 one coroutines 160x48 12 coroutines.py
 one idle 160x48 12 idle.py
 one phases 160x48 24 phases.py
+family
 film

@@ -80,16 +80,6 @@ fn nothing_is_stopped_where_nothing_may_be() {
     }
 }
 
-/// The oldest and the newest.
-#[test]
-fn a_process_and_those_below_it_are_read_truly() {
-    let all: Vec<_> = pythons().there.iter().filter(|python| python.is_cpython()).collect();
-    for python in all.first().into_iter().chain(all.last()) {
-        let seen = family::walk(python).unwrap_or_else(|wrong| panic!("{}: {wrong}", python.name));
-        println!("{}: {seen} stacks", python.name);
-    }
-}
-
 /// The oldest, the newest and those without a GIL: a thread that waits is not said to be on a CPU, and one that computes
 /// is.
 #[test]
@@ -149,6 +139,14 @@ fn look_at(python: &Interpreter) -> Row {
     match succeed::watch(python) {
         Ok(figures) => row.figures(figures),
         Err(wrong) => row.wrong("succeed", &wrong),
+    }
+    // The oldest and the newest: it is the same for all.
+    let mut all = pythons().there.iter().filter(|python| python.is_cpython());
+    let ends = [all.next(), all.next_back()];
+    if ends.into_iter().flatten().any(|end| end.command == python.command)
+        && let Err(wrong) = family::walk(python)
+    {
+        row.wrong("family", &wrong);
     }
     match homes::visit(python) {
         Ok(homes) => row.note(Ok(homes.join(", "))),

@@ -96,8 +96,6 @@ impl Turns {
 
     /// Watches the target to the end, its own or ours.
     pub(super) fn run(&mut self, mut target: Target, python: Option<Python>) -> Ending {
-        // A sleep of 100 µs is to take that long, and not 50 µs more.
-        let _ = nix::sys::prctl::set_timerslack(1);
         let mut python = python;
         loop {
             let found = match python.take() {

@@ -94,6 +94,13 @@ pub enum Life {
     Gone,
 }
 
+impl Life {
+    /// Has it ended, as far as will ever be known?
+    pub const fn is_over(self) -> bool {
+        !matches!(self, Self::Running | Self::Execed | Self::Ending)
+    }
+}
+
 impl Target {
     /// Looks at a process for the first time: checks everything that could be in the way, and stops and
     /// releases it once.
@@ -189,7 +196,7 @@ impl Target {
         let deadline = Instant::now() + longest;
         loop {
             let life = self.life();
-            if !matches!(life, Life::Running | Life::Execed | Life::Ending) || Instant::now() >= deadline {
+            if life.is_over() || Instant::now() >= deadline {
                 return life;
             }
             std::thread::sleep(Duration::from_millis(1));

@@ -75,8 +75,16 @@ struct Family {
 
 impl Member {
     fn new(target: Target, python: Option<Python>, stopping: Stopping) -> Self {
-        let looker = python.map(|python| Looker::new(python, stopping, target.rseq(), Cost::new()));
-        Self { target, looker, busy: 0 }
+        let mut member = Self { target, looker: None, busy: 0 };
+        if let Some(python) = python {
+            member.find(python, stopping);
+        }
+        member
+    }
+
+    /// This Python was found in it.
+    fn find(&mut self, python: Python, stopping: Stopping) {
+        self.looker = Some(Looker::new(python, stopping, self.target.rseq(), Cost::new()));
     }
 
     /// Its Python is gone.
@@ -167,11 +175,7 @@ impl Family {
         let Manner { abi, stopping } = self.manner;
         if is_first {
             match find::attempt(&self.first.target, abi) {
-                Ok(python) => {
-                    let rseq = self.first.target.rseq();
-                    self.first.looker = Some(Looker::new(python, stopping, rseq, Cost::new()));
-                    return;
-                }
+                Ok(python) => return self.first.find(python, stopping),
                 Err(LocateError::Read(_)) => return,
                 Err(cause) => self.cause = cause,
             }
@@ -227,7 +231,6 @@ impl Family {
 impl Turns {
     /// Watches a process and those below it to its end, or to ours.
     pub(in crate::sampler) fn run_family(&mut self, target: Target, python: Option<Python>) -> Ending {
-        let _ = nix::sys::prctl::set_timerslack(1);
         let lead = target.pid();
         let mut family = Family {
             first: Member::new(target, python, self.stopping),
@@ -255,7 +258,7 @@ impl Turns {
                 break;
             }
             let life = family.life();
-            if !matches!(life, Life::Running | Life::Execed | Life::Ending) {
+            if life.is_over() {
                 return Err(Over(self.never(&family.first.target, life, family.cause.clone())));
             }
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
@@ -286,7 +289,7 @@ impl Turns {
                 now = Instant::now();
                 family.search(now, LONGEST);
                 let life = family.life();
-                if !matches!(life, Life::Running | Life::Execed | Life::Ending) {
+                if life.is_over() {
                     return Err(Over(ending(life)));
                 }
             }

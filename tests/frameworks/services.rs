@@ -40,7 +40,7 @@ const SERVICES: &[Service] = &[
     Service {
         name: "Django, gunicorn, 2 workers",
         packages: &["django", "gunicorn"],
-        words: &["gunicorn", "--workers", "2", "--bind", "unix:{socket}", "web_django:app"],
+        words: &["gunicorn", "--preload", "--workers", "2", "--bind", "unix:{socket}", "web_django:app"],
         way: &["SyncWorker.run", "WSGIHandler.__call__", "view", "Template.render", "compute"],
     },
     Service {

@@ -7,8 +7,8 @@ app = Flask(__name__)
 
 
 def compute():
-    end, rounds = time.monotonic() + 0.02, 0
-    while time.monotonic() < end:
+    end, rounds = time.thread_time() + 0.02, 0
+    while time.thread_time() < end:
         rounds += 1
     return str(rounds)
 

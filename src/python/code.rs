@@ -21,7 +21,7 @@ use crate::target::memory::{Address, Memory, ReadError};
 
 mod confirm;
 
-use confirm::{Doubt, Trial};
+use confirm::{Doubt, Strings, Trial};
 
 /// Code objects kept; a program that has more starts over.
 const MOST: usize = 1 << 17;
@@ -74,6 +74,8 @@ struct Code {
     /// The number of the interpreter in which that was.
     home: u32,
     trial: Trial,
+    /// Its file, name and lines, where the head does not say all.
+    strings: Option<Strings>,
     /// Bytes of it and its names, and of its line table or its lines, whichever are more.
     weight: usize,
 }
@@ -92,7 +94,9 @@ pub struct Codes {
     /// Only a buffer: the code objects that are being compared.
     doubtful: Vec<Doubt>,
     /// Only a buffer: what stands at their addresses.
-    heads: Vec<[u8; HEAD]>,
+    compared: Vec<u8>,
+    /// Whose turn it is to be compared, among those of a look.
+    turn: usize,
     quiet: Quiet,
     /// When a code object was last found to have taken another's address.
     replaced: Option<Instant>,
@@ -132,7 +136,8 @@ impl Codes {
             kind,
             known: FxHashMap::default(),
             doubtful: Vec::new(),
-            heads: Vec::new(),
+            compared: Vec::new(),
+            turn: 0,
             quiet: Quiet::default(),
             replaced: None,
             begun: Instant::now(),
@@ -270,7 +275,10 @@ impl Codes {
         // What was read costs time, what is kept memory; so does an entry without names and lines, of which a stack
         // could have millions.
         let names = function.file.len() + function.name.len();
-        let weight = size_of::<Code>() + size_of::<Function>() + names + table.len().max(lines.weight());
+        let strings = self.strings(memory, &head);
+        let images = strings.as_ref().map_or(0, Strings::weight);
+        let weight =
+            size_of::<Code>() + size_of::<Function>() + names + table.len().max(lines.weight()) + images;
         Ok(Code {
             head,
             function: Arc::new(function),
@@ -280,6 +288,7 @@ impl Codes {
             period,
             home,
             trial: Trial::new(),
+            strings,
             weight,
         })
     }

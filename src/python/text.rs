@@ -57,6 +57,39 @@ impl TextLayout {
         }
     }
 
+    /// Where the length of a string object is, and after it its characters.
+    pub fn start_of_name(&self, object: Address) -> Address {
+        match self.names {
+            NameFormat::Bytes => self.start_of_bytes(object),
+            NameFormat::Unicode { length, .. } => length.within(object),
+        }
+    }
+
+    /// The same of a bytes object.
+    pub fn start_of_bytes(&self, object: Address) -> Address {
+        self.bytes_length.within(object)
+    }
+
+    /// Bytes from there to the end of the characters; `None` if they are not part of the object.
+    pub fn extent_of_name(&self, memory: &impl Memory, object: Address) -> Option<usize> {
+        match self.names {
+            NameFormat::Bytes => self.extent_of_bytes(memory, object),
+            NameFormat::Unicode { length, state, kind_shift, ascii_data, wide_data } => {
+                let count = usize::try_from(length.of(memory, object).ok()?).ok()?;
+                let state = state.of(memory, object).ok()? >> kind_shift;
+                let data = if state & 16 != 0 { ascii_data } else { wide_data };
+                let bytes = count.checked_mul((state & 7) as usize).filter(|_| state & 8 != 0)?;
+                extent(length.within(object), data.within(object), bytes)
+            }
+        }
+    }
+
+    /// The same of a bytes object.
+    pub fn extent_of_bytes(&self, memory: &impl Memory, object: Address) -> Option<usize> {
+        let length = usize::try_from(self.bytes_length.of(memory, object).ok()?).ok()?;
+        extent(self.start_of_bytes(object), self.bytes_data.within(object), length)
+    }
+
     /// The contents of the bytes object at `object`.
     pub fn bytes(&self, memory: &impl Memory, object: Address) -> Result<Vec<u8>, TextError> {
         let length = length(self.bytes_length.of(memory, object)?, object)?;
@@ -67,6 +100,11 @@ impl TextLayout {
         memory.read(self.bytes_data.within(object), &mut bytes)?;
         Ok(bytes)
     }
+}
+
+/// Bytes to the end of so many from `data` on.
+fn extent(start: Address, data: Address, bytes: usize) -> Option<usize> {
+    usize::try_from(data - start).ok()?.checked_add(bytes)
 }
 
 fn length(word: i64, object: Address) -> Result<usize, TextError> {

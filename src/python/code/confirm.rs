@@ -4,8 +4,9 @@
 //! - Otherwise from 3.12 on it is if its head is the same: no two of an interpreter have the same version.
 //! - Up to 3.11 the head holds pointers to its strings and its line table, and its first line. A code object that is made
 //!   again and again by `exec` can find its own strings, the next one's by now, where they were. So what they point to has
-//!   to be the same, too. That takes two more calls and is done until the code object has shown that it lives on, and now
-//!   and then. And it is done where another interpreter is seen to have the code object: from 3.13 on each counts its own
+//!   to be the same, too. That is asked in the same call, of new ones always, and of those that have been there for some
+//!   looks in turn: whoever looks at heads only takes the next one for the last one as long as it runs.
+//! - Where another interpreter is seen to have the code object, all of it is read again: from 3.13 on each counts its own
 //!   versions, and one that is made where another was comes to all the same numbers and addresses.
 
 use std::time::{Duration, Instant};
@@ -14,15 +15,20 @@ use arrayvec::ArrayVec;
 
 use super::{COMPARED, Code, Codes, HEAD, codes_of, once_each};
 use crate::python::capture::Capture;
+use crate::python::layout::Field;
 use crate::python::quiet::Period;
 use crate::target::memory::{Address, Memory, Range, ReadError};
 
-/// After so many comparisons of all of it only the head is compared,
-const PASSED: u8 = 4;
-/// for so long,
-const AGAIN: Duration = Duration::from_secs(1);
-/// but not for so long after it was read in a program in which so recently an address was used again.
+/// All of it is compared so many times,
+const PASSED: u8 = 16;
+/// then when its turn comes, which so many have in each look,
+const FEW: usize = 4;
+/// and for so long after it was read in a program in which so recently an address was used again.
 const YOUNG: Duration = Duration::from_secs(10);
+/// File, name and lines.
+const STRINGS: usize = 3;
+/// Bytes of a string that is compared as it stands in memory; longer ones are read anew.
+const LONGEST: u16 = 2048;
 
 /// A code object as it was met in a look: what stands at its address has to be read, or compared.
 #[derive(Debug, Clone, Copy)]
@@ -37,26 +43,93 @@ pub(super) struct Doubt {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Trial {
     began: Instant,
-    last: Instant,
     passed: u8,
 }
 
 impl Trial {
     pub(super) fn new() -> Self {
-        let now = Instant::now();
-        Self { began: now, last: now, passed: 0 }
+        Self { began: Instant::now(), passed: 0 }
     }
 
-    /// Is all of it to be compared, in a program that uses addresses again, or does not?
+    /// Is all of it to be compared even if it is not its turn, in a program that uses addresses again, or does not?
     fn is_due(&self, now: Instant, take_turns: bool) -> bool {
-        let age = |then: Instant| now.saturating_duration_since(then);
-        self.passed < PASSED || age(self.last) >= AGAIN || take_turns && age(self.began) < YOUNG
+        self.passed < PASSED || take_turns && now.saturating_duration_since(self.began) < YOUNG
     }
 
-    const fn pass(&mut self, now: Instant) {
-        self.last = now;
+    const fn pass(&mut self) {
         self.passed = self.passed.saturating_add(1);
     }
+}
+
+/// The file, the name and the lines of a code object, as they stand in memory.
+#[derive(Debug)]
+pub(super) struct Strings {
+    lengths: [u16; STRINGS],
+    bytes: Box<[u8]>,
+}
+
+impl Strings {
+    /// Bytes of memory.
+    pub(super) const fn weight(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Each of them.
+    fn each(&self) -> [&[u8]; STRINGS] {
+        let mut rest = &*self.bytes;
+        self.lengths.map(|length| {
+            let (one, later) = rest.split_at_checked(usize::from(length)).unwrap_or_default();
+            rest = later;
+            one
+        })
+    }
+}
+
+/// Parts of memory that are read in one call: where, and how many bytes.
+type Parts = ArrayVec<(Address, usize), PARTS>;
+const PARTS: usize = COMPARED * (1 + STRINGS);
+
+/// Adds the strings of a code object, and says which parts they are. The `file` before was this part: of code objects that
+/// follow each other most have the same.
+fn add(
+    parts: &mut Parts,
+    file: &mut Option<usize>,
+    strings: [(Address, usize); STRINGS],
+) -> [usize; STRINGS] {
+    let mut place = |part, known: Option<usize>| {
+        known.filter(|known| parts.get(*known) == Some(&part)).unwrap_or_else(|| {
+            parts.push(part);
+            parts.len() - 1
+        })
+    };
+    let [first, name, lines] = strings;
+    let first = place(first, *file);
+    *file = Some(first);
+    [first, place(name, None), place(lines, None)]
+}
+
+/// Reads all parts, one after the other, and then the number at `last`; how many parts were read.
+fn read(
+    memory: &impl Memory,
+    parts: &Parts,
+    last: Option<Address>,
+    bytes: &mut Vec<u8>,
+) -> Result<(usize, Option<u32>), ReadError> {
+    bytes.resize(parts.iter().map(|(_, length)| length).sum(), 0);
+    let mut number = [0; 4];
+    let mut free = bytes.as_mut_slice();
+    let mut ranges = ArrayVec::<_, { PARTS + 1 }>::new();
+    for (from, length) in parts {
+        let (to, rest) = std::mem::take(&mut free).split_at_mut(*length);
+        free = rest;
+        ranges.push(Range { from: *from, to });
+    }
+    if let Some(from) = last {
+        ranges.push(Range { from, to: &mut number });
+    }
+    let read = memory.read_scattered(&mut ranges)?;
+    drop(ranges);
+    Ok((read, (last.is_some() && read > parts.len()).then(|| u32::from_le_bytes(number))))
 }
 
 impl Codes {
@@ -67,54 +140,140 @@ impl Codes {
         !self.layout.code.has_version && self.replaced.is_some_and(is_recent)
     }
 
+    /// Can a code object be told from all that have been and will be at its address?
+    pub const fn have_versions(&self) -> bool {
+        self.layout.code.has_version
+    }
+
     /// Compares the entries of `capture` with what stands in memory now, forgets those that differ and says
     /// whether all agreed. What is remembered in it is certain: its frames, which have not run since they were read,
     /// keep their code objects alive.
     ///
-    /// This may happen after the target went on. An entry that agrees *now* was right then, too: otherwise
-    /// the code object that ran would have had to die since, and one with the very strings and line table
-    /// (and, from 3.12 on, the version) of the one that had died before it to take its place. Where that is to be expected,
-    /// see [`Codes::take_turns`], it must not have gone on.
+    /// Where code objects have versions this may happen after the target went on. An entry that agrees *now* was right
+    /// then, too: otherwise the code object that ran would have had to die since, and the one that had died before it to
+    /// come back. Up to 3.11 that can be: of ten that took turns at one address one in 1,578 was taken for another on a busy
+    /// machine. So the target must not have gone on.
     pub fn confirm(&mut self, memory: &impl Memory, capture: &Capture) -> Result<bool, ReadError> {
+        Ok(self.confirm_and(memory, capture, None)?.0)
+    }
+
+    /// The same, and after all else, in the same call, the number at `last`, if it was a single call.
+    pub fn confirm_and(
+        &mut self,
+        memory: &impl Memory,
+        capture: &Capture,
+        last: Option<Address>,
+    ) -> Result<(bool, Option<u32>), ReadError> {
         let mut doubtful = std::mem::take(&mut self.doubtful);
         doubtful.clear();
         let now = Instant::now();
         for seen in capture.fresh() {
             let period = self.period(seen, now);
-            let certain = |code: &Code| code.period == period;
-            let is_doubtful = |code: &Address| period.is_none() || !self.known.get(code).is_some_and(certain);
+            let certain = |code: &Code| period.is_some() && code.period == period;
+            // Those that are not known are not entries.
+            let is_doubtful = |code: &Address| self.known.get(code).is_some_and(|code| !certain(code));
             let some = codes_of(capture.frames(seen)).filter(is_doubtful);
             doubtful.extend(some.map(|code| Doubt { code, period, home: seen.interpreter }));
         }
         once_each(&mut doubtful);
-        let mut agreed = Ok(true);
+        let last = last.filter(|_| doubtful.len() <= COMPARED);
+        let mut compared = Ok((true, None));
         for some in doubtful.chunks(COMPARED) {
-            agreed = self.compare(memory, some, now).and_then(|same| agreed.map(|agreed| agreed && same));
+            let one = self.compare(memory, some, now, last);
+            compared = one.and_then(|(same, number)| compared.map(|(agreed, _)| (agreed && same, number)));
         }
         self.doubtful = doubtful;
-        agreed
+        compared
     }
 
-    fn compare(&mut self, memory: &impl Memory, some: &[Doubt], now: Instant) -> Result<bool, ReadError> {
-        let (skip, length) = self.head;
-        let mut heads = std::mem::take(&mut self.heads);
-        heads.resize(some.len(), [0; HEAD]);
-        let mut ranges = ArrayVec::<_, COMPARED>::new();
-        for (doubt, head) in some.iter().zip(&mut heads) {
-            let to = head.get_mut(..length).unwrap_or_default();
-            ranges.push(Range { from: doubt.code + u64::from(skip), to });
+    /// The strings of a code object with this head as they stand in memory, if no version stands for them. Long ones, and
+    /// those that are not part of their objects, are read anew where they are to be compared.
+    pub(super) fn strings(&self, memory: &impl Memory, head: &[u8; HEAD]) -> Option<Strings> {
+        if self.layout.code.has_version {
+            return None;
         }
-        let read = memory.read_scattered(&mut ranges)?;
-        drop(ranges);
-        let (mut agreed, mut due) = (true, Vec::new());
+        let text = &self.layout.text;
+        let places @ [file, name, lines] = self.places(head)?;
+        let extents = [
+            text.extent_of_name(memory, file),
+            text.extent_of_name(memory, name),
+            text.extent_of_bytes(memory, lines),
+        ];
+        let (mut lengths, mut bytes) = ([0; STRINGS], Vec::new());
+        for ((length, extent), place) in lengths.iter_mut().zip(extents).zip(self.starts(places)) {
+            let extent = extent?;
+            *length = u16::try_from(extent).ok().filter(|length| *length <= LONGEST)?;
+            let start = bytes.len();
+            bytes.resize(start + extent, 0);
+            memory.read(place, bytes.get_mut(start..)?).ok()?;
+        }
+        Some(Strings { lengths, bytes: bytes.into() })
+    }
+
+    /// The objects that are the file, the name and the lines.
+    fn places(&self, head: &[u8; HEAD]) -> Option<[Address; STRINGS]> {
+        let code = &self.layout.code;
+        let part = |field: Field<Address>| field.from(head, self.head.0);
+        Some([part(code.file)?, part(code.qualified_name.unwrap_or(code.name))?, part(code.lines)?])
+    }
+
+    /// Where in them is what is compared.
+    fn starts(&self, [file, name, lines]: [Address; STRINGS]) -> [Address; STRINGS] {
+        let text = &self.layout.text;
+        [text.start_of_name(file), text.start_of_name(name), text.start_of_bytes(lines)]
+    }
+
+    /// The parts to be compared with the strings of a code object, if it has any.
+    fn string_parts(&self, code: &Code) -> Option<[(Address, usize); STRINGS]> {
+        let (starts, strings) = (self.starts(self.places(&code.head)?), code.strings.as_ref()?);
+        let mut lengths = strings.lengths.into_iter().map(usize::from);
+        Some(starts.map(|start| (start, lengths.next().unwrap_or(0))))
+    }
+
+    fn compare(
+        &mut self,
+        memory: &impl Memory,
+        some: &[Doubt],
+        now: Instant,
+        last: Option<Address>,
+    ) -> Result<(bool, Option<u32>), ReadError> {
+        let (skip, length) = self.head;
         let take_turns = self.take_turns(now);
-        for (index, (doubt, head)) in some.iter().zip(&heads).enumerate() {
+        // The heads, and then the strings of those that are due.
+        let mut parts: Parts = some.iter().map(|doubt| (doubt.code + u64::from(skip), length)).collect();
+        let (mut due, mut file) = (ArrayVec::<_, COMPARED>::new(), None);
+        if !self.layout.code.has_version {
+            let first = self.turn % some.len().max(1);
+            self.turn = first + FEW;
+            for (index, doubt) in some.iter().enumerate() {
+                let its_turn = (index + some.len() - first) % some.len() < FEW;
+                if let Some(code) = self.known.get(&doubt.code)
+                    && (its_turn || code.trial.is_due(now, take_turns))
+                {
+                    let strings = self.string_parts(code);
+                    due.push((*doubt, strings.map(|strings| add(&mut parts, &mut file, strings))));
+                }
+            }
+        }
+        let mut bytes = std::mem::take(&mut self.compared);
+        let (read, number) = read(memory, &parts, last, &mut bytes)?;
+        let mut at = bytes.as_slice();
+        let found: ArrayVec<_, PARTS> = parts
+            .iter()
+            .enumerate()
+            .map(|(index, (_, length))| {
+                let (found, rest) = at.split_at_checked(*length).unwrap_or_default();
+                at = rest;
+                if index < read { found } else { &[] }
+            })
+            .collect();
+        let (mut agreed, mut doubtful) = (true, Vec::new());
+        for (doubt, head) in some.iter().zip(&found) {
             match self.known.get_mut(&doubt.code) {
-                Some(code) if index < read && code.head == *head => {
+                Some(code) if code.head.starts_with(head) && !head.is_empty() => {
                     code.period = doubt.period;
-                    let is_due = !self.layout.code.has_version && code.trial.is_due(now, take_turns);
-                    if is_due || code.home != doubt.home {
-                        due.push(*doubt);
+                    if code.home != doubt.home {
+                        doubtful.push(*doubt);
                     }
                 }
                 _ => {
@@ -123,8 +282,18 @@ impl Codes {
                 }
             }
         }
-        self.heads = heads;
-        Ok((due.is_empty() || self.compare_all(memory, &due, now)) && agreed)
+        for (doubt, strings) in due {
+            let Some(code) = self.known.get_mut(&doubt.code) else { continue };
+            let stands = |(known, part): (&[u8], usize)| found.get(part) == Some(&known);
+            match code.strings.as_ref().zip(strings) {
+                Some((known, parts)) if known.each().into_iter().zip(parts).all(stands) => code.trial.pass(),
+                _ => doubtful.push(doubt),
+            }
+        }
+        drop(found);
+        self.compared = bytes;
+        let number = number.filter(|_| doubtful.is_empty());
+        Ok(((doubtful.is_empty() || self.compare_all(memory, &doubtful, now)) && agreed, number))
     }
 
     /// Compares all that is known of these.
@@ -136,7 +305,8 @@ impl Codes {
             match (self.known.get_mut(&doubt.code), read) {
                 (Some(code), Ok(read)) if code.function == read.function && code.lines == read.lines => {
                     code.home = doubt.home;
-                    code.trial.pass(now);
+                    code.strings = read.strings;
+                    code.trial.pass();
                 }
                 _ => {
                     self.replace(doubt.code, now);

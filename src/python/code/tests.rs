@@ -1,7 +1,5 @@
 //! Code objects on literal memory: what is read of them, what is believed later, which frames are calls.
 
-use std::time::Instant;
-
 use super::{CodeCounts, CodeError, Codes};
 use crate::python::capture::Capture;
 use crate::python::frames::{Instruction, RawFrame};
@@ -156,8 +154,7 @@ fn addresses_are_used_again() {
     assert_eq!(codes.confirm(&memory.without(CODE), &Capture::of(&frames)), Ok(false));
 }
 
-/// Up to 3.11: the same pointers, to other strings. Whoever has shown itself to live on is asked about that now and then
-/// only, unless it is young and an address was used again, of whichever code object.
+/// Up to 3.11: the same pointers, to other strings.
 #[test]
 fn strings_are_used_again() {
     let (newer, memory) = function();
@@ -185,15 +182,65 @@ fn strings_are_used_again() {
         assert_eq!(codes.confirm(&changed, &frames), Ok(true));
         assert_eq!(codes.confirm(&changed, &frames.clone().with(|seen| seen.interpreter = 1)), Ok(false));
     }
-    let changed = memory.clone().again(FILE).bytes(40, b"b");
+    // A hash that is computed meanwhile is no difference.
     let mut codes = learned(older.clone());
-    for _ in 0..4 {
+    let hashed = memory.clone().again(FILE).word(24, 7);
+    assert_eq!([&hashed, &hashed].map(|memory| codes.confirm(memory, &frames)), [Ok(true); 2]);
+    assert_eq!(codes.counts(), CodeCounts { new: 1, replaced: 0 });
+}
+
+/// Up to 3.11, in a stack of many: those that have been there for some looks are asked about their strings in turn, and all
+/// when one of them was found to be another.
+#[test]
+fn strings_are_compared_in_turn() {
+    const CODES: u64 = 9;
+    const AT_ONCE: u64 = 4;
+    let (mut layout, mut memory) = function();
+    layout.code.has_version = false;
+    for number in 1..CODES {
+        memory = memory
+            .at(CODE + number * 0x10_000, 256)
+            .word(8, KIND)
+            .word(112, FILE)
+            .word(128, QUALIFIED)
+            .word(136, TABLE);
+    }
+    let frames: Vec<_> = (0..CODES).map(|number| frame(CODE + number * 0x10_000, unit(2))).collect();
+    let frames = Capture::of(&frames);
+    let mut codes = Codes::new(layout, Address(KIND));
+    // What is not known yet is not another one.
+    assert_eq!(codes.confirm(&memory, &frames), Ok(true));
+    assert_eq!(codes.counts(), CodeCounts::default());
+    codes.learn(&memory, &frames).expect("code");
+    for _ in 0..20 {
         assert_eq!(codes.confirm(&memory, &frames), Ok(true));
     }
-    assert_eq!(codes.confirm(&changed, &frames), Ok(true));
-    // Another code object's address is found to be used again.
-    codes.replaced = Some(Instant::now());
-    assert_eq!(codes.confirm(&changed, &frames), Ok(false));
+    let changed = memory.again(FILE).bytes(40, b"b");
+    for replaced in [AT_ONCE, CODES] {
+        assert_eq!(codes.confirm(&changed, &frames), Ok(false));
+        assert_eq!(codes.counts(), CodeCounts { new: CODES, replaced });
+    }
+}
+
+/// With what is compared, the number that tells where a thread is is read, if it can be read last.
+#[test]
+fn a_number_is_read_after_what_is_compared() {
+    let (mut layout, memory) = function();
+    let memory = memory.at(OTHER, 16).i32(8, 5);
+    let last = Some(Address(OTHER + 8));
+    layout.code.has_version = false;
+    let frames = Capture::of(&[frame(CODE, unit(2))]);
+    let mut codes = Codes::new(layout, Address(KIND));
+    codes.learn(&memory, &frames).expect("code");
+    let asked = memory.calls();
+    assert_eq!(codes.confirm_and(&memory, &frames, last), Ok((true, Some(5))));
+    assert_eq!(memory.calls(), asked + 1);
+    assert_eq!(codes.confirm_and(&memory, &frames, None), Ok((true, None)));
+    assert_eq!(codes.confirm_and(&memory, &frames, Some(Address(8))), Ok((true, None)));
+    // To tell whether a string is another one more is read.
+    let hashed = memory.clone().again(FILE).word(24, 7);
+    assert_eq!(codes.confirm_and(&hashed, &frames, last), Ok((true, None)));
+    assert_eq!(codes.confirm_and(&memory.without(CODE), &frames, last), Ok((false, None)));
 }
 
 /// What an interpreter's count vouches for is not compared: 3.14's of the dead, 3.13's of those made.

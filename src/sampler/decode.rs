@@ -13,8 +13,9 @@ use crate::target::Target;
 impl Looker {
     /// After the target went on: from addresses to names.
     pub(super) fn decode(&mut self, target: &Target, taken: &mut Vec<ThreadSample>) -> Result<(), Miss> {
-        self.complete()?;
-        if self.compare != Compare::Done && !self.codes.confirm(target.memory(), &self.capture)? {
+        let was_cut = self.complete()?;
+        let is_left = was_cut || self.compare != Compare::Done;
+        if is_left && !self.codes.confirm(target.memory(), &self.capture)? {
             return Err(Miss::Again(Failure::Broken));
         }
         self.remember();
@@ -34,13 +35,14 @@ impl Looker {
         Ok(())
     }
 
-    /// Adds to the picture what need not be read while the thread stands still.
-    fn complete(&mut self) -> Result<(), Miss> {
+    /// Adds to the picture what need not be read while the thread stands still, and says whether there was something.
+    fn complete(&mut self) -> Result<bool, Miss> {
         let (Rest::NotAsked(interpreter, holder) | Rest::Remembered(interpreter, holder)) = self.rest else {
-            return Ok(());
+            return Ok(false);
         };
         let Remembered { snapshot, trail, .. } = self.memories.of(holder);
-        if trail.is_cut() {
+        let was_cut = trail.is_cut();
+        if was_cut {
             trail.begin();
             let (moment, flags) = (snapshot.sealed(), Flags::HOLDS_GIL);
             self.capture.clear();
@@ -51,7 +53,7 @@ impl Looker {
             }
         }
         trail.mark();
-        Ok(())
+        Ok(was_cut)
     }
 
     /// The threads that need not be read again, and those of which that can be told from now on.
@@ -82,9 +84,9 @@ pub(super) struct Last {
 }
 
 impl Last {
-    /// Are these its frames still?
-    pub(super) fn is(&self, raw: &[RawFrame]) -> bool {
-        self.raw.len() == raw.len() && self.common(raw) == raw.len()
+    /// Are these its frames still, and the code objects at their addresses the same, in this edition of them?
+    pub(super) fn is(&self, raw: &[RawFrame], edition: u64) -> bool {
+        self.edition == edition && self.raw.len() == raw.len() && self.common(raw) == raw.len()
     }
 
     /// How many of the outermost frames are the same.

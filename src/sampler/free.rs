@@ -116,14 +116,9 @@ impl Looker {
                 },
             }
         }
-        let learned = copied.and_then(|()| {
-            if self.codes.know(&self.capture) {
-                return Ok(());
-            }
-            Ok(self.codes.learn(target.memory(), &self.capture)?)
-        });
+        let known = copied.and_then(|()| self.know(target.memory()));
         self.release(stopped);
-        learned
+        known
     }
 
     fn copy_one(
@@ -161,9 +156,6 @@ impl Looker {
         if attached(&self.python.layout, &snapshot.of(memory), thread)? {
             return Err(Miss::Fled);
         }
-        if !self.codes.know(&self.capture) {
-            self.codes.learn(memory, &self.capture)?;
-        }
-        Ok(())
+        self.know(memory)
     }
 }

@@ -119,7 +119,9 @@ impl Looker {
         let Wanted { lock, holder, identity, scope } = wanted;
         let memory = target.memory();
         let Remembered { snapshot, trail, .. } = self.memories.of(holder);
-        let mut number = snapshot.take_and(memory, still.number())?;
+        // Where more is read below it is read with that.
+        let last = still.number();
+        let mut number = snapshot.take_and(memory, last.filter(|_| self.compare == Compare::After))?;
         let moment = snapshot.of(memory);
         match lock.holder(&moment)? {
             Some(now) if now == holder => {}
@@ -161,8 +163,8 @@ impl Looker {
             match still {
                 // What is left of a stack is followed when the thread runs on.
                 Still::Stopped => {
-                    let known = self.compare == Compare::After;
-                    let goes_on = |frame| if known { trail.pass_if_new(frame) } else { trail.pass(frame) };
+                    let whole = self.whole;
+                    let goes_on = |frame| if whole { trail.pass(frame) } else { trail.pass_if_new(frame) };
                     capture.add_while(python, &moment, &interpreter, holder, flags, goes_on)?;
                 }
                 // In place it runs no sooner for that.
@@ -172,11 +174,26 @@ impl Looker {
             number = number.filter(|_| reads.calls == 1);
             self.cost.read(reads);
         }
-        if self.compare == Compare::Before {
+        self.know_and(memory, last, number)
+    }
+
+    /// Reads the code objects that are not known, and compares those that are unless that can wait, while no thread of the
+    /// capture can run.
+    pub(super) fn know(&mut self, memory: &impl Memory) -> Result<(), Miss> {
+        self.know_and(memory, None, None).map(drop)
+    }
+
+    /// The same, and says the number at `last`, if it was read after all else; `number` is what it was before.
+    fn know_and(
+        &mut self,
+        memory: &impl Memory,
+        last: Option<Address>,
+        mut number: Option<u32>,
+    ) -> Result<Option<u32>, Miss> {
+        if self.compare != Compare::After {
             // What differs is forgotten, and learned anew below.
-            self.codes.confirm(memory, &self.capture)?;
+            (_, number) = self.codes.confirm_and(memory, &self.capture, last)?;
             self.compare = Compare::Done;
-            number = None;
         }
         if !self.codes.know(&self.capture) {
             self.codes.learn(memory, &self.capture)?;

@@ -82,10 +82,7 @@ impl Looker {
         let (flags, goes_on) = (Flags::default(), |frame| trail.pass(frame));
         self.capture.add_while(&self.python, &moment, &interpreter, holder, flags, goes_on)?;
         self.cost.read(snapshot.take_reads());
-        if !self.codes.know(&self.capture) {
-            self.codes.learn(memory, &self.capture)?;
-        }
-        Ok(())
+        self.know(memory)
     }
 
     /// Reads, and believes it if it is what was seen last: of that there is proof. Otherwise it reads twice, and believes
@@ -129,8 +126,9 @@ impl Looker {
     /// The threads of the capture (or one of them only), and their identities, whose stacks are not the ones that were seen
     /// last.
     fn moved(&self, only: Option<Address>) -> impl Iterator<Item = (Address, u64)> {
-        let same = |seen: &Seen| {
-            self.memories.last(seen.thread).is_some_and(|last| last.is(self.capture.frames(seen)))
+        let edition = self.codes.edition();
+        let same = move |seen: &Seen| {
+            self.memories.last(seen.thread).is_some_and(|last| last.is(self.capture.frames(seen), edition))
         };
         self.capture
             .threads()
@@ -163,10 +161,7 @@ impl Looker {
         // What contradicts itself is being changed, so somebody has taken the GIL.
         let changing = |miss| if matches!(miss, Miss::Again(_)) { Miss::Fled } else { miss };
         copied.map_err(changing)?;
-        if !self.codes.know(&self.capture) {
-            self.codes.learn(memory, &self.capture).map_err(|error| changing(error.into()))?;
-        }
-        Ok(())
+        self.know(memory).map_err(changing)
     }
 
     /// The threads of the capture that have moved, which have to stand still from now on. None where nothing is ever

@@ -57,7 +57,7 @@ pub enum Scope {
 pub(super) enum Compare {
     /// When the target runs again, which costs it nothing.
     After,
-    /// While it stands still: what it executes has died before we could compare it, or comes back too soon.
+    /// While it stands still: what it executes has died before we could compare it, or what was there before it may be back.
     Before,
     /// It has been done.
     Done,
@@ -126,6 +126,8 @@ pub struct Looker {
     pub(super) turn: u64,
     pub(super) holders: Holders,
     pub(super) compare: Compare,
+    /// Stacks are followed to their ends while threads stand still.
+    pub(super) whole: bool,
     /// The GIL has changed hands too often to be followed on.
     contested: bool,
 }
@@ -158,6 +160,7 @@ impl Looker {
             turn: 0,
             holders: Holders::default(),
             compare: Compare::After,
+            whole: false,
             contested: false,
             python,
         }
@@ -242,7 +245,8 @@ impl Looker {
         mut attempt: impl FnMut(&mut Self) -> Result<(), Miss>,
     ) -> Result<(), Miss> {
         let (mut chases, mut retries) = (0, 0);
-        self.compare = if self.codes.take_turns(self.now) { Compare::Before } else { Compare::After };
+        self.compare = if self.codes.have_versions() { Compare::After } else { Compare::Before };
+        self.whole = self.codes.take_turns(self.now);
         loop {
             if self.compare == Compare::Done {
                 self.compare = Compare::Before;
@@ -261,7 +265,7 @@ impl Looker {
                     retries += 1;
                     self.asleep.wake();
                     self.cost.retried += 1;
-                    self.compare = Compare::Before;
+                    (self.compare, self.whole) = (Compare::Before, true);
                     std::thread::sleep(LET_RUN);
                     self.listed = None;
                     self.list_interpreters(target, Instant::now())?;

@@ -11,37 +11,52 @@ use crate::subject::Subject;
 /// How often each file's code was seen at the least, of a thousand samples.
 const SEEN: u64 = 20;
 const FILES: usize = 10;
+/// Runs, each of which has to find out anew that addresses are used again.
+const RUNS: u32 = 4;
 
 /// Samples of them, each of which was known for what it was; 0 where the program cannot be run.
 pub(crate) fn watch(python: &Interpreter) -> Result<u64, String> {
     if !python.takes_programs() {
         return Ok(0);
     }
-    let mut subject = Subject::program(python, "reused.py", &[]);
-    subject.await_line("ready", Duration::from_secs(60))?;
-    let subject = subject.at_work();
+    let subject = start(python, &[])?;
     counts(python, &subject)?;
-    let ran = profile(&["--stats", "-x", "-s", "1", "-r", "0.0005", &subject.pid().to_string()]);
-    if ran.code() != 0 {
-        return Err(ran.err);
-    }
-    let mut seen = [0; FILES];
-    for (stack, count) in folded(ran.text()) {
-        let number = |frame: &str, before: &str| {
-            let rest = frame.split_once(before)?.1;
-            rest.chars().next()?.to_digit(10).map(|number| number as usize)
-        };
-        let file = stack.iter().find_map(|frame| number(frame, "reused-"));
-        let function = stack.iter().find_map(|frame| number(frame, ":only_"));
-        match (file, function) {
-            (Some(file), Some(function)) if file == function => seen[file] += count,
-            (_, None) => {}
-            _ => return Err(format!("{count} times {stack:?}\n{}", ran.err)),
+    let busy = samples(&["-x"], &subject)?;
+    drop(subject);
+    Ok(busy + samples(&["--threads"], &start(python, &["sleep"])?)?)
+}
+
+fn start(python: &Interpreter, words: &[&str]) -> Result<Subject, String> {
+    let mut subject = Subject::program(python, "reused.py", words);
+    subject.await_line("ready", Duration::from_secs(60))?;
+    Ok(subject.at_work())
+}
+
+fn samples(options: &[&str], subject: &Subject) -> Result<u64, String> {
+    let pid = subject.pid().to_string();
+    let (mut seen, mut samples) = ([0; FILES], 0);
+    for _ in 0..RUNS {
+        let ran = profile(&[options, &["--stats", "-s", "0.3", "-r", "0.0005", &pid]].concat());
+        if ran.code() != 0 {
+            return Err(ran.err);
         }
+        for (stack, count) in folded(ran.text()) {
+            let number = |frame: &str, before: &str| {
+                let rest = frame.split_once(before)?.1;
+                rest.chars().next()?.to_digit(10).map(|number| number as usize)
+            };
+            let file = stack.iter().find_map(|frame| number(frame, "reused-"));
+            let function = stack.iter().find_map(|frame| number(frame, ":only_"));
+            match (file, function) {
+                (Some(file), Some(function)) if file == function => seen[file] += count,
+                (_, None) => {}
+                _ => return Err(format!("{count} times {stack:?}\n{}", ran.err)),
+            }
+        }
+        samples += Figures::parse(&ran.err).samples;
     }
-    let samples = Figures::parse(&ran.err).samples;
     if seen.iter().any(|seen| seen * 1000 < samples * SEEN) {
-        return Err(format!("{seen:?} of {samples}: {}", ran.err));
+        return Err(format!("{options:?}: {seen:?} of {samples}"));
     }
     Ok(seen.iter().sum())
 }

@@ -8,7 +8,7 @@ use crate::profiler::profile;
 use crate::subject::Subject;
 
 const BOTH: &str = r#"
-import os, subprocess, sys, time
+import os, signal, subprocess, sys
 import tracee
 tracee.end_with_parent()
 here = os.path.dirname(os.path.abspath(__file__))
@@ -16,8 +16,8 @@ for name in ("one", "other"):
     words = ["--busy", "1", "--rules", os.path.join(here, name + ".json")]
     command = [sys.executable, os.path.join(here, "maze.py")] + words
     subprocess.Popen(command, preexec_fn=tracee.end_with_parent)
-while True:
-    time.sleep(1)
+# One that woke up now and then would be seen, too.
+signal.pause()
 "#;
 
 /// Watches both for three seconds.

@@ -185,6 +185,7 @@ fn code(layout: &Layout, c: Compiled<'_>, all: &mut Numbers) {
     all.push(("filename", it.file.offset(), c.get("code", "co_filename")));
     all.push(("name", it.name.offset(), c.get("code", "co_name")));
     all.push(("lines", it.lines.offset(), c.any("code", &["co_linetable", "co_lnotab"])));
+    all.extend(it.version.map(|field| ("version", field.offset(), c.get("code", "co_version"))));
     let qualified = c.get("code", "co_qualname");
     assert_eq!(it.qualified_name.is_some(), qualified.is_some());
     all.extend(it.qualified_name.map(|field| ("qualname", field.offset(), qualified)));

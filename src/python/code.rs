@@ -95,6 +95,8 @@ pub struct Codes {
     doubtful: Vec<Doubt>,
     /// Only a buffer: what stands at their addresses.
     compared: Vec<u8>,
+    /// Each that was read has a version that is its own.
+    have_versions: bool,
     /// Whose turn it is to be compared, among those of a look.
     turn: usize,
     quiet: Quiet,
@@ -131,6 +133,7 @@ impl Codes {
         let last = traceable.max(start + length as u32 - 8).max(layout.object_type.offset());
         Self {
             span: last as usize + 8,
+            have_versions: layout.code.version.is_some(),
             head: (start, length.min(HEAD)),
             layout,
             kind,
@@ -186,6 +189,7 @@ impl Codes {
                 let code = self.read(&ahead, *new)?;
                 self.weight += code.weight;
                 self.counts.new += 1;
+                self.have_versions &= self.has_version(&code.head);
                 self.known.insert(new.code, code);
                 if self.weight > most {
                     return Err(CodeError::NotCode(new.code));

@@ -269,8 +269,8 @@ pub struct CodeLayout {
     pub bytecode: Option<Bytecode>,
     /// 3.11 and 3.12: how long its frames are.
     pub frame_size: Option<FrameSize>,
-    /// 3.12 and later: among what is read of it is `co_version`, which no other one of its interpreter has.
-    pub has_version: bool,
+    /// `co_version`, 3.12 and later: no other one of its interpreter has the same, unless it is 0: all are used up.
+    pub version: Option<Field<u32>>,
 }
 
 /// The words of a frame: a sum.
@@ -359,6 +359,7 @@ impl Layout {
         code.name = code.name.moved(bytes);
         code.qualified_name = code.qualified_name.map(|field| field.moved(bytes));
         code.lines = code.lines.moved(bytes);
+        code.version = code.version.map(|field| field.moved(bytes));
         code.bytecode = code.bytecode.map(|bytecode| Bytecode {
             start: bytecode.start.moved(bytes),
             first_traceable: bytecode.first_traceable.moved(bytes),

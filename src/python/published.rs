@@ -268,8 +268,9 @@ impl Table {
         // localspluskinds, co_code_adaptive, [3.14: co_tlbc]
         let start = self.sections.code;
         let copies = build == Build::FreeThreaded && self.version.minor() >= (3, 14);
+        let first_line: Field<i32> = self.field(start + 40)?;
         Ok(CodeLayout {
-            first_line: self.field(start + 40)?,
+            first_line,
             file: self.field(start + 8)?,
             name: self.field(start + 16)?,
             qualified_name: Some(self.field(start + 24)?),
@@ -281,7 +282,8 @@ impl Table {
                 copies: if copies { Some(self.field(start + 80)?) } else { None },
             }),
             frame_size: None,
-            has_version: true,
+            // It is not published; compiled from the headers of each version.
+            version: Some(Field::at(first_line.offset() + 24)),
         })
     }
 

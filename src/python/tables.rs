@@ -202,7 +202,7 @@ fn code(version: Version) -> CodeLayout {
             copies: None,
         }),
         frame_size,
-        has_version: version.minor() >= (3, 12),
+        version: (version.minor() >= (3, 12)).then_some(Field::at(92)),
     }
 }
 

@@ -1,6 +1,10 @@
 //! Code objects that take turns at one address.
 
+use std::fs::OpenOptions;
+use std::os::unix::fs::FileExt;
 use std::time::Duration;
+
+use pyflame_tui::python::layout::Generation;
 
 use crate::folded::{Figures, folded};
 use crate::interpreters::{Build, Interpreter};
@@ -21,9 +25,31 @@ pub(crate) fn watch(python: &Interpreter) -> Result<u64, String> {
     }
     let subject = start(python, &[])?;
     counts(python, &subject)?;
-    let busy = samples(&["-x"], &subject)?;
+    let mut all = samples(&["-x"], &subject)?;
+    if spend_versions(&subject)? {
+        all += samples(&["-x"], &subject)?;
+    }
     drop(subject);
-    Ok(busy + samples(&["--threads"], &start(python, &["sleep"])?)?)
+    Ok(all + samples(&["--threads"], &start(python, &["sleep"])?)?)
+}
+
+/// As if four billion code objects had been made: the next ones have no version. Can it be done?
+fn spend_versions(subject: &Subject) -> Result<bool, String> {
+    let pid = subject.pid();
+    looks::at_memory(subject, move |target, python| {
+        let wrong = |error| format!("its versions: {error}");
+        let word = match python.layout.interpreter.generation {
+            Some(Generation::MadeByAll(word)) => word,
+            Some(Generation::Made(field)) => {
+                let main = python.layout.interpreters.of(target.memory(), python.roots.runtime);
+                field.within(main.map_err(|error| format!("its interpreter: {error}"))?)
+            }
+            _ => return Ok(false),
+        };
+        let memory = OpenOptions::new().write(true).open(format!("/proc/{pid}/mem")).map_err(wrong)?;
+        memory.write_all_at(&[0; 4], word.0).map_err(wrong)?;
+        Ok(true)
+    })
 }
 
 fn start(python: &Interpreter, words: &[&str]) -> Result<Subject, String> {

@@ -2,10 +2,11 @@
 //!
 //! - From 3.14 on it is if no code object has died since, in 3.12 and 3.13 if none was made: the interpreter counts them.
 //! - Otherwise from 3.12 on it is if its head is the same: no two of an interpreter have the same version.
-//! - Up to 3.11 the head holds pointers to its strings and its line table, and its first line. A code object that is made
-//!   again and again by `exec` can find its own strings, the next one's by now, where they were. So what they point to has
-//!   to be the same, too. That is asked in the same call, of new ones always, and of those that have been there for some
-//!   looks in turn: whoever looks at heads only takes the next one for the last one as long as it runs.
+//! - Up to 3.11, and when an interpreter has used up its four billion versions, the head holds pointers to its strings and
+//!   its line table, and its first line. A code object that is made again and again by `exec` can find its own strings, the
+//!   next one's by now, where they were. So what they point to has to be the same, too. That is asked in the same call, of
+//!   new ones always, and of those that have been there for some looks in turn: whoever looks at heads only takes the next
+//!   one for the last one as long as it runs.
 //! - Where another interpreter is seen to have the code object, all of it is read again: from 3.13 on each counts its own
 //!   versions, and one that is made where another was comes to all the same numbers and addresses.
 
@@ -137,12 +138,18 @@ impl Codes {
     /// one that has run can be there again, by the time that the target runs on.
     pub fn take_turns(&self, now: Instant) -> bool {
         let is_recent = |then: Instant| now.saturating_duration_since(then) < YOUNG;
-        !self.layout.code.has_version && self.replaced.is_some_and(is_recent)
+        !self.have_versions() && self.replaced.is_some_and(is_recent)
     }
 
-    /// Can a code object be told from all that have been and will be at its address?
+    /// Can every code object that was met be told from all that have been and will be at its address?
     pub const fn have_versions(&self) -> bool {
-        self.layout.code.has_version
+        self.have_versions
+    }
+
+    /// Can one with this head?
+    pub(super) fn has_version(&self, head: &[u8; HEAD]) -> bool {
+        let version = self.layout.code.version.and_then(|field| field.from(head, self.head.0));
+        version.is_some_and(|version| version != 0)
     }
 
     /// Compares the entries of `capture` with what stands in memory now, forgets those that differ and says
@@ -189,7 +196,7 @@ impl Codes {
     /// The strings of a code object with this head as they stand in memory, if no version stands for them. Long ones, and
     /// those that are not part of their objects, are read anew where they are to be compared.
     pub(super) fn strings(&self, memory: &impl Memory, head: &[u8; HEAD]) -> Option<Strings> {
-        if self.layout.code.has_version {
+        if self.has_version(head) {
             return None;
         }
         let text = &self.layout.text;
@@ -242,12 +249,13 @@ impl Codes {
         // The heads, and then the strings of those that are due.
         let mut parts: Parts = some.iter().map(|doubt| (doubt.code + u64::from(skip), length)).collect();
         let (mut due, mut file) = (ArrayVec::<_, COMPARED>::new(), None);
-        if !self.layout.code.has_version {
+        if !self.have_versions {
             let first = self.turn % some.len().max(1);
             self.turn = first + FEW;
             for (index, doubt) in some.iter().enumerate() {
                 let its_turn = (index + some.len() - first) % some.len() < FEW;
                 if let Some(code) = self.known.get(&doubt.code)
+                    && !self.has_version(&code.head)
                     && (its_turn || code.trial.is_due(now, take_turns))
                 {
                     let strings = self.string_parts(code);

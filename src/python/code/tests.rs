@@ -159,7 +159,7 @@ fn addresses_are_used_again() {
 fn strings_are_used_again() {
     let (newer, memory) = function();
     let mut older = newer.clone();
-    older.code.has_version = false;
+    older.code.version = None;
     let frames = Capture::of(&[frame(CODE, unit(2))]);
     let learned = |layout: Layout| {
         let mut codes = Codes::new(layout, Address(KIND));
@@ -182,6 +182,14 @@ fn strings_are_used_again() {
         assert_eq!(codes.confirm(&changed, &frames), Ok(true));
         assert_eq!(codes.confirm(&changed, &frames.clone().with(|seen| seen.interpreter = 1)), Ok(false));
     }
+    // 0 is no version.
+    let mut codes = Codes::new(newer, Address(KIND));
+    let spent = |memory: &Literal| memory.clone().again(CODE).i32(92, 0);
+    assert!(codes.have_versions());
+    codes.learn(&spent(&memory), &frames).expect("code");
+    assert!(!codes.have_versions());
+    assert_eq!(codes.confirm(&spent(&memory), &frames), Ok(true));
+    assert_eq!(codes.confirm(&spent(&memory.clone().again(FILE).bytes(40, b"b")), &frames), Ok(false));
     // A hash that is computed meanwhile is no difference.
     let mut codes = learned(older.clone());
     let hashed = memory.clone().again(FILE).word(24, 7);
@@ -196,7 +204,7 @@ fn strings_are_compared_in_turn() {
     const CODES: u64 = 9;
     const AT_ONCE: u64 = 4;
     let (mut layout, mut memory) = function();
-    layout.code.has_version = false;
+    layout.code.version = None;
     for number in 1..CODES {
         memory = memory
             .at(CODE + number * 0x10_000, 256)
@@ -228,7 +236,7 @@ fn a_number_is_read_after_what_is_compared() {
     let (mut layout, memory) = function();
     let memory = memory.at(OTHER, 16).i32(8, 5);
     let last = Some(Address(OTHER + 8));
-    layout.code.has_version = false;
+    layout.code.version = None;
     let frames = Capture::of(&[frame(CODE, unit(2))]);
     let mut codes = Codes::new(layout, Address(KIND));
     codes.learn(&memory, &frames).expect("code");

@@ -123,18 +123,7 @@ pub fn error(target: &Target, cause: LocateError) -> FindError {
 
 /// The first Python below a process, as far as names tell: a shell script's, a supervisor's.
 pub fn python_below(pid: Pid) -> Option<Pid> {
-    let mut family = vec![pid];
-    let mut next = 0;
-    while let Some(parent) = family.get(next).copied().filter(|_| family.len() < FAMILY) {
-        next += 1;
-        for child in process::children(parent) {
-            if is_called_python(child) {
-                return Some(child);
-            }
-            family.push(child);
-        }
-    }
-    None
+    process::tree(vec![pid]).take(FAMILY).skip(1).find(|child| is_called_python(*child))
 }
 
 fn is_called_python(pid: Pid) -> bool {

@@ -355,6 +355,23 @@ pub fn children(pid: Pid) -> Vec<Pid> {
         .collect()
 }
 
+/// Some processes and those below them, but ours, parents before their children, each once. Nobody is looked for before he
+/// is asked for: of a storm of processes a few can be taken.
+pub fn tree(roots: Vec<Pid>) -> impl Iterator<Item = Pid> {
+    let mut tree = roots.clone();
+    let (mut asked, mut below) = (0, Vec::new().into_iter());
+    roots.into_iter().chain(std::iter::from_fn(move || {
+        loop {
+            if let Some(child) = below.find(|child| *child != Pid::ours() && !tree.contains(child)) {
+                tree.push(child);
+                return Some(child);
+            }
+            below = children(*tree.get(asked)?).into_iter();
+            asked += 1;
+        }
+    }))
+}
+
 /// The kernel's name of a process or a thread, at most 15 bytes, without the newline; bytes that are not
 /// UTF-8 replaced.
 pub fn name(task: Tid) -> Option<String> {

@@ -135,21 +135,11 @@ impl Family {
 
     /// The members' numbers, and those of all processes below them.
     fn tree(&mut self) -> Vec<Pid> {
-        let mut tree: Vec<_> = self.members().map(|member| member.target.pid()).collect();
-        let mut next = 0;
-        while let Some(parent) = tree.get(next).copied() {
-            next += 1;
-            for child in process::children(parent) {
-                if tree.len() == LARGEST {
-                    self.below.cut += 1;
-                    return tree;
-                }
-                if child != Pid::ours() && !tree.contains(&child) {
-                    tree.push(child);
-                }
-            }
-        }
-        tree
+        let members: Vec<_> = self.members().map(|member| member.target.pid()).collect();
+        let mut tree = process::tree(members);
+        let some = tree.by_ref().take(LARGEST).collect();
+        self.below.cut += u64::from(tree.next().is_some());
+        some
     }
 
     /// Looks whether there is a Python in a process in which none is known.

@@ -1,5 +1,9 @@
 //! What the kernel writes about a process, line by line, and what is no such line.
 
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+use std::time::Instant;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -60,6 +64,27 @@ fn words_end_with_a_null_each() {
     assert_eq!(split_words(b"sh\0-c\0\0"), ["sh", "-c", ""]);
     assert_eq!(split_words(b"nginx: worker"), ["nginx: worker"]);
     assert!(split_words(b"").is_empty());
+}
+
+#[test]
+fn parents_come_before_those_below_them() {
+    let script = "sleep 60 & sh -c 'sleep 60; :' & wait";
+    let mut shell = Command::new("sh").args(["-c", script]).process_group(0).spawn().expect("a shell");
+    let root = Pid(shell.id());
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let mut found = Vec::new();
+    while found.len() < 4 && Instant::now() < deadline {
+        found = tree(vec![root]).collect();
+    }
+    let some: Vec<_> = tree(vec![root]).take(2).collect();
+    let parents: Vec<_> = found.iter().map(|pid| stat(*pid).map(|stat| stat.parent)).collect();
+    let group = nix::unistd::Pid::from_raw(root.0.cast_signed());
+    nix::sys::signal::killpg(group, nix::sys::signal::Signal::SIGKILL).expect("its group");
+    shell.wait().expect("it ends");
+    assert_eq!((found.len(), found.first(), some.len()), (4, Some(&root), 2));
+    for (index, parent) in parents.iter().enumerate().skip(1) {
+        assert!(found[..index].contains(&parent.expect("it lives")), "{found:?} {parents:?}");
+    }
 }
 
 proptest! {

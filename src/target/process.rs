@@ -355,7 +355,7 @@ pub fn children(pid: Pid) -> Vec<Pid> {
         .collect()
 }
 
-/// Some processes and those below them, but ours, parents before their children, each once. Nobody is looked for before he
+/// Some processes and those below them, but ours, parents before their children, each once. None is looked for before it
 /// is asked for: of a storm of processes a few can be taken.
 pub fn tree(roots: Vec<Pid>) -> impl Iterator<Item = Pid> {
     let mut tree = roots.clone();

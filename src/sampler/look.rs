@@ -126,7 +126,7 @@ pub struct Looker {
     pub(super) turn: u64,
     pub(super) holders: Holders,
     pub(super) compare: Compare,
-    /// Stacks are followed to their ends while threads stand still.
+    /// Stacks are followed to their ends while threads stand still, so that all their code objects can be compared then.
     pub(super) whole: bool,
     /// The GIL has changed hands too often to be followed on.
     contested: bool,
@@ -245,8 +245,8 @@ impl Looker {
         mut attempt: impl FnMut(&mut Self) -> Result<(), Miss>,
     ) -> Result<(), Miss> {
         let (mut chases, mut retries) = (0, 0);
-        self.compare = if self.codes.have_versions() { Compare::After } else { Compare::Before };
-        self.whole = self.codes.take_turns(self.now);
+        self.whole = !self.codes.have_versions();
+        self.compare = if self.whole { Compare::Before } else { Compare::After };
         loop {
             if self.compare == Compare::Done {
                 self.compare = Compare::Before;

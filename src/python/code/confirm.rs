@@ -134,9 +134,8 @@ fn read(
 }
 
 impl Codes {
-    /// Have code objects been seen to use addresses again, a short time ago, that cannot be told apart by a version? Then
-    /// one that has run can be there again, by the time that the target runs on.
-    pub fn take_turns(&self, now: Instant) -> bool {
+    /// Have code objects been seen to use addresses again, a short time ago, that cannot be told apart by a version?
+    fn take_turns(&self, now: Instant) -> bool {
         let is_recent = |then: Instant| now.saturating_duration_since(then) < YOUNG;
         !self.have_versions() && self.replaced.is_some_and(is_recent)
     }

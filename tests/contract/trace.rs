@@ -44,7 +44,8 @@ fn every_word_is_the_commands() {
 fn its_status_is_ours() {
     assert_eq!(follow(&["-t", python(), &program("short.py"), "0.1"]).1.code(), 3);
     for (signal, status) in [("SIGTERM", 143), ("SIGKILL", 137), ("SIGSEGV", 139)] {
-        let end = format!("import os, signal; os.kill(os.getpid(), signal.{signal})");
+        // On a busy machine it can take longer to find a Python than to start one.
+        let end = format!("import os, signal, time; time.sleep(0.3); os.kill(os.getpid(), signal.{signal})");
         let (_, ran) = follow(&["-t", python(), "-c", &end]);
         assert_eq!(ran.code(), status, "{signal}: {}", ran.err);
     }

@@ -214,9 +214,7 @@ impl Codes {
 
     /// Where the strings of a code object are, and its lines.
     fn parts(&self, memory: &impl Memory, address: Address) -> impl Iterator<Item = Address> {
-        let code = &self.layout.code;
-        let fields = [code.qualified_name.unwrap_or(code.name), code.file, code.lines];
-        fields.map(|field| field.of(memory, address)).into_iter().flatten()
+        self.layout.code.strings().map(|field| field.of(memory, address)).into_iter().flatten()
     }
 
     /// Do the frames of a thread on its data stack, of which all code objects are known, lie end to end? While one that
@@ -260,13 +258,12 @@ impl Codes {
         let mut head = [0; HEAD];
         let bytes = head.get_mut(..length).ok_or(CodeError::NotCode(address))?;
         memory.read(address + u64::from(skip), bytes)?;
-        let part = |field: Field<Address>| field.from(&head, skip).ok_or(CodeError::NotCode(address));
-        let name = part(layout.code.qualified_name.unwrap_or(layout.code.name))?;
+        let [file, name, lines] = self.places(&head).ok_or(CodeError::NotCode(address))?;
         let first_line: i32 = layout.code.first_line.from(&head, skip).ok_or(CodeError::NotCode(address))?;
         let first_line = u32::try_from(first_line).unwrap_or(0);
-        let table = layout.text.bytes(memory, part(layout.code.lines)?)?;
+        let table = layout.text.bytes(memory, lines)?;
         let function = Function {
-            file: layout.text.name(memory, part(layout.code.file)?)?.into(),
+            file: layout.text.name(memory, file)?.into(),
             name: layout.text.name(memory, name)?.into(),
             first_line,
         };

@@ -273,6 +273,13 @@ pub struct CodeLayout {
     pub version: Option<Field<u32>>,
 }
 
+impl CodeLayout {
+    /// Where the strings are that are shown of it: its file, its name, its lines.
+    pub fn strings(&self) -> [Field<Address>; 3] {
+        [self.file, self.qualified_name.unwrap_or(self.name), self.lines]
+    }
+}
+
 /// The words of a frame: a sum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FrameSize {

@@ -16,7 +16,6 @@ use arrayvec::ArrayVec;
 
 use super::{COMPARED, Code, Codes, HEAD, codes_of, once_each};
 use crate::python::capture::Capture;
-use crate::python::layout::Field;
 use crate::python::quiet::Period;
 use crate::target::memory::{Address, Memory, Range, ReadError};
 
@@ -217,10 +216,9 @@ impl Codes {
     }
 
     /// The objects that are the file, the name and the lines.
-    fn places(&self, head: &[u8; HEAD]) -> Option<[Address; STRINGS]> {
-        let code = &self.layout.code;
-        let part = |field: Field<Address>| field.from(head, self.head.0);
-        Some([part(code.file)?, part(code.qualified_name.unwrap_or(code.name))?, part(code.lines)?])
+    pub(super) fn places(&self, head: &[u8; HEAD]) -> Option<[Address; STRINGS]> {
+        let [file, name, lines] = self.layout.code.strings().map(|field| field.from(head, self.head.0));
+        Some([file?, name?, lines?])
     }
 
     /// Where in them is what is compared.

@@ -16,9 +16,10 @@ use super::process::{self, Moment, Pid, RunState, Tid};
 #[derive(Debug)]
 pub struct Tasks {
     pid: Pid,
-    /// Their `stat`, and their `schedstat`.
+    /// Their `stat`, their `schedstat`, and their `syscall`.
     open: HashMap<Tid, File>,
     schedules: HashMap<Tid, File>,
+    calls: HashMap<Tid, File>,
     asked: Cell<u64>,
 }
 
@@ -28,7 +29,8 @@ const MOST_OPEN: usize = 256;
 impl Tasks {
     /// Of this process, which may end at any time.
     pub fn of(pid: Pid) -> Self {
-        Self { pid, open: HashMap::new(), schedules: HashMap::new(), asked: Cell::new(0) }
+        let (open, schedules, calls) = Default::default();
+        Self { pid, open, schedules, calls, asked: Cell::new(0) }
     }
 
     /// Its threads now, in no order that matters; those that come or go meanwhile may or may not be among
@@ -56,16 +58,10 @@ impl Tasks {
         ask(&mut self.schedules, (self.pid, tid, "schedstat"), read_slices)
     }
 
-    /// The futex that a thread sleeps on, if it does. Costs 5 µs.
-    pub fn futex(&self, tid: Tid) -> Option<Address> {
-        /// As the file writes it, in decimal.
-        const FUTEX: &str = if cfg!(target_arch = "aarch64") { "98" } else { "202" };
+    /// The futex that a thread sleeps on, if it does. Costs 2.3 µs by the open file and 6.9 µs the first time.
+    pub fn futex(&mut self, tid: Tid) -> Option<Address> {
         self.asked.set(self.asked.get() + 1);
-        // The number of the system call and its arguments; `running` for a thread that runs, or wants to.
-        let text = fs::read_to_string(format!("/proc/{}/task/{tid}/syscall", self.pid)).ok()?;
-        let mut words = text.split(' ');
-        let digits = words.next().filter(|call| *call == FUTEX).and(words.next())?.strip_prefix("0x")?;
-        u64::from_str_radix(digits, 16).ok().map(Address)
+        ask(&mut self.calls, (self.pid, tid, "syscall"), read_futex).filter(|futex| !futex.is_null())
     }
 
     /// How often it was asked what a thread does, or sleeps on.
@@ -132,6 +128,19 @@ fn read_slices(file: &File) -> Option<u64> {
     text.trim_end().rsplit(' ').next()?.parse().ok()
 }
 
+/// From a `syscall`: the number of the call that a thread sleeps in and its arguments, or `running` of one that runs or
+/// wants to. Where it sleeps on no futex, null.
+fn read_futex(file: &File) -> Option<Address> {
+    /// As the file writes it, in decimal.
+    const FUTEX: &str = if cfg!(target_arch = "aarch64") { "98" } else { "202" };
+    let mut bytes = [0; 256];
+    let count = pread(file, &mut bytes, 0).ok()?;
+    let mut words = std::str::from_utf8(bytes.get(..count)?).ok()?.split(' ');
+    let futex = words.next().filter(|call| *call == FUTEX).and(words.next());
+    let digits = futex.and_then(|address| address.strip_prefix("0x"));
+    Some(digits.and_then(|digits| u64::from_str_radix(digits, 16).ok()).map_or(Address::NULL, Address))
+}
+
 /// Thread numbers inside of the target's PID namespace, and ours.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Numbers {
@@ -171,12 +180,14 @@ mod tests {
             });
             let tid = Tid(said.recv().expect("it runs"));
             assert!(tasks.moment(tid).is_some() && tasks.slices(tid).is_some());
+            // It may not have come to its sleep yet.
+            let _ = tasks.futex(tid);
             drop(end);
             assert!(thread.expect("a thread").join().is_ok());
             last = Some(tid);
         }
         let newest = last.expect("one");
-        for files in [&tasks.open, &tasks.schedules] {
+        for files in [&tasks.open, &tasks.schedules, &tasks.calls] {
             assert!(files.len() <= MOST_OPEN && files.contains_key(&newest));
         }
     }

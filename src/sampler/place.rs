@@ -67,8 +67,10 @@ impl Window {
     }
 }
 
-/// Windows of each place before it is decided.
+/// Windows of each place before it is decided,
 const TRIALS: usize = 2;
+/// unless one costs so many times as much as the other: the 100 looks of another window would only cost it again.
+const PLAIN: u32 = 2;
 /// So much cheaper the target's CPU has to be: to be bound to one is a disadvantage when others want it.
 const CHEAPER: f64 = 0.85;
 /// And at least this part of the looks have to be taken there that are taken elsewhere.
@@ -168,11 +170,17 @@ impl Policy {
             return self.decide(true, cpu);
         }
         let (apart, with) = (apart.len(), with.len());
-        if apart >= TRIALS && with >= TRIALS {
+        if apart >= TRIALS && with >= TRIALS || self.is_plain() {
             let better = self.is_better_with();
             return self.decide(better, cpu);
         }
         self.stay(if apart > with { Place::With(cpu) } else { Place::Apart(cpu) })
+    }
+
+    /// Have both places been tried, and is one far dearer than the other?
+    fn is_plain(&self) -> bool {
+        let [apart, with] = self.tried.each_ref().map(|windows| windows.iter().map(Window::loss).min());
+        apart.zip(with).is_some_and(|(apart, with)| apart.max(with) > apart.min(with) * PLAIN)
     }
 
     fn stay(&mut self, place: Place) -> Place {
@@ -234,6 +242,25 @@ mod tests {
         let together = run(&mut policy, 1000, window(12, 25, 12, 1), window(55, 30, 0, 1));
         assert!(together > 900, "{together}");
         assert_eq!(policy.place, Place::With(1));
+    }
+
+    #[test]
+    fn what_is_plainly_dearer_is_tried_for_one_window() {
+        // The first window tells nothing. There are trials after 0, 50, 150, 350 and 750 more.
+        let mut policy = Policy::new(2, Why::Cost);
+        policy.meet(1);
+        let together = run(&mut policy, 1000, window(12, 70, 12, 1), window(120, 60, 0, 1));
+        assert_eq!(1000 - together, 5);
+        let mut policy = Policy::new(2, Why::Cost);
+        policy.meet(1);
+        let together = run(&mut policy, 1000, window(12, 70, 12, 1), window(70, 60, 0, 1));
+        assert!(1000 - together > 8, "{together}");
+        let mut policy = Policy::new(2, Why::Cost);
+        assert_eq!(run(&mut policy, 1000, window(12, 70, 12, 1), window(6, 20, 0, 1)), 5);
+        // Cheaper, but late.
+        let mut policy = Policy::new(2, Why::Cost);
+        let late = Window { late: 30, ..window(12, 25, 12, 0) };
+        assert_eq!(run(&mut policy, 1000, late, window(90, 30, 0, 0)), 5);
     }
 
     #[test]

@@ -17,6 +17,8 @@ pub(crate) struct Literal {
     base: u64,
     /// Calls of `read` and `read_scattered`, as the kernel would see them.
     calls: Cell<u64>,
+    /// Ranges in those of `read_scattered`.
+    ranges: Cell<u64>,
 }
 
 impl Literal {
@@ -77,6 +79,11 @@ impl Literal {
         self.calls.get()
     }
 
+    /// How many ranges it would have been asked for together.
+    pub(crate) fn ranges(&self) -> u64 {
+        self.ranges.get()
+    }
+
     fn copy(&self, from: Address, to: &mut [u8]) -> Result<(), ReadError> {
         let (mut address, mut rest) = (from.0, to);
         while !rest.is_empty() {
@@ -102,6 +109,7 @@ impl Memory for Literal {
 
     fn read_scattered(&self, ranges: &mut [Range<'_>]) -> Result<usize, ReadError> {
         self.calls.set(self.calls.get() + 1);
+        self.ranges.set(self.ranges.get() + ranges.len() as u64);
         let unmapped = ranges.iter_mut().position(|range| self.copy(range.from, range.to).is_err());
         Ok(unmapped.unwrap_or(ranges.len()))
     }

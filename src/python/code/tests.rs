@@ -18,14 +18,20 @@ const NAME: u64 = 0x3100;
 const QUALIFIED: u64 = 0x3200;
 const TABLE: u64 = 0x3300;
 const COPY: u64 = 0x9000;
+/// Bytes from one of them to the next, which are all mapped.
+const ROOM: usize = 0x100;
 
 fn ascii(memory: Literal, at: u64, text: &str) -> Literal {
     // str of 3.12 and later: length@16 state@32 data@40
-    memory.at(at, 40 + text.len()).word(16, text.len() as u64).i32(32, 25 << 2).bytes(40, text.as_bytes())
+    memory
+        .at(at, ROOM.max(40 + text.len()))
+        .word(16, text.len() as u64)
+        .i32(32, 25 << 2)
+        .bytes(40, text.as_bytes())
 }
 
 fn bytes(memory: Literal, at: u64, bytes: &[u8]) -> Literal {
-    memory.at(at, 32 + bytes.len()).word(16, bytes.len() as u64).bytes(32, bytes)
+    memory.at(at, ROOM.max(32 + bytes.len())).word(16, bytes.len() as u64).bytes(32, bytes)
 }
 
 // PyCodeObject, 3.12: ob_type@8 co_firstlineno@68 co_version@92 co_filename@112 co_name@120 co_qualname@128
@@ -228,6 +234,39 @@ fn strings_are_compared_in_turn() {
         assert_eq!(codes.confirm(&changed, &frames), Ok(false));
         assert_eq!(codes.counts(), CodeCounts { new: CODES, replaced });
     }
+}
+
+/// Three code objects in a row and one far from them, their strings beside each other: as many ranges as there are places.
+#[test]
+fn what_lies_close_together_is_read_as_one() {
+    let (mut layout, mut memory) = function();
+    layout.code.version = None;
+    let codes = [CODE + 0x200, CODE + 0x10_000, CODE, CODE + 0x100];
+    for code in codes.into_iter().filter(|code| *code != CODE) {
+        let one = memory.at(code, ROOM).word(8, KIND).i32(68, 40);
+        memory = one.word(112, FILE).word(128, QUALIFIED).word(136, TABLE);
+    }
+    let frames = Capture::of(&codes.map(|code| frame(code, unit(2))));
+    let learned = || {
+        let mut codes = Codes::new(layout.clone(), Address(KIND));
+        codes.learn(&memory, &frames).expect("code");
+        codes
+    };
+    let asked = memory.ranges();
+    let mut same = learned();
+    let learning = memory.ranges() - asked;
+    assert_eq!(same.confirm(&memory, &frames), Ok(true));
+    assert_eq!(memory.ranges() - asked - learning, 3);
+    for code in codes {
+        for changed in [memory.clone().again(code).i32(68, 41), memory.clone().again(code).word(128, FILE)] {
+            let mut other = learned();
+            assert_eq!(other.confirm(&changed, &frames), Ok(false), "{code:#x}");
+            assert_eq!(other.counts().replaced, 1);
+        }
+    }
+    let mut gone = learned();
+    assert_eq!(gone.confirm(&memory.clone().without(CODE + 0x10_000), &frames), Ok(false));
+    assert_eq!(gone.counts().replaced, 1);
 }
 
 /// With what is compared, the number that tells where a thread is is read, if it can be read last.

@@ -45,7 +45,7 @@ impl Tasks {
     /// file and 11.7 µs the first time (Linux 6.18, a VM with 2 CPUs): not for every thread in every sample.
     pub fn moment(&mut self, tid: Tid) -> Option<Moment> {
         self.asked.set(self.asked.get() + 1);
-        ask(&mut self.open, (self.pid, tid, "stat"), read_moment)
+        ask(&mut self.open, (self.pid, tid, "stat"), Moment::parse).flatten()
     }
 
     /// Does a thread do this at this moment? Costs what [`Tasks::moment`] does.
@@ -55,13 +55,13 @@ impl Tasks {
 
     /// How often a thread got a CPU; `None` if it has ended. Costs 1.5 µs by the open file.
     pub fn slices(&mut self, tid: Tid) -> Option<u64> {
-        ask(&mut self.schedules, (self.pid, tid, "schedstat"), read_slices)
+        ask(&mut self.schedules, (self.pid, tid, "schedstat"), slices).flatten()
     }
 
     /// The futex that a thread sleeps on, if it does. Costs 2.3 µs by the open file and 6.9 µs the first time.
     pub fn futex(&mut self, tid: Tid) -> Option<Address> {
         self.asked.set(self.asked.get() + 1);
-        ask(&mut self.calls, (self.pid, tid, "syscall"), read_futex).filter(|futex| !futex.is_null())
+        ask(&mut self.calls, (self.pid, tid, "syscall"), futex).flatten()
     }
 
     /// How often it was asked what a thread does, or sleeps on.
@@ -89,13 +89,18 @@ impl Tasks {
     }
 }
 
-/// Reads a file of a thread, by the open one if there is one. Of a thread that has ended that gives ESRCH; its number may
-/// be another thread's by now.
+/// What a file of a thread says, by the open one if there is one. Of a thread that has ended that gives ESRCH; its number
+/// may be another thread's by now.
 fn ask<T>(
     files: &mut HashMap<Tid, File>,
     (pid, tid, name): (Pid, Tid, &str),
-    read: impl Fn(&File) -> Option<T>,
+    parse: impl Fn(&[u8]) -> T,
 ) -> Option<T> {
+    let read = |file: &File| {
+        let mut bytes = [0; 1024];
+        let count = pread(file, &mut bytes, 0).ok()?;
+        bytes.get(..count).map(&parse)
+    };
     if let Some(file) = files.get(&tid) {
         if let Some(answer) = read(file) {
             return Some(answer);
@@ -114,31 +119,20 @@ fn ask<T>(
     Some(answer)
 }
 
-fn read_moment(file: &File) -> Option<Moment> {
-    let mut bytes = [0; 1024];
-    let count = pread(file, &mut bytes, 0).ok()?;
-    Moment::parse(bytes.get(..count)?)
-}
-
 /// The last number of a `schedstat`, after the time on a CPU and the time waiting for one.
-fn read_slices(file: &File) -> Option<u64> {
-    let mut bytes = [0; 96];
-    let count = pread(file, &mut bytes, 0).ok()?;
-    let text = std::str::from_utf8(bytes.get(..count)?).ok()?;
+fn slices(schedstat: &[u8]) -> Option<u64> {
+    let text = std::str::from_utf8(schedstat).ok()?;
     text.trim_end().rsplit(' ').next()?.parse().ok()
 }
 
-/// From a `syscall`: the number of the call that a thread sleeps in and its arguments, or `running` of one that runs or
-/// wants to. Where it sleeps on no futex, null.
-fn read_futex(file: &File) -> Option<Address> {
+/// Of a `syscall`, which is the number of the call that a thread sleeps in and its arguments, or `running` where it runs or
+/// wants to: the futex.
+fn futex(syscall: &[u8]) -> Option<Address> {
     /// As the file writes it, in decimal.
     const FUTEX: &str = if cfg!(target_arch = "aarch64") { "98" } else { "202" };
-    let mut bytes = [0; 256];
-    let count = pread(file, &mut bytes, 0).ok()?;
-    let mut words = std::str::from_utf8(bytes.get(..count)?).ok()?.split(' ');
-    let futex = words.next().filter(|call| *call == FUTEX).and(words.next());
-    let digits = futex.and_then(|address| address.strip_prefix("0x"));
-    Some(digits.and_then(|digits| u64::from_str_radix(digits, 16).ok()).map_or(Address::NULL, Address))
+    let mut words = std::str::from_utf8(syscall).ok()?.split(' ');
+    let digits = words.next().filter(|call| *call == FUTEX).and(words.next())?.strip_prefix("0x")?;
+    u64::from_str_radix(digits, 16).ok().map(Address)
 }
 
 /// Thread numbers inside of the target's PID namespace, and ours.

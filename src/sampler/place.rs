@@ -179,8 +179,8 @@ impl Policy {
 
     /// Have both places been tried, and is one far dearer than the other?
     fn is_plain(&self) -> bool {
-        let [apart, with] = self.tried.each_ref().map(|windows| windows.iter().map(Window::loss).min());
-        apart.zip(with).is_some_and(|(apart, with)| apart.max(with) > apart.min(with) * PLAIN)
+        let [Some(apart), Some(with)] = self.losses() else { return false };
+        apart.max(with) > apart.min(with) * PLAIN
     }
 
     fn stay(&mut self, place: Place) -> Place {
@@ -197,10 +197,15 @@ impl Policy {
     }
 
     fn is_better_with(&self) -> bool {
-        let [apart, with] = &self.tried;
-        let loss = |windows: &[Window]| windows.iter().map(Window::loss).min().unwrap_or_default();
-        let taken = |windows: &[Window]| windows.iter().map(Window::punctuality).fold(0.0, f64::max);
-        loss(with) < loss(apart).mul_f64(CHEAPER) && taken(with) > taken(apart) * PUNCTUAL
+        let [Some(apart), Some(with)] = self.losses() else { return false };
+        let taken = |windows: &Vec<Window>| windows.iter().map(Window::punctuality).fold(0.0, f64::max);
+        let [taken_apart, taken_with] = self.tried.each_ref().map(taken);
+        with < apart.mul_f64(CHEAPER) && taken_with > taken_apart * PUNCTUAL
+    }
+
+    /// The least that a window's looks have cost in each place, if it was tried.
+    fn losses(&self) -> [Option<Duration>; 2] {
+        self.tried.each_ref().map(|windows| windows.iter().map(Window::loss).min())
     }
 }
 

@@ -64,6 +64,10 @@ impl fmt::Display for ReadError {
 
 impl std::error::Error for ReadError {}
 
+/// Of a scattered read, bytes: a smaller gap between two ranges is better read with them, since a range costs 0.4 µs and
+/// 4 KiB 0.3 µs. It is less than a page, so that it is mapped if both sides are.
+pub const GAP: usize = 2048;
+
 /// One range of a scattered read.
 #[derive(Debug)]
 pub struct Range<'a> {

@@ -17,7 +17,7 @@ use arrayvec::ArrayVec;
 use super::{COMPARED, Code, Codes, HEAD, codes_of, once_each};
 use crate::python::capture::Capture;
 use crate::python::quiet::Period;
-use crate::target::memory::{Address, Memory, Range, ReadError};
+use crate::target::memory::{Address, GAP, Memory, Range, ReadError};
 
 /// All of it is compared so many times,
 const PASSED: u8 = 16;
@@ -88,27 +88,13 @@ impl Strings {
 /// Parts of memory that are read in one call: where, and how many bytes.
 type Parts = ArrayVec<(Address, usize), PARTS>;
 const PARTS: usize = COMPARED * (1 + STRINGS);
-/// A gap of fewer bytes between two of them is read as well: a range costs 0.4 µs, 4 KiB 0.3 µs. It is less than a page, so
-/// that it is mapped if both sides are.
-const GAP: usize = 2048;
 
-/// Adds the strings of a code object, and says which parts they are. The `file` before was this part: of code objects that
-/// follow each other most have the same.
-fn add(
-    parts: &mut Parts,
-    file: &mut Option<usize>,
-    strings: [(Address, usize); STRINGS],
-) -> [usize; STRINGS] {
-    let mut place = |part, known: Option<usize>| {
-        known.filter(|known| parts.get(*known) == Some(&part)).unwrap_or_else(|| {
-            parts.push(part);
-            parts.len() - 1
-        })
-    };
-    let [first, name, lines] = strings;
-    let first = place(first, *file);
-    *file = Some(first);
-    [first, place(name, None), place(lines, None)]
+/// Adds the strings of a code object, and says which parts they are.
+fn add(parts: &mut Parts, strings: [(Address, usize); STRINGS]) -> [usize; STRINGS] {
+    strings.map(|part| {
+        parts.push(part);
+        parts.len() - 1
+    })
 }
 
 /// Where each part is among the bytes that were read.
@@ -274,7 +260,7 @@ impl Codes {
         let take_turns = self.take_turns(now);
         // The heads, and then the strings of those that are due.
         let mut parts: Parts = some.iter().map(|doubt| (doubt.code + u64::from(skip), length)).collect();
-        let (mut due, mut file) = (ArrayVec::<_, COMPARED>::new(), None);
+        let mut due = ArrayVec::<_, COMPARED>::new();
         if !self.have_versions {
             let first = self.turn % some.len().max(1);
             self.turn = first + FEW;
@@ -285,7 +271,7 @@ impl Codes {
                     && (its_turn || code.trial.is_due(now, take_turns))
                 {
                     let strings = self.string_parts(code);
-                    due.push((*doubt, strings.map(|strings| add(&mut parts, &mut file, strings))));
+                    due.push((*doubt, strings.map(|strings| add(&mut parts, strings))));
                 }
             }
         }

@@ -1,6 +1,7 @@
 //! Which blocks the next moment is to begin with.
 
 use super::{BLOCK, Copied};
+use crate::target::memory::GAP;
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Block {
@@ -26,8 +27,6 @@ pub(super) const STANDS: u8 = 32;
 /// if there are no more than so many ranges of them; otherwise only those that the last one used. A range costs 0.4 µs,
 /// 4 KiB 0.3 µs, and a call 1.4 µs.
 const MOST_RANGES: usize = 60;
-/// A gap of fewer blocks than this is copied as well: less than a page, so that it is mapped if both sides are.
-const GAP: u64 = 4;
 /// Sequels remembered.
 const MOST_SEQUELS: usize = 1 << 14;
 
@@ -72,7 +71,7 @@ impl Copied {
         for place in 1..sorted {
             let Some([before, after]) = self.blocks.get(place - 1..=place) else { break };
             let gap = before.number + 1..after.number;
-            if gap.end - gap.start < GAP {
+            if (gap.end - gap.start) * BLOCK < GAP as u64 {
                 self.blocks.extend(gap.map(|number| Block::new(number, KEPT)));
             }
         }

@@ -61,15 +61,15 @@ impl Window {
         self.at_once * 10 >= self.unstopped * 9
     }
 
-    /// The share of the looks that were taken, of those that were due.
+    /// The share of the looks that were taken, of those that were due. A single late one tells nothing.
     fn punctuality(&self) -> f64 {
-        f64::from(self.looks) / f64::from((self.late + self.looks).max(1))
+        f64::from(self.looks) / f64::from((self.late.saturating_sub(1) + self.looks).max(1))
     }
 }
 
 /// Windows of each place before it is decided,
 const TRIALS: usize = 2;
-/// unless one costs so many times as much as the other: the 100 looks of another window would only cost it again.
+/// unless looks from elsewhere cost so many times as much: those of another window would only cost it again.
 const PLAIN: u32 = 2;
 /// So much cheaper the target's CPU has to be: to be bound to one is a disadvantage when others want it.
 const CHEAPER: f64 = 0.85;
@@ -135,6 +135,11 @@ impl Policy {
         if begins || self.is_with() { self.stay(Place::With(cpu)) } else { self.place }
     }
 
+    /// Is the present window to be compared with others?
+    pub(super) fn is_trying(&self) -> bool {
+        self.why == Why::Cost && self.warm && self.left == 0
+    }
+
     /// Is it on the target's CPU?
     pub(super) const fn is_with(&self) -> bool {
         matches!(self.place, Place::With(_))
@@ -177,10 +182,10 @@ impl Policy {
         self.stay(if apart > with { Place::With(cpu) } else { Place::Apart(cpu) })
     }
 
-    /// Have both places been tried, and is one far dearer than the other?
+    /// Have both places been tried, and is it far dearer elsewhere?
     fn is_plain(&self) -> bool {
         let [Some(apart), Some(with)] = self.losses() else { return false };
-        apart.max(with) > apart.min(with) * PLAIN
+        apart > with * PLAIN
     }
 
     fn stay(&mut self, place: Place) -> Place {
@@ -260,8 +265,16 @@ mod tests {
         policy.meet(1);
         let together = run(&mut policy, 1000, window(12, 70, 12, 1), window(70, 60, 0, 1));
         assert!(1000 - together > 8, "{together}");
+        // The other way round a burst of noise must not decide: every window on its CPU is followed by another one.
         let mut policy = Policy::new(2, Why::Cost);
-        assert_eq!(run(&mut policy, 1000, window(12, 70, 12, 1), window(6, 20, 0, 1)), 5);
+        assert_eq!(run(&mut policy, 1000, window(12, 70, 12, 1), window(6, 20, 0, 1)), 10);
+        let mut policy = Policy::new(2, Why::Cost);
+        policy.meet(1);
+        run(&mut policy, 1, window(12, 70, 12, 1), window(120, 60, 0, 1));
+        assert!(policy.is_trying());
+        policy.judge(&window(300, 600, 12, 1));
+        run(&mut policy, 3, window(12, 70, 12, 1), window(120, 60, 0, 1));
+        assert_eq!((policy.place, policy.is_trying()), (Place::With(1), false));
         // Cheaper, but late.
         let mut policy = Policy::new(2, Why::Cost);
         let late = Window { late: 30, ..window(12, 25, 12, 0) };

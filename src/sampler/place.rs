@@ -73,8 +73,10 @@ const TRIALS: usize = 2;
 const PLAIN: u32 = 2;
 /// So much cheaper the target's CPU has to be: to be bound to one is a disadvantage when others want it.
 const CHEAPER: f64 = 0.85;
-/// And at least this part of the looks have to be taken there that are taken elsewhere.
+/// And at least this part of the looks have to be taken there that are taken elsewhere; or this, where it is far dearer
+/// elsewhere.
 const PUNCTUAL: f64 = 0.95;
+const PATIENT: f64 = 0.8;
 /// Windows for which a decision holds: first, and when the next trial comes to the same.
 const HELD: (u32, u32) = (50, 400);
 /// A loss a look that is not worth a trial of the other place at once: many runs are short, and in the trial 200 looks may
@@ -135,9 +137,9 @@ impl Policy {
         if begins || self.is_with() { self.stay(Place::With(cpu)) } else { self.place }
     }
 
-    /// Is the present window to be compared with others?
-    pub(super) fn is_trying(&self) -> bool {
-        self.why == Why::Cost && self.warm && self.left == 0
+    /// Are we elsewhere only, or for this window, to compare?
+    pub(super) fn is_trying_elsewhere(&self) -> bool {
+        self.why == Why::Cost && self.warm && self.left == 0 && !self.is_with()
     }
 
     /// Is it on the target's CPU?
@@ -175,9 +177,9 @@ impl Policy {
             return self.decide(true, cpu);
         }
         let (apart, with) = (apart.len(), with.len());
-        if apart >= TRIALS && with >= TRIALS || self.is_plain() {
-            let better = self.is_better_with();
-            return self.decide(better, cpu);
+        let better_with = self.is_better_with();
+        if apart >= TRIALS && with >= TRIALS || better_with && self.is_plain() {
+            return self.decide(better_with, cpu);
         }
         self.stay(if apart > with { Place::With(cpu) } else { Place::Apart(cpu) })
     }
@@ -205,7 +207,8 @@ impl Policy {
         let [Some(apart), Some(with)] = self.losses() else { return false };
         let taken = |windows: &Vec<Window>| windows.iter().map(Window::punctuality).fold(0.0, f64::max);
         let [taken_apart, taken_with] = self.tried.each_ref().map(taken);
-        with < apart.mul_f64(CHEAPER) && taken_with > taken_apart * PUNCTUAL
+        let least = if self.is_plain() { PATIENT } else { PUNCTUAL };
+        with < apart.mul_f64(CHEAPER) && taken_with > taken_apart * least
     }
 
     /// The least that a window's looks have cost in each place, if it was tried.
@@ -271,14 +274,19 @@ mod tests {
         let mut policy = Policy::new(2, Why::Cost);
         policy.meet(1);
         run(&mut policy, 1, window(12, 70, 12, 1), window(120, 60, 0, 1));
-        assert!(policy.is_trying());
-        policy.judge(&window(300, 600, 12, 1));
-        run(&mut policy, 3, window(12, 70, 12, 1), window(120, 60, 0, 1));
-        assert_eq!((policy.place, policy.is_trying()), (Place::With(1), false));
+        policy.judge(&Window { late: 30, ..window(300, 600, 12, 1) });
+        assert!(policy.is_trying_elsewhere());
+        run(&mut policy, 2, window(12, 70, 12, 1), window(120, 60, 0, 1));
+        assert_eq!((policy.place, policy.is_trying_elsewhere()), (Place::With(1), false));
+        assert_eq!(run(&mut policy, 40, window(12, 70, 12, 1), window(120, 60, 0, 1)), 40);
         // Cheaper, but late.
-        let mut policy = Policy::new(2, Why::Cost);
-        let late = Window { late: 30, ..window(12, 25, 12, 0) };
-        assert_eq!(run(&mut policy, 1000, late, window(90, 30, 0, 0)), 5);
+        let late = |late, apart| {
+            let mut policy = Policy::new(2, Why::Cost);
+            let with = Window { late, ..window(12, 25, 12, 0) };
+            run(&mut policy, 1000, with, window(apart, 30, 0, 0))
+        };
+        assert_eq!((late(30, 90), late(15, 20)), (10, 10));
+        assert!(late(15, 90) > 900);
     }
 
     #[test]

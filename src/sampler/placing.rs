@@ -12,7 +12,7 @@ use crate::target::{Placement, Target, cpu};
 
 /// A window lasts so long,
 const WINDOW: Duration = Duration::from_millis(100);
-/// and no fewer looks than this, which are enough to compare two places: in one of them each costs the target too much.
+/// and no fewer looks than this, which are enough away from the target's CPU to compare: mostly they cost it too much there.
 const LOOKS: u32 = 20;
 /// What we have of a CPU before we are awake and when we go to sleep: the interrupt, the switches and the clock that is set
 /// take up to 30 µs in a virtual machine, 3 elsewhere.
@@ -95,7 +95,7 @@ impl Placing {
             self.window.looks += 1;
         }
         let is_long = || now.saturating_duration_since(self.began) >= WINDOW;
-        if self.window.looks >= LOOKS && (self.policy.is_trying() || is_long()) {
+        if self.window.looks >= LOOKS && (self.policy.is_trying_elsewhere() || is_long()) {
             self.close(looker, late);
         }
     }

@@ -5,7 +5,7 @@
 use std::ffi::OsString;
 use std::fmt;
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -292,7 +292,7 @@ impl Identity {
 
 /// `/proc/PID/stat`; none if there is no such process, or it is hidden from us.
 pub fn stat(pid: Pid) -> Option<Stat> {
-    Stat::parse(&fs::read(format!("/proc/{pid}/stat")).ok()?)
+    Stat::parse(&whole(&format!("/proc/{pid}/stat")).ok()?)
 }
 
 /// A living thread of the process, the first one if it can be: when a process's first thread ends before the
@@ -300,7 +300,7 @@ pub fn stat(pid: Pid) -> Option<Stat> {
 /// only. None if all have ended.
 pub fn witness(pid: Pid) -> Option<Tid> {
     let lives = |tid: &Tid| {
-        let bytes = fs::read(format!("/proc/{pid}/task/{tid}/stat")).ok();
+        let bytes = whole(&format!("/proc/{pid}/task/{tid}/stat")).ok();
         bytes.and_then(|bytes| Moment::parse(&bytes)).is_some_and(|moment| !moment.state.is_dead())
     };
     if lives(&pid.leader()) {
@@ -311,7 +311,14 @@ pub fn witness(pid: Pid) -> Option<Tid> {
 
 /// `/proc/PID/status`, for a process or a thread of one.
 pub fn status(task: Tid) -> io::Result<Status> {
-    fs::read(format!("/proc/{task}/status")).map(|bytes| Status::parse(&bytes))
+    whole(&format!("/proc/{task}/status")).map(|bytes| Status::parse(&bytes))
+}
+
+/// All of a small file of `/proc`: there files do not tell how long they are, and `fs::read` feels its way in seven reads.
+pub(super) fn whole(path: &str) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(4096);
+    fs::File::open(path)?.read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// The process that a thread belongs to; none if there is no such thread.
@@ -375,7 +382,7 @@ pub fn tree(roots: Vec<Pid>) -> impl Iterator<Item = Pid> {
 /// The kernel's name of a process or a thread, at most 15 bytes, without the newline; bytes that are not
 /// UTF-8 replaced.
 pub fn name(task: Tid) -> Option<String> {
-    let bytes = fs::read(format!("/proc/{task}/comm")).ok()?;
+    let bytes = whole(&format!("/proc/{task}/comm")).ok()?;
     Some(String::from_utf8_lossy(bytes.strip_suffix(b"\n").unwrap_or(&bytes)).into_owned())
 }
 

@@ -6,18 +6,20 @@ use crate::python::capture::identity_of;
 use crate::python::layout::{Field, Layout};
 use crate::python::locate::Python;
 use crate::target::memory::Address;
-use crate::target::{Numbers, Target, Tid};
+use crate::target::{Target, Tid};
 
 /// glibc's `struct pthread` keeps the thread's number here on x86-64 (2.36 and 2.43 looked at).
 const IN_PTHREAD: u32 = 0x2d0;
 /// Where else it is looked for, in other C libraries and on other machines.
 const LARGEST_PTHREAD: u32 = 1600;
 
+/// Threads remembered; a program that has started more of them starts over.
+const MOST: usize = 1 << 16;
+
 /// Remembers the numbers of threads, by what they are where the target lives.
 #[derive(Debug, Default)]
 pub struct Tids {
     known: FxHashMap<u64, Tid>,
-    numbers: Option<Numbers>,
 }
 
 impl Tids {
@@ -34,11 +36,10 @@ impl Tids {
             return Some(*tid);
         }
         let inside = u32::try_from(identity).ok().filter(|inside| *inside > 0)?;
-        let ours = |numbers: &Numbers| numbers.ours(inside);
-        let tid = self.numbers.as_ref().and_then(ours).or_else(|| {
-            self.numbers = target.tasks().numbers().ok();
-            self.numbers.as_ref().and_then(ours)
-        })?;
+        let tid = target.tasks().ours(inside)?;
+        if self.known.len() >= MOST {
+            self.known.clear();
+        }
         self.known.insert(identity, tid);
         Some(tid)
     }
@@ -46,20 +47,18 @@ impl Tids {
     /// Forgets a thread: it is not there any more, or it is another one now.
     pub fn forget(&mut self, identity: u64) {
         self.known.remove(&identity);
-        self.numbers = None;
     }
 }
 
 /// Where in what a `pthread_t` points to the thread's number stands: where one of these thread states' threads, the newest
 /// first, has a number that there is. (Some may be leftovers of a fork.)
 pub(super) fn in_pthread(target: &Target, layout: &Layout, threads: &[Address]) -> Option<Field<u32>> {
-    let numbers = target.tasks().numbers().ok()?;
     let pthread = |thread: &Address| layout.thread.pthread.of(target.memory(), *thread).ok();
     let pthreads: Vec<_> = threads.iter().filter_map(pthread).map(Address).collect();
     // The first thread of a container is number 1 there; elsewhere in the structure a 1 can be anything.
     let stands = |field: Field<u32>, pthread: &Address, least: u32| {
         let number = field.of(target.memory(), *pthread).ok().filter(|number| *number >= least);
-        number.is_some_and(|number| numbers.ours(number).is_some())
+        number.is_some_and(|number| target.tasks().ours(number).is_some())
     };
     let usual = Field::at(IN_PTHREAD);
     if pthreads.iter().any(|pthread| stands(usual, pthread, 1)) {

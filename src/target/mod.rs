@@ -59,7 +59,7 @@ pub use process::{Identity, Moment, Pid, RunState, Tid};
 pub use pty::{Pty, Seat};
 pub use roster::{Care, Listed, Roster};
 pub use stop::{StopError, Stopped, Tracer};
-pub use tasks::{Numbers, Tasks};
+pub use tasks::Tasks;
 pub use user::User;
 
 /// A process that may be looked at. Belongs to the thread that made it, as ptrace does.

@@ -176,6 +176,8 @@ def work():
     print(threading.get_native_id(), flush=True)
     time.sleep(60)
 threading.Thread(target=work, name='worker').start()
+time.sleep(0.5)
+threading.Thread(target=work).start()
 time.sleep(60)";
         let mut outer =
             Subject::of(Command::new("unshare").args(["-p", "-f", "--kill-child", "python3", "-c", program]));
@@ -183,11 +185,17 @@ time.sleep(60)";
         let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", outer.pid())).unwrap();
         let pid = pyflame_tui::target::Pid(children.trim().parse().unwrap());
         let target = Target::attach(pid).unwrap();
-        let numbers = target.tasks().numbers().unwrap();
-        assert_eq!((numbers.len(), numbers.ours(1)), (2, Some(pid.leader())));
-        let worker = numbers.ours(inside).unwrap();
+        let mut tasks = target.tasks();
+        assert_eq!(tasks.ours(1), Some(pid.leader()));
+        let worker = tasks.ours(inside).unwrap();
         assert_ne!(worker, pid.leader());
-        assert!(target.tasks().name(worker).is_some() && target.tasks().moment(worker).is_some());
-        assert_eq!(numbers.ours(999_999), None);
+        assert!(tasks.name(worker).is_some() && tasks.moment(worker).is_some());
+        assert_eq!(tasks.ours(999_999), None);
+        drop(tasks);
+        // Those that come later are found, too.
+        let inside: u32 = outer.line().parse().unwrap();
+        let another = target.tasks().ours(inside).unwrap();
+        assert!(another != worker && another != pid.leader());
+        assert_eq!(target.tasks().ours(1), Some(pid.leader()));
     });
 }

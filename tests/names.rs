@@ -33,8 +33,9 @@ impl Running {
         running
     }
 
-    /// The version, and what is found in its memory. Its threads wait, so that none has to be stopped.
-    fn names(&self) -> (String, Vec<(u64, String)>) {
+    /// The version, and what is found in its memory of those that are wanted. Its threads wait, so that none has to be
+    /// stopped.
+    fn names(&self, wanted: impl Fn(u64) -> bool) -> (String, Vec<(u64, String)>) {
         let target = Target::attach(Pid(self.child.id())).expect("a target");
         let maps = target.maps().expect("maps");
         let python = locate(target.memory(), &maps, None, |module| target.elf(module)).expect("a Python");
@@ -42,7 +43,7 @@ impl Running {
         let mut found = Vec::new();
         threads::interpreters(&python.layout, target.memory(), python.roots, &mut found).expect("a list");
         let [interpreter] = found[..] else { panic!("one interpreter, not {}", found.len()) };
-        let names = thread_names(&python.layout, &layout, target.memory(), interpreter.address);
+        let names = thread_names(&python.layout, &layout, target.memory(), interpreter.address, wanted);
         (format!("{} {:?}", python.layout.version, python.layout.build), names.expect("names"))
     }
 }
@@ -63,8 +64,11 @@ fn every_python_names_its_threads() {
         let pair = |pair: &Value| Some((pair[0].as_u64()?, pair[1].as_str()?.to_owned()));
         let told: Option<BTreeMap<u64, String>> = told.iter().map(pair).collect();
         let told = told.expect("numbers and names");
-        let (version, names) = running.names();
+        let (version, names) = running.names(|_| true);
         assert_eq!(names.len(), told.len(), "{python}: as many names as threads that have one");
+        for one in &names {
+            assert_eq!(running.names(|wanted| wanted == one.0).1, std::slice::from_ref(one), "{python}");
+        }
         assert_eq!(names.into_iter().collect::<BTreeMap<_, _>>(), told, "{python}");
         assert!(told.values().any(|name| name == "MainThread"), "{python}");
         println!("{python}: {version}, {} names", told.len());
@@ -83,6 +87,6 @@ sys.stdout.flush(); time.sleep(1000)";
         // Some sites import it for themselves.
         let running = Running::start(python, &["-S", "-c", program]);
         assert_eq!(running.told, 0, "{python}");
-        assert_eq!(running.names().1, [], "{python}");
+        assert_eq!(running.names(|_| true).1, [], "{python}");
     }
 }

@@ -60,6 +60,8 @@ pub struct Entries {
 #[derive(Debug, Clone, Copy)]
 pub struct Entry {
     index: u64,
+    /// The key's hash, where it stands beside it: it does unless all keys are strings. Of a small integer it is that.
+    pub hash: Option<u64>,
     /// An object.
     pub key: Address,
     /// An object.
@@ -164,12 +166,13 @@ impl<M: Memory> Objects<'_, M> {
         self.memory.read(entries.start + *start * entries.stride, &mut bytes)?;
         for (entry, index) in bytes.chunks_exact(entries.stride as usize).zip(*start..) {
             // A hash may stand before the two pointers.
-            let pointers = entry.get(entry.len() - 16..).unwrap_or_default();
+            let (hash, pointers) = entry.split_at(entry.len() - 16);
+            let hash = Field::at(0).from(hash, 0);
             let key = Field::at(0).from(pointers, 0).unwrap_or(Address::NULL);
             let value = Field::at(8).from(pointers, 0).unwrap_or(Address::NULL);
             // What was deleted left a null or (up to 3.5) a dummy key, and no value.
             if !key.is_null() && (entries.values.is_some() || !value.is_null()) {
-                page.push(Entry { index, key, value });
+                page.push(Entry { index, hash, key, value });
             }
         }
         *start += count;

@@ -63,11 +63,12 @@ impl fmt::Display for NameError {
 
 impl std::error::Error for NameError {}
 
-/// The names of the threads of the interpreter at `interpreter`, in the order of `threading._active`: by what
-/// `pthread_self()` is in the thread, which is [`ThreadLayout::pthread`]. A thread that something is odd about
+/// The names of the threads of the interpreter at `interpreter` that are `wanted`, in the order of `threading._active`: by
+/// what `pthread_self()` is in the thread, which is [`ThreadLayout::pthread`]. A thread that something is odd about
 /// is left out. Nothing where `threading` was not imported: no thread has a name then.
 ///
-/// Some 200 µs for a dozen threads, 3 ms for a thousand: too much to stand still for at every sample.
+/// Some 200 µs for a dozen threads, 3 ms for a thousand: too much to stand still for at every sample. Of those that are not
+/// wanted nothing is read but where they are.
 ///
 /// [`ThreadLayout::pthread`]: crate::python::layout::ThreadLayout::pthread
 pub fn thread_names(
@@ -75,6 +76,7 @@ pub fn thread_names(
     names: &NameLayout,
     memory: &impl Memory,
     interpreter: Address,
+    wanted: impl Fn(u64) -> bool,
 ) -> Result<Vec<(u64, String)>, NameError> {
     let mut found = Vec::new();
     let mut objects = Objects::new(layout, &names.objects, memory);
@@ -89,21 +91,21 @@ pub fn thread_names(
     // What belongs to threads stands close together: a block read once serves many of them.
     let snapshot = Snapshot::new();
     let nearby = snapshot.of(memory);
-    let mut objects = Objects::new(layout, &names.objects, &nearby);
+    let mut things = Objects::new(layout, &names.objects, &nearby);
     let mut page = Vec::new();
     let mut start = 0;
     let mut text = 0;
     while objects.page(entries, &mut start, &mut page)? {
-        for entry in &page {
+        for entry in page.iter().filter(|entry| entry.hash.is_none_or(&wanted)) {
             if found.len() >= MOST_THREADS || text >= MOST_TEXT {
                 return Ok(found);
             }
-            match name(&mut objects, names, entry.key, entry.value) {
-                Ok(Some(name)) => {
+            match name(&mut things, names, entry.key, entry.value) {
+                Ok(Some(name)) if wanted(name.0) => {
                     text += name.1.len();
                     found.push(name);
                 }
-                Ok(None) | Err(ReadError::Unmapped(_)) => {}
+                Ok(_) | Err(ReadError::Unmapped(_)) => {}
                 Err(error) => return Err(error.into()),
             }
         }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::python::locate::Python;
 use crate::python::names::{NameLayout, thread_names};
@@ -24,9 +24,11 @@ const MOST: usize = 1 << 16;
 pub struct Names {
     layout: Option<NameLayout>,
     told: FxHashMap<ThreadId, String>,
+    /// When Python was last asked, and when it was for all threads that were seen.
     read: Option<Instant>,
-    /// Some were told the kernel's name because Python's had just been read.
-    provisional: bool,
+    read_all: Option<Instant>,
+    /// These were told the kernel's name because Python had just been asked.
+    provisional: FxHashSet<ThreadId>,
 }
 
 impl Names {
@@ -36,14 +38,15 @@ impl Names {
             layout: NameLayout::of(&python.layout),
             told: FxHashMap::default(),
             read: None,
-            provisional: false,
+            read_all: None,
+            provisional: FxHashSet::default(),
         }
     }
 
     /// Is it time to look for names, if there are new threads or if there are none?
     pub(super) fn are_due(&self, is_new: bool, now: Instant) -> bool {
-        let age = if is_new || self.provisional { SOONEST } else { AGAIN };
-        self.read.is_none_or(|read| now.duration_since(read) >= age)
+        let some = is_new || !self.provisional.is_empty();
+        some && is_over(self.read, SOONEST, now) || is_over(self.read_all, AGAIN, now)
     }
 
     /// The names that have to be told after these threads were seen: of new ones, and of renamed ones. `states` leads
@@ -64,22 +67,34 @@ impl Names {
         if self.told.len() > MOST {
             self.told.clear();
         }
-        let names = if read_again { self.read(target, python, interpreters) } else { FxHashMap::default() };
-        self.provisional = !read_again;
+        let all = is_over(self.read_all, AGAIN, now);
+        let is_due = |thread: &ThreadId| {
+            all || !self.told.contains_key(thread) || read_again && self.provisional.contains(thread)
+        };
+        let due: Vec<_> = seen.iter().map(|sample| sample.thread).filter(is_due).collect();
+        let pthread =
+            |thread: &ThreadId| python.layout.thread.pthread.of(target.memory(), *states.get(thread)?).ok();
+        let (mut names, mut pthreads) = (FxHashMap::default(), vec![None; due.len()]);
         if read_again {
+            pthreads = due.iter().map(pthread).collect();
+            names = self.read(target, python, interpreters, &pthreads.iter().flatten().copied().collect());
+            self.provisional.clear();
             self.read = Some(now);
+            self.read_all = if all { Some(now) } else { self.read_all };
         }
         let mut news = Vec::new();
-        for thread in seen.iter().map(|sample| sample.thread) {
-            let pthread = states
-                .get(&thread)
-                .and_then(|state| python.layout.thread.pthread.of(target.memory(), *state).ok());
+        for (thread, pthread) in due.into_iter().zip(pthreads) {
             let name = pthread.and_then(|pthread| names.get(&pthread).cloned());
             let name = match (name, self.told.get(&thread)) {
-                (Some(name), Some(told)) if *told == name => continue,
+                (Some(name), Some(told)) if name == *told => continue,
                 (Some(name), _) => name,
                 (None, Some(_)) => continue,
-                (None, None) => target.tasks().name(Tid(thread.tid)).unwrap_or_default(),
+                (None, None) => {
+                    if !read_again {
+                        self.provisional.insert(thread);
+                    }
+                    target.tasks().name(Tid(thread.tid)).unwrap_or_default()
+                }
             };
             self.told.insert(thread, name.clone());
             news.push((thread, name));
@@ -87,13 +102,25 @@ impl Names {
         news
     }
 
-    /// By `pthread_self()`. The target runs meanwhile: what is being changed at this moment is found the next time.
-    fn read(&self, target: &Target, python: &Python, interpreters: &[Interpreter]) -> FxHashMap<u64, String> {
+    /// By `pthread_self()`, the names of those that are wanted. The target runs meanwhile: what is being changed at this
+    /// moment is found the next time.
+    fn read(
+        &self,
+        target: &Target,
+        python: &Python,
+        interpreters: &[Interpreter],
+        wanted: &FxHashSet<u64>,
+    ) -> FxHashMap<u64, String> {
         let Some(layout) = &self.layout else { return FxHashMap::default() };
-        interpreters
-            .iter()
-            .filter_map(|one| thread_names(&python.layout, layout, target.memory(), one.address).ok())
-            .flatten()
-            .collect()
+        let wanted = |pthread| wanted.contains(&pthread);
+        let names = interpreters.iter().filter_map(|one| {
+            thread_names(&python.layout, layout, target.memory(), one.address, wanted).ok()
+        });
+        names.flatten().collect()
     }
+}
+
+/// Is there no such moment, or has so much time gone by since?
+fn is_over(then: Option<Instant>, length: Duration, now: Instant) -> bool {
+    then.is_none_or(|then| now.duration_since(then) >= length)
 }

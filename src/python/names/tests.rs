@@ -183,7 +183,7 @@ proptest! {
         let layout = &layouts[era];
         let names = NameLayout::of(layout).expect("a layout");
         let memory = Anything { seed, reads: Cell::new(0) };
-        let _ = thread_names(layout, &names, &memory, Address(INTERPRETER));
+        let _ = thread_names(layout, &names, &memory, Address(INTERPRETER), |_| true);
         prop_assert!(memory.reads.get() < 1 << 20);
     }
 

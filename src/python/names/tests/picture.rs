@@ -281,7 +281,7 @@ impl<'a> Picture<'a> {
     pub(super) fn names_and_reads(&self) -> (Result<Vec<(u64, String)>, NameError>, u32) {
         let names = NameLayout::of(self.layout).expect("a layout");
         let memory = Blocks { literal: &self.memory, reads: Cell::new(0) };
-        (thread_names(self.layout, &names, &memory, Address(INTERPRETER)), memory.reads.get())
+        (thread_names(self.layout, &names, &memory, Address(INTERPRETER), |_| true), memory.reads.get())
     }
 }
 

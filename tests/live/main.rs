@@ -13,6 +13,7 @@ mod layout;
 mod looks;
 mod maze;
 mod profiler;
+mod requests;
 mod reused;
 mod subject;
 mod subs;
@@ -77,6 +78,17 @@ fn nothing_is_stopped_where_nothing_may_be() {
     assert!(wrong.is_empty() && !seen.is_empty(), "{wrong:#?}");
     for said in seen.into_iter().flatten() {
         println!("{said}");
+    }
+}
+
+/// The oldest and the newest.
+#[test]
+fn threads_that_come_and_go_are_sampled_in_time_beside_hundreds_that_wait() {
+    let all: Vec<_> = pythons().there.iter().filter(|python| python.is_cpython()).collect();
+    assert!(!all.is_empty());
+    for python in all.first().into_iter().chain(all.last()) {
+        let requests = requests::watch(python).unwrap_or_else(|wrong| panic!("{}: {wrong}", python.name));
+        println!("{}: {requests} samples of requests", python.name);
     }
 }
 

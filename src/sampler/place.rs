@@ -79,8 +79,8 @@ const PUNCTUAL: f64 = 0.95;
 const PATIENT: f64 = 0.8;
 /// Windows for which a decision holds: first, and when the next trial comes to the same.
 const HELD: (u32, u32) = (50, 400);
-/// A loss a look that is not worth a trial of the other place at once: many runs are short, and in the trial 200 looks may
-/// cost three times as much.
+/// A loss a look that is not worth a trial of the other place at once: many runs are short, and in the trial 20 to 40
+/// looks may cost three times as much.
 const LITTLE: Duration = Duration::from_micros(60);
 
 /// What is to be gained on the target's CPU.

@@ -30,7 +30,7 @@ sys.dont_write_bytecode = True
 import profilers  # noqa: E402
 from profilers import (ALL, AS_IT_CAN, AUSTIN, FAMILY, FLOOR, FLOOR_STOP, NONBLOCKING, OURS, PY_SPY,
                        PY_SPY_FAMILY, PY_SPY_NONBLOCKING, SAMPLING, SAMPLING_BLOCKING, Job)  # noqa: E402
-from targets import Failed, deep, lasting, maze, pythons, service  # noqa: E402
+from targets import Failed, deep, lasting, maze, pythons, requests, service  # noqa: E402
 
 
 class Row:
@@ -67,6 +67,8 @@ ROWS = [
     Row("service", "1,000/s, a service of 7 threads, the GIL's holder", service,
         {"3.12": [OURS, NONBLOCKING, PY_SPY]}, 1000, "holder"),
     Row("service-threads", "1,000/s, a service of 7 threads, all of them", service, STOPPING, 1000, "all"),
+    Row("requests", "1,000/s, a thread for each request of 5 ms beside 300 that wait, the GIL's holder",
+        requests, {"3.12": [OURS, PY_SPY]}, 1000, "holder"),
     Row("family", "1,000/s, one busy thread, and 16 processes below it that wait",
         lambda python: maze(python, children=16), {"3.12": [FAMILY, PY_SPY_FAMILY]}, 1000, "holder"),
     # After five seconds --nonblocking looks from another CPU whether stacks prove themselves there, too.

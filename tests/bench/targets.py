@@ -188,3 +188,8 @@ def lasting(python):
 def service(python):
     """Four workers and two clients."""
     return Target(python, "service.py", ["1000000", "{room}/progress"])
+
+
+def requests(python):
+    """A thread after the other, of five milliseconds each, beside 300 that wait."""
+    return Target(python, "requests.py", ["{room}/progress"])

@@ -80,7 +80,9 @@ impl Names {
             names = self.read(target, python, interpreters, &pthreads.iter().flatten().copied().collect());
             self.provisional.clear();
             self.read = Some(now);
-            self.read_all = if all { Some(now) } else { self.read_all };
+            if all {
+                self.read_all = Some(now);
+            }
         }
         let mut news = Vec::new();
         for (thread, pthread) in due.into_iter().zip(pthreads) {

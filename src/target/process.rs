@@ -295,14 +295,17 @@ pub fn stat(pid: Pid) -> Option<Stat> {
     Stat::parse(&whole(&format!("/proc/{pid}/stat")).ok()?)
 }
 
+/// What a thread of the process does at this moment; none if it has ended. By a file that is opened for it, see
+/// [`Tasks::moment`](super::Tasks::moment).
+pub(super) fn moment(pid: Pid, tid: Tid) -> Option<Moment> {
+    Moment::parse(&whole(&format!("/proc/{pid}/task/{tid}/stat")).ok()?)
+}
+
 /// A living thread of the process, the first one if it can be: when a process's first thread ends before the
 /// others, it stays as a zombie, and its memory, its map and its executable are to be had through the others
 /// only. None if all have ended.
 pub fn witness(pid: Pid) -> Option<Tid> {
-    let lives = |tid: &Tid| {
-        let bytes = whole(&format!("/proc/{pid}/task/{tid}/stat")).ok();
-        bytes.and_then(|bytes| Moment::parse(&bytes)).is_some_and(|moment| !moment.state.is_dead())
-    };
+    let lives = |tid: &Tid| moment(pid, *tid).is_some_and(|moment| !moment.state.is_dead());
     if lives(&pid.leader()) {
         return Some(pid.leader());
     }
@@ -382,7 +385,12 @@ pub fn tree(roots: Vec<Pid>) -> impl Iterator<Item = Pid> {
 /// The kernel's name of a process or a thread, at most 15 bytes, without the newline; bytes that are not
 /// UTF-8 replaced.
 pub fn name(task: Tid) -> Option<String> {
-    let bytes = whole(&format!("/proc/{task}/comm")).ok()?;
+    comm(&format!("/proc/{task}/comm"))
+}
+
+/// What a `comm` says.
+pub(super) fn comm(path: &str) -> Option<String> {
+    let bytes = whole(path).ok()?;
     Some(String::from_utf8_lossy(bytes.strip_suffix(b"\n").unwrap_or(&bytes)).into_owned())
 }
 

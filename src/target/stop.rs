@@ -178,7 +178,9 @@ impl Tracer {
                 return Err(StopError::NotInTime);
             }
         }
-        if self.by_job_control.get() && self.moment(tid).is_some_and(|now| now.state == RunState::Stopped) {
+        if self.by_job_control.get()
+            && process::moment(self.pid, tid).is_some_and(|now| now.state == RunState::Stopped)
+        {
             return Err(StopError::GroupStopped);
         }
         if Watchdog::is_full() {
@@ -206,17 +208,12 @@ impl Tracer {
         match tracer {
             Some(tracer) if tracer == Tid::ours() => StopError::Held,
             Some(tracer) => StopError::TracedBy(process::process_of(tracer).unwrap_or(Pid(tracer.0))),
-            None => match self.moment(tid) {
+            None => match process::moment(self.pid, tid) {
                 None => StopError::Gone,
                 Some(moment) if moment.state.is_dead() => StopError::Gone,
                 Some(_) => StopError::Refused(errno as i32),
             },
         }
-    }
-
-    fn moment(&self, tid: Tid) -> Option<process::Moment> {
-        let bytes = std::fs::read(format!("/proc/{}/task/{tid}/stat", self.pid)).ok()?;
-        process::Moment::parse(&bytes)
     }
 
     fn interrupt(&self, tid: Tid) -> Result<Instant, StopError> {
@@ -261,7 +258,7 @@ impl Tracer {
     /// Is a wait over? A thread that only waits for its turn on a busy CPU will stop as soon as it gets it,
     /// and to give it up would make it stand until we come back to it: it is given more time.
     fn is_hopeless(&self, tid: Tid, elapsed: Duration, patience: Duration) -> bool {
-        let is_queued = || self.moment(tid).is_some_and(|now| now.state == RunState::Running);
+        let is_queued = || process::moment(self.pid, tid).is_some_and(|now| now.state == RunState::Running);
         elapsed >= patience && (elapsed >= patience * MORE || !is_queued())
     }
 

@@ -74,8 +74,7 @@ impl Tasks {
 
     /// The kernel's name of a thread, at most 15 bytes; bytes that are not UTF-8 are replaced.
     pub fn name(&self, tid: Tid) -> Option<String> {
-        let bytes = fs::read(format!("/proc/{}/task/{tid}/comm", self.pid)).ok()?;
-        Some(String::from_utf8_lossy(bytes.strip_suffix(b"\n").unwrap_or(&bytes)).into_owned())
+        process::comm(&format!("/proc/{}/task/{tid}/comm", self.pid))
     }
 
     /// Our number of the thread that calls itself `inside` (`gettid()` in its innermost PID namespace), if there is one. It

@@ -192,4 +192,4 @@ def service(python):
 
 def requests(python):
     """A thread after the other, of five milliseconds each, beside 300 that wait."""
-    return Target(python, "requests.py", ["{room}/progress"])
+    return Target(python, "per_request.py", ["{room}/progress"])

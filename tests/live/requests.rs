@@ -7,7 +7,7 @@ use crate::subject::Subject;
 
 /// Looks two hundred times a second; most of these looks have to be taken, and nearly all show a request.
 pub(crate) fn watch(python: &Interpreter) -> Result<u64, String> {
-    let subject = Subject::program(python, "requests.py", &[]).ready();
+    let subject = Subject::program(python, "per_request.py", &[]).ready();
     let ran = profile(&["--stats", "-x", "-s", "2", "-r", "0.005", &subject.pid().to_string()]);
     if ran.code() != 0 {
         return Err(ran.err);

@@ -196,6 +196,7 @@ time.sleep(60)";
         let inside: u32 = outer.line().parse().unwrap();
         let another = target.tasks().ours(inside).unwrap();
         assert!(another != worker && another != pid.leader());
+        assert_eq!(target.tasks().list().unwrap().len(), 3);
         assert_eq!(target.tasks().ours(1), Some(pid.leader()));
     });
 }

@@ -1,6 +1,6 @@
 """A thread for each request, of five milliseconds, beside three hundred that wait, for ever.
 
-    requests.py [FILE]
+    per_request.py [FILE]
 
 notes in FILE how much was done. Runs unchanged on CPython 2.7 and 3.6 to 3.15.
 """

@@ -6,8 +6,10 @@ use crate::target::memory::GAP;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Block {
     pub(super) number: u64,
-    /// Moments since it was used.
+    /// Moments since it was used,
     pub(super) age: u8,
+    /// and for how many it is copied after that.
+    life: u8,
     /// Its two copies differed the last time that there were two.
     pub(super) restless: bool,
     /// The block that was asked for after it, as far as `next` knows.
@@ -16,11 +18,14 @@ pub(super) struct Block {
 
 impl Block {
     pub(super) const fn new(number: u64, age: u8) -> Self {
-        Self { number, age, restless: false, next: 0 }
+        Self { number, age, life: ONCE, restless: false, next: 0 }
     }
 }
 
-/// Blocks are copied for so many moments after the last that used them,
+/// A block that one moment has used is copied for twice as many more, since most frames of coroutines and generators are
+/// not met again; each moment that uses it doubles that,
+const ONCE: u8 = 4;
+/// up to so many,
 pub(super) const KEPT: u8 = 128;
 /// give or take so many, since to choose takes time,
 pub(super) const STANDS: u8 = 32;
@@ -40,12 +45,15 @@ impl Copied {
         }
         self.stands = self.stands.saturating_sub(1);
         for block in &mut self.blocks {
+            if block.age == 0 {
+                block.life = block.life.saturating_mul(2).min(KEPT);
+            }
             block.age = block.age.saturating_add(1);
         }
     }
 
     fn choose_anew(&mut self) {
-        self.blocks.retain(|block| block.age < KEPT);
+        self.blocks.retain(|block| block.age < block.life);
         self.bridge();
         self.stands = STANDS;
         if self.ranges() > MOST_RANGES {

@@ -63,6 +63,30 @@ fn what_was_used_is_read_in_one_call() {
 }
 
 #[test]
+fn what_is_used_again_is_kept_for_longer() {
+    let live = pages(&[true; 4], 0);
+    let kept_after = |uses: u32, unused: u8| {
+        let mut snapshot = Snapshot::new();
+        let mut moment = |page: u64| {
+            snapshot.take_reads();
+            snapshot.take(&live).expect("memory");
+            let ranges = snapshot.take_reads().ranges;
+            assert!(read(&snapshot.of(&live), START + page * PAGE, 8).is_ok());
+            ranges
+        };
+        for _ in 0..uses {
+            moment(2);
+        }
+        for _ in 0..unused {
+            moment(0);
+        }
+        moment(0) == 2
+    };
+    assert_eq!([4, 7 + STANDS].map(|unused| kept_after(1, unused)), [true, false]);
+    assert_eq!([31, 63 + STANDS].map(|unused| kept_after(4, unused)), [true, false]);
+}
+
+#[test]
 fn a_number_is_read_after_all_else_and_with_it() {
     let live = pages(&[true, true, false], 0);
     let number = |from| u32::from_le_bytes(read(&live.clone(), from, 4).unwrap().try_into().unwrap());

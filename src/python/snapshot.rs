@@ -14,6 +14,7 @@ use rustc_hash::FxHashMap;
 use crate::target::memory::{Address, Memory, Range, ReadError};
 
 mod choice;
+mod fetch;
 
 use choice::{Block, KEPT};
 
@@ -47,11 +48,10 @@ struct Copied {
     /// How many blocks were chosen for this moment, and for how many more moments they may be.
     chosen: usize,
     stands: u8,
+    /// Blocks that were asked for in this moment and were not there.
+    missed: usize,
     reads: Reads,
 }
-
-/// Blocks that are fetched together when one is missing.
-const TOGETHER: usize = 8;
 
 /// What the copying took.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -153,6 +153,7 @@ impl Copied {
         self.data.clear();
         self.second.clear();
         self.last = None;
+        self.missed = 0;
         self.stands = 0;
     }
 
@@ -277,43 +278,6 @@ impl Copied {
         let is_it =
             |place: &u32| self.blocks.get(*place as usize).is_some_and(|block| block.number == number);
         [place.wrapping_sub(1), place + 1].into_iter().find(is_it)
-    }
-
-    /// Copies a block, and those of its sequel that are missing too.
-    fn copy(&mut self, number: u64, live: &impl Memory) -> Result<u32, ReadError> {
-        let start = self.blocks.len();
-        if self.data.len() >= LARGEST {
-            return Err(ReadError::Unmapped(Address(number.wrapping_mul(BLOCK))));
-        }
-        let mut next = Some(number);
-        for _ in 0..TOGETHER {
-            let Some(number) = next else { break };
-            if !self.places.contains_key(&number) {
-                self.places.insert(number, self.blocks.len() as u32);
-                self.blocks.push(Block::new(number, 1));
-            }
-            next = self.next.get(&number).copied();
-        }
-        self.data.resize(self.blocks.len() * BLOCK as usize, 0);
-        let wanted = self.blocks.get(start..).unwrap_or_default();
-        let data = self.data.get_mut(start * BLOCK as usize..).unwrap_or_default();
-        let parts = wanted.iter().zip(data.chunks_exact_mut(BLOCK as usize)).take(TOGETHER);
-        let mut ranges: ArrayVec<_, TOGETHER> =
-            parts.map(|(block, to)| Range { from: Address(block.number.wrapping_mul(BLOCK)), to }).collect();
-        self.reads.calls += 1;
-        self.reads.ranges += wanted.len() as u64;
-        self.reads.missed += 1;
-        let filled = live.read_scattered(&mut ranges);
-        drop(ranges);
-        // What has been unmapped since, or lies behind it, was only a guess; the block that was asked for was not.
-        for block in self.blocks.drain(start + *filled.as_ref().unwrap_or(&0)..) {
-            self.places.remove(&block.number);
-        }
-        self.data.truncate(self.blocks.len() * BLOCK as usize);
-        if filled? == 0 {
-            return Err(ReadError::Unmapped(Address(number.wrapping_mul(BLOCK))));
-        }
-        Ok(start as u32)
     }
 }
 

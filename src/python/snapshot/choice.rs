@@ -22,9 +22,9 @@ impl Block {
     }
 }
 
-/// A block that one moment has used is copied for twice as many more, since most frames of coroutines and generators are
-/// not met again; each moment that uses it doubles that,
-const ONCE: u8 = 4;
+/// A block that one moment has used is copied for four times as many more, since most frames of coroutines and generators
+/// are not met again; each moment that uses it again makes that four times as many,
+const ONCE: u8 = 2;
 /// up to so many,
 pub(super) const KEPT: u8 = 128;
 /// give or take so many, since to choose takes time,
@@ -40,13 +40,14 @@ impl Copied {
     pub(super) fn choose(&mut self) {
         self.reads.used += self.blocks.iter().filter(|block| block.age == 0).count() as u64;
         self.last = None;
+        self.missed = 0;
         if self.stands == 0 || self.blocks.len() != self.chosen {
             self.choose_anew();
         }
         self.stands = self.stands.saturating_sub(1);
         for block in &mut self.blocks {
             if block.age == 0 {
-                block.life = block.life.saturating_mul(2).min(KEPT);
+                block.life = block.life.saturating_mul(4).min(KEPT);
             }
             block.age = block.age.saturating_add(1);
         }

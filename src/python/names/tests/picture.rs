@@ -293,7 +293,7 @@ struct Blocks<'a> {
 
 impl Blocks<'_> {
     fn fill(&self, from: Address, to: &mut [u8]) -> Result<(), ReadError> {
-        if to.len() != 512 {
+        if !to.len().is_multiple_of(512) {
             return self.literal.read(from, to);
         }
         let words = to.chunks_exact_mut(8).zip((from.0..).step_by(8));

@@ -36,6 +36,8 @@ pub(super) struct Placing {
     /// Looks without a stop by then, and how many succeeded at once.
     unstopped: (u64, u64),
     window: Window,
+    /// The thread is a real-time one: on its CPU we would run when it pleases.
+    goes_first: bool,
 }
 
 impl Placing {
@@ -55,6 +57,7 @@ impl Placing {
             late: 0,
             unstopped: (0, 0),
             window: Window::default(),
+            goes_first: false,
         })
     }
 
@@ -84,8 +87,13 @@ impl Placing {
         let seen = looker.in_place.seen();
         if let Some((theirs, ours)) = seen {
             self.note(target, theirs, Some(ours));
-            let place = self.policy.meet(theirs);
-            self.go(place);
+            if self.window.looks == 0 {
+                self.goes_first = looker.latest().is_some_and(cpu::goes_first);
+            }
+            if !self.goes_first {
+                let place = self.policy.meet(theirs);
+                self.go(place);
+            }
         }
         let stops = looker.cost().stops();
         if std::mem::replace(&mut self.stops, stops) < stops || seen.is_some() {
@@ -135,6 +143,7 @@ impl Placing {
             own: self.own(),
             unstopped: since(attempts.looks, looks),
             at_once: since(attempts.at_once, at_once),
+            cpu: self.window.cpu.filter(|_| !self.goes_first),
             ..self.window
         };
         looker.cost_mut().spot(self.policy.is_with(), window.loss());

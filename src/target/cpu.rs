@@ -8,6 +8,8 @@ use nix::sched::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::unistd::Pid;
 
+use crate::target::process::Tid;
+
 /// The shortest that the kernel takes, in nanoseconds.
 const SHORT_TURN: u64 = 100_000;
 
@@ -80,6 +82,15 @@ impl Placement {
         }
         Ok(())
     }
+}
+
+/// Does a thread run before us whenever it can? Then we do not where it does.
+pub fn goes_first(tid: Tid) -> bool {
+    let is_real_time = |tid| {
+        let policy = attributes(tid).map_or(0, |attr| attr.sched_policy.cast_signed());
+        matches!(policy, libc::SCHED_FIFO | libc::SCHED_RR | libc::SCHED_DEADLINE)
+    };
+    is_real_time(tid.0.cast_signed()) && !is_real_time(0)
 }
 
 /// How a thread is scheduled; 0 is the one that calls.
@@ -161,6 +172,19 @@ mod tests {
         let is_usual = attributes(0).expect("attributes").sched_policy == libc::SCHED_OTHER as u32;
         assert!(of(0) == SHORT_TURN || usual == 0 || !is_usual, "{}, and {usual} before", of(0));
         assert_eq!(usual, later);
+    }
+
+    #[test]
+    fn a_real_time_thread_goes_first() {
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().expect("sleep");
+        let tid = Tid(child.id());
+        let usual = goes_first(tid);
+        let done = std::process::Command::new("chrt").args(["-r", "-p", "1", &tid.0.to_string()]).status();
+        let first = goes_first(tid);
+        child.kill().and_then(|()| child.wait()).expect("it ends");
+        // Not everybody may.
+        assert_eq!((usual, first), (false, done.is_ok_and(|status| status.success())));
+        assert!(!goes_first(tid));
     }
 
     #[test]

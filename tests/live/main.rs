@@ -13,6 +13,7 @@ mod layout;
 mod looks;
 mod maze;
 mod profiler;
+mod realtime;
 mod requests;
 mod reused;
 mod subject;
@@ -89,6 +90,16 @@ fn threads_that_come_and_go_are_sampled_in_time_beside_hundreds_that_wait() {
     for python in all.first().into_iter().chain(all.last()) {
         let requests = requests::watch(python).unwrap_or_else(|wrong| panic!("{}: {wrong}", python.name));
         println!("{}: {requests} samples of requests", python.name);
+    }
+}
+
+/// Any one: it is the kernel that has to be shared.
+#[test]
+fn who_leaves_its_cpu_to_nobody_is_sampled_in_time_from_another() {
+    let python = pythons().there.iter().find(|python| python.is_cpython()).unwrap();
+    match realtime::watch(python) {
+        Some(seen) => println!("{}: {} samples", python.name, seen.unwrap_or_else(|wrong| panic!("{wrong}"))),
+        None => println!("nobody may be a real-time thread here, or there is but one CPU"),
     }
 }
 

@@ -22,6 +22,8 @@ pub struct Cost {
     pub longest: Duration,
     /// How many of these were no stops: we looked from the thread's own CPU, where it does not run while we do.
     pub stays: u64,
+    /// Looks at a thread that wanted a CPU and had none, and need not be stopped.
+    pub off_cpu: u64,
     /// Attempts repeated because what was copied contradicted itself.
     pub retried: u64,
     /// Stops that were of no use because the thread had only just entered the evaluation loop.
@@ -78,6 +80,7 @@ impl Cost {
             waited: Duration::ZERO,
             longest: Duration::ZERO,
             stays: 0,
+            off_cpu: 0,
             retried: 0,
             entering: 0,
             remembered: 0,
@@ -104,6 +107,7 @@ impl Cost {
         self.waited += other.waited;
         self.longest = self.longest.max(other.longest);
         self.stays += other.stays;
+        self.off_cpu += other.off_cpu;
         self.retried += other.retried;
         self.entering += other.entering;
         self.remembered += other.remembered;
@@ -180,8 +184,9 @@ impl fmt::Display for Cost {
         )?;
         writeln!(
             f,
-            "looks retried {}; stops refused because a frame was only just being entered {}",
-            self.retried, self.entering
+            "looks retried {}; stops refused because a frame was only just being entered {}; threads that waited for a CPU, \
+             and need not be stopped, {}",
+            self.retried, self.entering, self.off_cpu
         )?;
         writeln!(
             f,

@@ -1,16 +1,26 @@
-//! Looking at an interpreter without a GIL, where each thread runs by itself: those that run Python are all stopped at
-//! the same time, for one consistent moment; the others are read as they are, twice, and not disturbed.
+//! Looking at an interpreter without a GIL, where each thread runs by itself: of those that run Python each is read in a
+//! moment of its own in which it does not run, because it was stopped, or we are on its CPU, or it has none; the others
+//! are read as they are, twice, and not disturbed.
+
+use std::time::Instant;
 
 use crate::python::capture::{attached, identity_of};
 use crate::python::threads::{self, Interpreter};
 use crate::sample::{Flags, ThreadSample};
-use crate::sampler::look::{Looker, Scope};
+use crate::sampler::look::{Compare, Looker, Scope};
 use crate::sampler::miss::Miss;
 use crate::target::memory::Address;
 use crate::target::{Target, Tid};
 
-/// A thread that runs Python: its thread state, which thread it is, and its identity.
-type Running = (Address, Tid, u64);
+/// A thread that runs Python.
+#[derive(Debug, Clone, Copy)]
+struct Running {
+    /// Its thread state.
+    thread: Address,
+    tid: Tid,
+    /// What is to be found again in its thread state.
+    identity: u64,
+}
 
 impl Looker {
     /// An interpreter without a GIL.
@@ -21,20 +31,31 @@ impl Looker {
         scope: Scope,
         taken: &mut Vec<ThreadSample>,
     ) -> Result<(), Miss> {
-        let mut list = Vec::new();
-        let mut detached = Vec::new();
-        let before = taken.len();
+        let (mut running, mut detached) = (Vec::new(), Vec::new());
         self.persist(target, |looker| {
-            list.clear();
-            taken.truncate(before);
+            let mut list = Vec::new();
             threads::threads(&looker.python.layout, target.memory(), interpreter.address, &mut list)?;
-            let running = looker.attached(target, &list, &mut detached)?;
-            if looker.never_stops() {
-                return looker.take_each(target, interpreter, &running, taken);
-            }
-            looker.take_attached(target, interpreter, &running)?;
-            looker.decode(target, taken)
+            running = looker.attached(target, &list, &mut detached)?;
+            Ok(())
         })?;
+        for one in running {
+            let before = taken.len();
+            self.persist(target, |looker| {
+                taken.truncate(before);
+                let read = if looker.never_stops() {
+                    looker.take_unstopped(target, interpreter.lock, one.thread, Scope::Running)
+                } else {
+                    looker.take_attached(target, interpreter, one)
+                };
+                match read {
+                    Ok(()) => looker.decode(target, taken),
+                    // It has ended, or runs no longer.
+                    Err(Miss::Fled) => Ok(()),
+                    Err(miss) => Err(miss),
+                }
+            })?;
+        }
+        self.in_place.leave();
         for thread in detached.into_iter().filter(|_| scope == Scope::All) {
             let one = self.persist(target, |looker| {
                 let mut read = |looker: &mut Self| looker.read_detached(target, interpreter, thread);
@@ -63,81 +84,74 @@ impl Looker {
             if !attached(&self.python.layout, target.memory(), *thread)? {
                 detached.push(*thread);
             } else if let Some((tid, identity)) = self.tids.of(&self.python, target, *thread) {
-                running.push((*thread, tid, identity));
+                running.push(Running { thread: *thread, tid, identity });
             }
         }
         Ok(running)
     }
 
-    /// Looks at each as it runs.
-    fn take_each(
-        &mut self,
-        target: &Target,
-        interpreter: &Interpreter,
-        running: &[Running],
-        taken: &mut Vec<ThreadSample>,
-    ) -> Result<(), Miss> {
-        for (thread, ..) in running {
-            match self.take_unstopped(target, interpreter.lock, *thread, Scope::Running) {
-                Ok(()) => self.decode(target, taken)?,
-                // It runs no longer.
-                Err(Miss::Fled) => {}
-                Err(miss) => return Err(miss),
-            }
-        }
-        Ok(())
-    }
-
-    /// Stops the threads that run Python, copies them, lets them go.
+    /// Copies a thread that runs Python while it does not run.
     fn take_attached(
         &mut self,
         target: &Target,
         interpreter: &Interpreter,
-        running: &[Running],
+        one: Running,
     ) -> Result<(), Miss> {
-        for (thread, ..) in running {
-            self.memories.of(*thread).snapshot.prepare();
+        self.memories.of(one.thread).snapshot.prepare();
+        if self.take_here(target, interpreter, one)?
+            || self.take_off_cpu(target, one.tid, |looker| looker.copy_one(target, interpreter, one))?
+        {
+            return Ok(());
         }
-        let tids: Vec<_> = running.iter().map(|(_, tid, _)| *tid).collect();
-        let told = target.stop_all(&tids);
-        self.capture.clear();
-        let mut copied = Ok(());
-        let mut stopped = Vec::with_capacity(told.len());
-        for (one, told) in running.iter().zip(told) {
-            match told {
-                Ok(guard) => {
-                    stopped.push(guard);
-                    copied = copied.and_then(|()| self.copy_one(target, interpreter, *one));
+        let stopped = match target.stop(one.tid) {
+            Ok(stopped) => stopped,
+            Err(error) => {
+                let miss = Miss::from(error);
+                if matches!(miss, Miss::Fled) {
+                    self.tids.forget(one.identity);
                 }
-                Err(error) => match Miss::from(error) {
-                    // It has ended.
-                    Miss::Fled => self.tids.forget(one.2),
-                    miss => copied = Err(miss),
-                },
+                return Err(miss);
             }
-        }
-        let known = copied.and_then(|()| self.know(target.memory()));
-        self.release(stopped);
-        known
+        };
+        let copied = self.copy_one(target, interpreter, one);
+        let waited = stopped.waited();
+        self.crowd.note(waited);
+        self.cost.stop(stopped.release(), waited);
+        copied
     }
 
-    fn copy_one(
-        &mut self,
-        target: &Target,
-        interpreter: &Interpreter,
-        (thread, _, identity): Running,
-    ) -> Result<(), Miss> {
-        let snapshot = &mut self.memories.of(thread).snapshot;
+    /// Does so where that is our own CPU, and says whether it is.
+    fn take_here(&mut self, target: &Target, interpreter: &Interpreter, one: Running) -> Result<bool, Miss> {
+        let pthread = self.python.layout.thread.pthread.of(target.memory(), one.thread)?;
+        let begin = Instant::now();
+        let Some(beside) = target.beside(one.tid, pthread, self.in_place.rseq()) else { return Ok(false) };
+        target.tracer().set_apart(!beside.is_here());
+        if !beside.is_here() || !self.in_place.is_new(beside.ours()) {
+            return Ok(false);
+        }
+        let copied = self.copy_one(target, interpreter, one);
+        if !target.stood(&beside) {
+            // What was copied is of no moment in particular.
+            self.compare = Compare::Before;
+            return Ok(false);
+        }
+        self.cost.stay(begin.elapsed());
+        copied.map(|()| true)
+    }
+
+    fn copy_one(&mut self, target: &Target, interpreter: &Interpreter, one: Running) -> Result<(), Miss> {
+        self.capture.clear();
+        let snapshot = &mut self.memories.of(one.thread).snapshot;
         snapshot.take(target.memory())?;
         let moment = snapshot.of(target.memory());
         // Another one has its place by now.
-        if identity_of(&self.python.layout, &moment, thread)? == identity {
-            let runs = attached(&self.python.layout, &moment, thread)?;
+        if identity_of(&self.python.layout, &moment, one.thread)? == one.identity {
+            let runs = attached(&self.python.layout, &moment, one.thread)?;
             let flags = if runs { Flags::HOLDS_GIL } else { Flags::default() };
-            self.capture.add(&self.python, &moment, interpreter, thread, flags)?;
+            self.capture.add(&self.python, &moment, interpreter, one.thread, flags)?;
         }
         self.cost.read(snapshot.take_reads());
-        Ok(())
+        self.know(target.memory())
     }
 
     fn read_detached(

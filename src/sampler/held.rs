@@ -55,6 +55,13 @@ impl Looker {
         }
         self.standing = false;
         self.memories.of(holder).snapshot.prepare();
+        let copy = |looker: &mut Self| looker.copy(target, what, Still::InPlace(None)).map(drop);
+        if !self.is_lent(target, holder)? && self.take_off_cpu(target, tid, copy)? {
+            if self.holder_is_tidy() {
+                return Ok(());
+            }
+            self.cost.entering += 1;
+        }
         let stopped = match target.stop(tid) {
             Ok(stopped) => stopped,
             Err(error) => {
@@ -76,6 +83,7 @@ impl Looker {
             })
         };
         let waited = stopped.waited();
+        self.crowd.note(waited);
         self.cost.stop(stopped.release(), waited);
         copied
     }

@@ -27,6 +27,8 @@ pub(super) struct InPlace {
     rseq: Option<Rseq>,
     /// As it was at the last look of this kind.
     last: Option<Stay>,
+    /// As it is in this one, if it is at many threads.
+    now: Option<Stay>,
     /// On which CPU the holder was when it was last asked, and on which we were.
     seen: Option<(u32, u32)>,
     /// What the last look of this kind was at, and in how many in a row.
@@ -57,6 +59,17 @@ impl InPlace {
     /// On which CPU the holder was found by the last look, and on which we were; `None` if that was not asked.
     pub(super) fn seen(&mut self) -> Option<(u32, u32)> {
         self.seen.take()
+    }
+
+    /// Has the thread that we are beside run since the last look, as far as we have slept?
+    pub(super) fn is_new(&mut self, stay: Stay) -> bool {
+        self.now = Some(stay);
+        self.last != Some(stay)
+    }
+
+    /// A look at many threads is over.
+    pub(super) fn leave(&mut self) {
+        self.last = self.now.take().or(self.last);
     }
 
     fn note(&mut self, stay: Stay, lock: Lock, holder: Address) {
@@ -98,6 +111,7 @@ impl Looker {
         let Some(beside) = beside else { return Ok(false) };
         let stay = beside.ours();
         self.in_place.seen = Some((beside.theirs(), stay.cpu()));
+        target.tracer().set_apart(!beside.is_here());
         if !beside.is_here() || self.in_place.last == Some(stay) || self.is_lent(target, holder)? {
             return Ok(false);
         }
@@ -143,7 +157,7 @@ impl Looker {
     }
 
     /// Do the holder's frames lie where they must, if it is not in the middle of a call?
-    fn holder_is_tidy(&self) -> bool {
+    pub(super) fn holder_is_tidy(&self) -> bool {
         let capture = &self.capture;
         let mut holders = capture.threads().iter().filter(|seen| seen.flags.has(Flags::HOLDS_GIL));
         holders.all(|seen| self.codes.are_end_to_end(capture.frames(seen)))

@@ -19,6 +19,7 @@ use crate::sample::{Failure, Frame, Outcome, ThreadId, ThreadSample};
 use crate::sampler::Stopping;
 use crate::sampler::asleep::Asleep;
 use crate::sampler::cost::Cost;
+use crate::sampler::crowd::Crowd;
 use crate::sampler::holders::Holders;
 use crate::sampler::in_place::InPlace;
 use crate::sampler::miss::Miss;
@@ -117,6 +118,7 @@ pub struct Looker {
     pub(super) now: Instant,
     pub(super) in_place: InPlace,
     pub(super) asleep: Asleep,
+    pub(super) crowd: Crowd,
     /// The words of a lock.
     pub(super) words: Snapshot,
     /// The process was found stopped by job control.
@@ -154,6 +156,7 @@ impl Looker {
             now: Instant::now(),
             in_place: InPlace::new(rseq),
             asleep: Asleep::default(),
+            crowd: Crowd::default(),
             words: Snapshot::new(),
             standing: false,
             stopping,

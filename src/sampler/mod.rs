@@ -5,6 +5,7 @@ mod asleep;
 pub mod clock;
 mod company;
 pub mod cost;
+mod crowd;
 mod decode;
 pub mod find;
 mod free;

@@ -7,6 +7,7 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::DirEntryExt;
 
+use arrayvec::ArrayVec;
 use nix::sys::uio::pread;
 
 use super::memory::Address;
@@ -17,10 +18,11 @@ use super::process::{self, Moment, Pid, RunState, Tid};
 #[derive(Debug)]
 pub struct Tasks {
     pid: Pid,
-    /// Their `stat`, their `schedstat`, and their `syscall`.
+    /// Their `stat`, their `schedstat`, their `syscall`, and their `status`.
     open: HashMap<Tid, File>,
     schedules: HashMap<Tid, File>,
     calls: HashMap<Tid, File>,
+    statuses: HashMap<Tid, File>,
     asked: Cell<u64>,
     /// It lives in a PID namespace below ours, if that is known.
     is_nested: Option<bool>,
@@ -34,8 +36,8 @@ const MOST_OPEN: usize = 256;
 impl Tasks {
     /// Of this process, which may end at any time.
     pub fn of(pid: Pid) -> Self {
-        let (open, schedules, calls, inside) = Default::default();
-        Self { pid, open, schedules, calls, asked: Cell::new(0), is_nested: None, inside }
+        let (open, schedules, calls, statuses, inside) = Default::default();
+        Self { pid, open, schedules, calls, statuses, asked: Cell::new(0), is_nested: None, inside }
     }
 
     /// Its threads now, in no order that matters; those that come or go meanwhile may or may not be among
@@ -59,6 +61,12 @@ impl Tasks {
     /// How often a thread got a CPU; `None` if it has ended. Costs 1.5 µs by the open file.
     pub fn slices(&mut self, tid: Tid) -> Option<u64> {
         ask(&mut self.schedules, (self.pid, tid, "schedstat"), slices).flatten()
+    }
+
+    /// How often a thread has left its CPU to somebody, of its own will or not; `None` if it has ended. Costs 7 µs by the open
+    /// file.
+    pub fn switches(&mut self, tid: Tid) -> Option<u64> {
+        ask(&mut self.statuses, (self.pid, tid, "status"), switches).flatten()
     }
 
     /// The futex that a thread sleeps on, if it does. Costs 2.3 µs by the open file and 6.9 µs the first time.
@@ -125,7 +133,7 @@ fn ask<T>(
     parse: impl Fn(&[u8]) -> T,
 ) -> Option<T> {
     let read = |file: &File| {
-        let mut bytes = [0; 1024];
+        let mut bytes = [0; 4096];
         let count = pread(file, &mut bytes, 0).ok()?;
         bytes.get(..count).map(&parse)
     };
@@ -151,6 +159,16 @@ fn ask<T>(
 fn slices(schedstat: &[u8]) -> Option<u64> {
     let text = std::str::from_utf8(schedstat).ok()?;
     text.trim_end().rsplit(' ').next()?.parse().ok()
+}
+
+/// The sum of a `status`'s two counts of context switches.
+fn switches(status: &[u8]) -> Option<u64> {
+    let text = std::str::from_utf8(status).ok()?;
+    let counts = text
+        .lines()
+        .filter_map(|line| line.split_once("voluntary_ctxt_switches:")?.1.trim().parse::<u64>().ok());
+    let [voluntary, not] = counts.collect::<ArrayVec<_, 2>>().into_inner().ok()?;
+    Some(voluntary + not)
 }
 
 /// Of a `syscall`, which is the number of the call that a thread sleeps in and its arguments, or `running` where it runs or
@@ -189,7 +207,9 @@ mod tests {
                 say.send(nix::unistd::gettid().as_raw().cast_unsigned()).map(|()| ended.recv())
             });
             let tid = Tid(said.recv().expect("it runs"));
-            assert!(tasks.moment(tid).is_some() && tasks.slices(tid).is_some());
+            assert!(
+                tasks.moment(tid).is_some() && tasks.slices(tid) >= tasks.switches(tid).or(Some(u64::MAX))
+            );
             // It may not have come to its sleep yet.
             let _ = tasks.futex(tid);
             drop(end);
@@ -197,7 +217,7 @@ mod tests {
             last = Some(tid);
         }
         let newest = last.expect("one");
-        for files in [&tasks.open, &tasks.schedules, &tasks.calls] {
+        for files in [&tasks.open, &tasks.schedules, &tasks.calls, &tasks.statuses] {
             assert!(files.len() <= MOST_OPEN && files.contains_key(&newest));
         }
     }

@@ -1,0 +1,87 @@
+//! Threads that want a CPU and have none, because others want one, too. Told to stop they would do so when it is their turn,
+//! milliseconds later, and the look would be late by that; so they are looked at where they wait. To find out whether a
+//! thread has a CPU costs 10 µs, of which most of the time nothing would come: it is done as long as stops take long.
+
+use std::time::Duration;
+
+use crate::sampler::look::{Compare, Looker};
+use crate::sampler::miss::Miss;
+use crate::target::{Target, Tid};
+
+/// The way to a stop takes some 30 µs; who takes longer than this has waited for its turn.
+const SLOW: Duration = Duration::from_micros(300);
+/// So many looks later it may be the same again.
+const TRIES: u32 = 64;
+
+/// Is it likely that a thread has no CPU?
+#[derive(Debug, Default)]
+pub(super) struct Crowd {
+    left: u32,
+}
+
+impl Crowd {
+    /// A thread took so long to come to its stop.
+    pub(super) fn note(&mut self, waited: Duration) {
+        if waited >= SLOW {
+            self.left = TRIES;
+        }
+    }
+
+    const fn is_likely(&self) -> bool {
+        self.left > 0
+    }
+
+    const fn tell(&mut self, had_none: bool) {
+        self.left = if had_none { TRIES } else { self.left - 1 };
+    }
+}
+
+impl Looker {
+    /// Copies something while a thread has no CPU, if it has none, and says whether it had none all the time.
+    pub(super) fn take_off_cpu(
+        &mut self,
+        target: &Target,
+        tid: Tid,
+        copy: impl FnOnce(&mut Self) -> Result<(), Miss>,
+    ) -> Result<bool, Miss> {
+        if self.never_stops() || !self.crowd.is_likely() {
+            return Ok(false);
+        }
+        let off = target.off_cpu(tid);
+        self.crowd.tell(off.is_some());
+        let Some(off) = off else { return Ok(false) };
+        let copied = copy(self);
+        if !target.stayed_off(off) {
+            // What was copied is of no moment in particular.
+            self.compare = Compare::Before;
+            return Ok(false);
+        }
+        self.cost.off_cpu += 1;
+        copied.map(|()| true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn is_asked_as_long_as_stops_take_long() {
+        let mut crowd = Crowd::default();
+        crowd.note(Duration::from_micros(40));
+        assert!(!crowd.is_likely());
+        crowd.note(Duration::from_millis(4));
+        for had_none in [false, false, true] {
+            assert!(crowd.is_likely());
+            crowd.tell(had_none);
+        }
+        let in_vain = (0..1000).take_while(|_| {
+            let likely = crowd.is_likely();
+            if likely {
+                crowd.tell(false);
+            }
+            likely
+        });
+        assert_eq!(in_vain.count(), TRIES as usize);
+    }
+}

@@ -56,8 +56,18 @@ impl Looker {
             self.compare = Compare::Before;
             return Ok(false);
         }
-        self.cost.off_cpu += 1;
-        copied.map(|()| true)
+        match copied {
+            // It stands in the middle of something, and would as long as it waits.
+            Err(Miss::Again(_)) => {
+                (self.compare, self.whole) = (Compare::Before, true);
+                self.cost.retried += 1;
+                Ok(false)
+            }
+            copied => {
+                self.cost.off_cpu += 1;
+                copied.map(|()| true)
+            }
+        }
     }
 }
 

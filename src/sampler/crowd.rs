@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use crate::sampler::look::{Compare, Looker};
 use crate::sampler::miss::Miss;
-use crate::target::{Target, Tid};
+use crate::target::{OffCpu, Target, Tid};
 
-/// The way to a stop takes some 30 µs; who takes longer than this has waited for its turn.
-const SLOW: Duration = Duration::from_micros(300);
+/// The way to a stop takes some 30 µs; who takes longer than this has waited for its turn, as long as others had theirs.
+const SLOW: Duration = Duration::from_millis(2);
 /// So many looks later it may be the same again.
 const TRIES: u32 = 64;
 
@@ -37,6 +37,16 @@ impl Crowd {
 }
 
 impl Looker {
+    /// A thread, if it has no CPU, where that is likely.
+    pub(super) fn off_cpu(&mut self, target: &Target, tid: Tid) -> Option<OffCpu> {
+        if self.never_stops() || !self.crowd.is_likely() {
+            return None;
+        }
+        let off = target.off_cpu(tid);
+        self.crowd.tell(off.is_some());
+        off
+    }
+
     /// Copies something while a thread has no CPU, if it has none, and says whether it had none all the time.
     pub(super) fn take_off_cpu(
         &mut self,
@@ -44,12 +54,7 @@ impl Looker {
         tid: Tid,
         copy: impl FnOnce(&mut Self) -> Result<(), Miss>,
     ) -> Result<bool, Miss> {
-        if self.never_stops() || !self.crowd.is_likely() {
-            return Ok(false);
-        }
-        let off = target.off_cpu(tid);
-        self.crowd.tell(off.is_some());
-        let Some(off) = off else { return Ok(false) };
+        let Some(off) = self.off_cpu(target, tid) else { return Ok(false) };
         let copied = copy(self);
         if !target.stayed_off(off) {
             // What was copied is of no moment in particular.

@@ -113,6 +113,7 @@ impl Looker {
     pub(super) fn release(&mut self, stopped: Vec<Stopped<'_>>) {
         for one in stopped {
             let waited = one.waited();
+            self.crowd.note(waited);
             self.cost.stop(one.release(), waited);
         }
     }

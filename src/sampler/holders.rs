@@ -11,8 +11,11 @@ use crate::target::{RunState, Target, Tid};
 const LOOK_AGAIN: [Duration; 3] =
     [Duration::from_micros(10), Duration::from_micros(40), Duration::from_micros(100)];
 /// On a busy machine the next holder waits for a CPU first. As long as somebody is seen to wait for the GIL it is not
-/// called idle, but looked at this often,
+/// called idle, but looked at this often at first,
 const PAUSE: Duration = Duration::from_micros(100);
+/// after so long this often, since then its next holder waits for others, or its whole container does,
+const PATIENT: Duration = Duration::from_millis(4);
+const LONG_PAUSE: Duration = Duration::from_millis(1);
 /// and no longer than this.
 const LONGEST: Duration = Duration::from_millis(50);
 /// Threads that are asked whether they wait for it: those that held it last.
@@ -54,13 +57,14 @@ impl Holders {
                 return Ok(Some(holder));
             }
         }
-        let deadline = Instant::now() + LONGEST;
+        let begin = Instant::now();
         loop {
             let holder = lock.holder(memory)?;
-            if holder.is_some() || !self.is_wanted(target, lock) || Instant::now() >= deadline {
+            let waited = begin.elapsed();
+            if holder.is_some() || !self.is_wanted(target, lock) || waited >= LONGEST {
                 return Ok(holder);
             }
-            std::thread::sleep(PAUSE);
+            std::thread::sleep(if waited < PATIENT { PAUSE } else { LONG_PAUSE });
         }
     }
 

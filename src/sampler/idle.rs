@@ -171,7 +171,9 @@ impl Looker {
         let watch = |tid| {
             // In this order: whoever sleeps now has not run since it was counted, if the count stays as it is.
             let slices = target.tasks().slices(tid);
-            Watched { tid, slices, runs: self.states.runs(target, tid) }
+            // The same goes for who has no CPU now.
+            let runs = self.states.runs(target, tid) && self.off_cpu(target, tid).is_none();
+            Watched { tid, slices, runs }
         };
         tids.into_iter().map(watch).collect()
     }

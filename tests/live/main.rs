@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod crowd;
 mod doing;
 mod family;
 mod folded;
@@ -90,6 +91,19 @@ fn threads_that_come_and_go_are_sampled_in_time_beside_hundreds_that_wait() {
     for python in all.first().into_iter().chain(all.last()) {
         let requests = requests::watch(python).unwrap_or_else(|wrong| panic!("{}: {wrong}", python.name));
         println!("{}: {requests} samples of requests", python.name);
+    }
+}
+
+/// Those that can have threads that run at the same time: without a GIL, and the newest, with interpreters.
+#[test]
+fn many_threads_that_run_at_once_are_sampled_on_few_cpus() {
+    let all: Vec<_> = pythons().there.iter().filter(|python| python.is_cpython()).collect();
+    let free = all.iter().filter(|python| python.build == Build::FreeThreaded);
+    for python in free.chain(all.last()) {
+        match crowd::watch(python).unwrap_or_else(|wrong| panic!("{}: {wrong}", python.name)) {
+            Some(samples) => println!("{}: {samples} samples", python.name),
+            None => println!("{}: one at a time", python.name),
+        }
     }
 }
 

@@ -42,7 +42,7 @@ impl Looker {
         if self.never_stops() || !self.crowd.is_likely() {
             return None;
         }
-        let off = target.off_cpu(tid);
+        let off = target.tasks().off_cpu(tid);
         self.crowd.tell(off.is_some());
         off
     }
@@ -56,7 +56,7 @@ impl Looker {
     ) -> Result<bool, Miss> {
         let Some(off) = self.off_cpu(target, tid) else { return Ok(false) };
         let copied = copy(self);
-        if !target.stayed_off(off) {
+        if !target.tasks().stayed_off(off) {
             // What was copied is of no moment in particular.
             self.compare = Compare::Before;
             return Ok(false);

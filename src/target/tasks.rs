@@ -7,7 +7,6 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::DirEntryExt;
 
-use arrayvec::ArrayVec;
 use nix::sys::uio::pread;
 
 use super::memory::Address;
@@ -161,14 +160,14 @@ fn slices(schedstat: &[u8]) -> Option<u64> {
     text.trim_end().rsplit(' ').next()?.parse().ok()
 }
 
-/// The sum of a `status`'s two counts of context switches.
+/// The sum of a `status`'s two counts of context switches, which stand at its end.
 fn switches(status: &[u8]) -> Option<u64> {
-    let text = std::str::from_utf8(status).ok()?;
-    let counts = text
-        .lines()
-        .filter_map(|line| line.split_once("voluntary_ctxt_switches:")?.1.trim().parse::<u64>().ok());
-    let [voluntary, not] = counts.collect::<ArrayVec<_, 2>>().into_inner().ok()?;
-    Some(voluntary + not)
+    let count = |name: &str| {
+        let mut lines = status.rsplit(|byte| *byte == b'\n');
+        let line = lines.find_map(|line| line.strip_prefix(name.as_bytes()))?;
+        std::str::from_utf8(line).ok()?.trim().parse::<u64>().ok()
+    };
+    count("voluntary_ctxt_switches:")?.checked_add(count("nonvoluntary_ctxt_switches:")?)
 }
 
 /// Of a `syscall`, which is the number of the call that a thread sleeps in and its arguments, or `running` where it runs or

@@ -153,7 +153,6 @@ impl Copied {
         self.data.clear();
         self.second.clear();
         self.last = None;
-        self.missed = 0;
         self.stands = 0;
     }
 

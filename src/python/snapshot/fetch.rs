@@ -18,22 +18,18 @@ impl Copied {
         let unmapped = ReadError::Unmapped(Address(number.wrapping_mul(BLOCK)));
         let start = self.blocks.len();
         let wanted = self.sequel(number);
+        self.data.resize((start + wanted.len()) * BLOCK as usize, 0);
+        let mut data = self.data.get_mut(start * BLOCK as usize..).unwrap_or_default();
+        let mut ranges = ArrayVec::<Range<'_>, RANGES>::new();
         // Neighbours in a page, in either direction, are one range: they are mapped or not as a whole.
-        let runs = wanted.chunk_by(|one, next| one / PAGE == next / PAGE && one.abs_diff(*next) == 1);
-        for run in runs.clone() {
+        for run in wanted.chunk_by(|one, next| one / PAGE == next / PAGE && one.abs_diff(*next) == 1) {
             let first = run.iter().min().copied().unwrap_or_default();
             for number in first..first + run.len() as u64 {
                 self.places.insert(number, self.blocks.len() as u32);
                 self.blocks.push(Block::new(number, 1));
             }
-        }
-        self.data.resize(self.blocks.len() * BLOCK as usize, 0);
-        let mut data = self.data.get_mut(start * BLOCK as usize..).unwrap_or_default();
-        let mut ranges = ArrayVec::<Range<'_>, RANGES>::new();
-        for run in runs.clone() {
             let (to, rest) = std::mem::take(&mut data).split_at_mut(run.len() * BLOCK as usize);
             data = rest;
-            let first = run.iter().min().copied().unwrap_or_default();
             ranges.push(Range { from: Address(first.wrapping_mul(BLOCK)), to });
         }
         self.missed += 1;
@@ -41,10 +37,11 @@ impl Copied {
         self.reads.ranges += ranges.len() as u64;
         self.reads.missed += 1;
         let filled = live.read_scattered(&mut ranges);
-        drop(ranges);
         // What has been unmapped since, or lies behind it, was only a guess; the block that was asked for was not.
-        let there: usize = runs.take(*filled.as_ref().unwrap_or(&0)).map(<[u64]>::len).sum();
-        for block in self.blocks.drain(start + there..) {
+        let there: usize =
+            ranges.iter().take(*filled.as_ref().unwrap_or(&0)).map(|range| range.to.len()).sum();
+        drop(ranges);
+        for block in self.blocks.drain(start + there / BLOCK as usize..) {
             self.places.remove(&block.number);
         }
         self.data.truncate(self.blocks.len() * BLOCK as usize);

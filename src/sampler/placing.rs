@@ -86,7 +86,7 @@ impl Placing {
     pub(super) fn after(&mut self, target: &Target, looker: &mut Looker, late: u64, now: Instant) {
         let seen = looker.in_place.seen();
         if let Some((theirs, ours)) = seen {
-            self.note(target, theirs, Some(ours));
+            self.note(theirs, Some(ours));
             if self.window.looks == 0 {
                 self.goes_first = looker.latest().is_some_and(cpu::goes_first);
             }
@@ -111,13 +111,14 @@ impl Placing {
     /// Where is the thread that held the GIL last, and where are we?
     fn ask(&mut self, target: &Target, looker: &Looker) {
         let Some(moment) = looker.latest().and_then(|tid| target.tasks().moment(tid)) else { return };
-        self.note(target, moment.cpu, cpu::here());
+        let ours = cpu::here();
+        target.tracer().set_apart(ours.is_some_and(|ours| ours != moment.cpu));
+        self.note(moment.cpu, ours);
     }
 
-    fn note(&mut self, target: &Target, theirs: u32, ours: Option<u32>) {
+    fn note(&mut self, theirs: u32, ours: Option<u32>) {
         self.window.asked += 1;
         self.window.together += u32::from(ours == Some(theirs));
-        target.tracer().set_apart(ours.is_some_and(|ours| ours != theirs));
         self.window.cpu = Some(theirs);
     }
 

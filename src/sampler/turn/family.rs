@@ -306,7 +306,6 @@ impl Turns {
     /// One look at each process, told as one. What failed in one of them does not take away the others.
     fn look_at_all(&mut self, family: &mut Family, now: Instant) -> Result<(), Over> {
         let (at, scope, first) = (self.at(now), self.scope, family.first.target.pid());
-        let lead = family.lead;
         let (mut all, mut failure) = (Vec::new(), None);
         for member in family.members() {
             let Some(looker) = &mut member.looker else { continue };
@@ -321,16 +320,7 @@ impl Turns {
                     all.extend(threads);
                 }
                 Ok(Outcome::Failed(why)) => failure = Some(why),
-                Err(Gone) => {
-                    member.lose(&mut self.cost);
-                    continue;
-                }
-            }
-            // The lead's is asked for where our own place is thought of.
-            if lead != Some(member.target.pid())
-                && let Some((theirs, ours)) = looker.in_place.seen()
-            {
-                member.target.tracer().set_apart(theirs != ours);
+                Err(Gone) => member.lose(&mut self.cost),
             }
         }
         family.others.retain(|member| member.looker.is_some());

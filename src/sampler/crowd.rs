@@ -27,7 +27,7 @@ impl Crowd {
         }
     }
 
-    const fn is_likely(&self) -> bool {
+    pub(super) const fn is_likely(&self) -> bool {
         self.left > 0
     }
 

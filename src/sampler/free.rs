@@ -114,9 +114,7 @@ impl Looker {
             }
         };
         let copied = self.copy_one(target, interpreter, one);
-        let waited = stopped.waited();
-        self.crowd.note(waited);
-        self.cost.stop(stopped.release(), waited);
+        self.let_go(stopped);
         copied
     }
 

@@ -56,7 +56,7 @@ impl Looker {
         self.standing = false;
         self.memories.of(holder).snapshot.prepare();
         let copy = |looker: &mut Self| looker.copy(target, what, Still::InPlace(None)).map(drop);
-        if !self.is_lent(target, holder)? && self.take_off_cpu(target, tid, copy)? {
+        if self.crowd.is_likely() && !self.is_lent(target, holder)? && self.take_off_cpu(target, tid, copy)? {
             if self.holder_is_tidy() {
                 return Ok(());
             }
@@ -82,9 +82,7 @@ impl Looker {
                 copied.map(drop)
             })
         };
-        let waited = stopped.waited();
-        self.crowd.note(waited);
-        self.cost.stop(stopped.release(), waited);
+        self.let_go(stopped);
         copied
     }
 
@@ -109,12 +107,17 @@ impl Looker {
         self.latest = None;
     }
 
+    /// Lets a thread go, and notes what that has cost it.
+    pub(super) fn let_go(&mut self, stopped: Stopped<'_>) {
+        let waited = stopped.waited();
+        self.cost.stop(stopped.release(), waited);
+        self.crowd.note(waited);
+    }
+
     /// Lets threads go that stood still beside the holder.
     pub(super) fn release(&mut self, stopped: Vec<Stopped<'_>>) {
         for one in stopped {
-            let waited = one.waited();
-            self.crowd.note(waited);
-            self.cost.stop(one.release(), waited);
+            self.let_go(one);
         }
     }
 

@@ -86,7 +86,7 @@ fn nothing_is_stopped_where_nothing_may_be() {
 /// The oldest and the newest.
 #[test]
 fn threads_that_come_and_go_are_sampled_in_time_beside_hundreds_that_wait() {
-    let all: Vec<_> = pythons().there.iter().filter(|python| python.is_cpython()).collect();
+    let all = cpythons();
     assert!(!all.is_empty());
     for python in all.first().into_iter().chain(all.last()) {
         let requests = requests::watch(python).unwrap_or_else(|wrong| panic!("{}: {wrong}", python.name));
@@ -97,7 +97,7 @@ fn threads_that_come_and_go_are_sampled_in_time_beside_hundreds_that_wait() {
 /// Those that can have threads that run at the same time: without a GIL, and the newest, with interpreters.
 #[test]
 fn many_threads_that_run_at_once_are_sampled_on_few_cpus() {
-    let all: Vec<_> = pythons().there.iter().filter(|python| python.is_cpython()).collect();
+    let all = cpythons();
     let free = all.iter().filter(|python| python.build == Build::FreeThreaded);
     for python in free.chain(all.last()) {
         match crowd::watch(python).unwrap_or_else(|wrong| panic!("{}: {wrong}", python.name)) {
@@ -110,9 +110,8 @@ fn many_threads_that_run_at_once_are_sampled_on_few_cpus() {
 /// Any one: it is the kernel that has to be shared.
 #[test]
 fn who_leaves_its_cpu_to_nobody_is_sampled_in_time_from_another() {
-    let python = pythons().there.iter().find(|python| python.is_cpython()).unwrap();
-    match realtime::watch(python) {
-        Some(seen) => println!("{}: {} samples", python.name, seen.unwrap_or_else(|wrong| panic!("{wrong}"))),
+    match realtime::watch(cpythons().first().unwrap()) {
+        Some(seen) => println!("{} samples", seen.unwrap_or_else(|wrong| panic!("{wrong}"))),
         None => println!("nobody may be a real-time thread here, or there is but one CPU"),
     }
 }
@@ -121,7 +120,7 @@ fn who_leaves_its_cpu_to_nobody_is_sampled_in_time_from_another() {
 /// is.
 #[test]
 fn what_a_thread_does_is_said_of_the_stack_where_it_does_it() {
-    let all: Vec<_> = pythons().there.iter().filter(|python| python.is_cpython()).collect();
+    let all = cpythons();
     let free = all.iter().filter(|python| python.build == Build::FreeThreaded);
     let mut some: Vec<_> = all.first().into_iter().chain(all.last()).chain(free).collect();
     some.dedup_by_key(|python| &python.command);
@@ -133,6 +132,11 @@ fn what_a_thread_does_is_said_of_the_stack_where_it_does_it() {
             doing::watch(python).unwrap_or_else(|wrong| panic!("{}: {wrong}", python.name))
         );
     }
+}
+
+/// Those that can be looked at.
+fn cpythons() -> Vec<&'static Interpreter> {
+    pythons().there.iter().filter(|python| python.is_cpython()).collect()
 }
 
 /// Two seconds in the maze, with one thread or, on every other Python, with four.

@@ -206,9 +206,9 @@ mod tests {
                 say.send(nix::unistd::gettid().as_raw().cast_unsigned()).map(|()| ended.recv())
             });
             let tid = Tid(said.recv().expect("it runs"));
-            assert!(
-                tasks.moment(tid).is_some() && tasks.slices(tid) >= tasks.switches(tid).or(Some(u64::MAX))
-            );
+            // In this order: it may come to its sleep meanwhile.
+            let switches = tasks.switches(tid);
+            assert!(tasks.moment(tid).is_some() && tasks.slices(tid) >= switches.or(Some(u64::MAX)));
             // It may not have come to its sleep yet.
             let _ = tasks.futex(tid);
             drop(end);

@@ -1,7 +1,6 @@
 //! The command line: pyflame's options under their old names, and a few more. The only file that knows clap.
 
 use std::ffi::{OsStr, OsString};
-use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,6 +9,10 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use crate::python::version::Version;
 use crate::sampler::{Subprocesses, Watch};
+
+mod usage;
+
+pub use usage::UsageError;
 
 /// Where the result is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +39,8 @@ pub struct Options {
     pub abi: Option<Version>,
     /// `--threads`: every thread, not only the GIL's holder.
     pub threads: bool,
+    /// `--tasks`: asyncio's tasks that wait, instead of threads.
+    pub tasks: bool,
     /// `-o`: the file to write; standard output without it.
     pub output: Option<PathBuf>,
     /// `-s`: how long to sample; 0 takes one sample. Never set together with a command.
@@ -46,7 +51,7 @@ pub struct Options {
     pub timestamps: bool,
     /// `-x`: leave out what is idle.
     pub exclude_idle: bool,
-    /// `-d`: print every thread's stack once.
+    /// `-d`: print every thread's stack once, and with `tasks` every task's.
     pub dump: bool,
     /// `-n`: functions without lines.
     pub no_line_numbers: bool,
@@ -97,71 +102,6 @@ impl Choice {
     }
 }
 
-/// A mistake on the command line.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum UsageError {
-    /// Neither a PID nor a command, or too many PIDs.
-    NoTarget,
-    /// clap's own sentence about an argument.
-    Argument(String),
-    /// Not a process id.
-    NotAPid(String),
-    /// `--abi` with a version that has no layout.
-    UnknownAbi(String),
-    /// Two options that exclude each other.
-    Incompatible(&'static str, &'static str),
-    /// `-t` as the last word.
-    NoCommand,
-    /// The command to be traced is this program.
-    Itself,
-}
-
-const USAGE: &str =
-    "Usage: pyflame-tui [options] [-p] PID\n       pyflame-tui [options] -t command [args...]\n";
-
-impl fmt::Display for UsageError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoTarget => {
-                write!(f, "{USAGE}\nName one process by its PID, or -t and a command to run.")?;
-            }
-            Self::Argument(sentence) => write!(f, "{USAGE}\n{sentence}")?,
-            Self::NotAPid(word) => {
-                writeln!(f, "Error: failed to parse {word:?} as a PID.")?;
-                write!(
-                    f,
-                    "A PID is a number from 1 to 4194304; `pgrep -a python` lists those of Pythons.\n\n{USAGE}"
-                )?;
-            }
-            Self::UnknownAbi(word) => {
-                writeln!(f, "Unknown or unsupported ABI version: {word}")?;
-                write!(
-                    f,
-                    "Known are 2.7 and 3.3 to 3.15, written 27, 3.9 or 312. Without --abi the version is found out."
-                )?;
-            }
-            Self::Incompatible(one, other) => {
-                writeln!(f, "Options {one} and {other} are not mutually compatible.")?;
-                write!(f, "Leave one of them out.\n\n{USAGE}")?;
-            }
-            Self::NoCommand => write!(f, "Option -t requires a command to run.\n\n{USAGE}")?,
-            Self::Itself => {
-                writeln!(f, "You tried to pyflame a pyflame, naughty!")?;
-                write!(
-                    f,
-                    "It is no Python. Name the Python command itself: pyflame-tui -t python3 script.py"
-                )?;
-            }
-        }
-        match self {
-            Self::Itself | Self::UnknownAbi(_) => Ok(()),
-            _ => f.write_str("\nSee `pyflame-tui --help` for all options."),
-        }
-    }
-}
-
-impl std::error::Error for UsageError {}
-
 const TEMPLATE: &str = "{name} {version}: watch a Python process burn, live, without hurting it\n\n{usage-heading} {usage}\n\n{all-args}";
 
 fn command() -> Command {
@@ -190,6 +130,7 @@ fn command() -> Command {
         .arg(flag("trace", Some('t'), "Run the rest of the line, watch that to its end"))
         .arg(flag("keep-root", None, "With -t under sudo: as root, not as who called it"))
         .arg(flag("threads", None, "Every thread, not only the one that holds the GIL"))
+        .arg(flag("tasks", None, "asyncio's tasks that wait, instead of threads (3.14+)"))
         .arg(flag("subprocesses", None, "The Pythons that it starts, too, and theirs"))
         .arg(flag("nonblocking", None, "Never stop it: show only stacks that prove themselves"))
         .arg(value("abi", None, "VERSION", "Take the target for this Python (27, 3.9, 312 ...)"))
@@ -207,7 +148,7 @@ fn command() -> Command {
         .arg(flag("timestamp", Some('T'), "Every sample with its time, for flame charts").alias("flamechart"))
         .arg(flag("exclude-idle", Some('x'), "Leave out what is idle"))
         .arg(flag("no-line-numbers", Some('n'), "Functions without line numbers"))
-        .arg(flag("dump", Some('d'), "Print the stacks of all threads once"))
+        .arg(flag("dump", Some('d'), "All threads' stacks, once; with --tasks those of tasks"))
         .arg(flag("headless", None, "No screen, even on a terminal"))
         .arg(flag("live", None, "The live view; -o names the file of its export key"))
         .arg(flag("ascii", None, "The live view in plain 7-bit characters"))
@@ -334,6 +275,9 @@ fn options(matches: &ArgMatches, rest: Vec<OsString>) -> Result<Options, UsageEr
     if flag("subprocesses") && flag("nonblocking") {
         return Err(UsageError::Incompatible("--nonblocking", "--subprocesses"));
     }
+    if flag("tasks") && flag("nonblocking") {
+        return Err(UsageError::Incompatible("--nonblocking", "--tasks"));
+    }
     for (id, option) in [("headless", "--headless"), ("dump", "-d")] {
         if flag("live") && flag(id) {
             return Err(UsageError::Incompatible(option, "--live"));
@@ -348,6 +292,7 @@ fn options(matches: &ArgMatches, rest: Vec<OsString>) -> Result<Options, UsageEr
         watch: watch(matches, rest)?,
         abi: abi(matches)?,
         threads: flag("threads"),
+        tasks: flag("tasks"),
         subprocesses: if flag("subprocesses") { Subprocesses::Watched } else { Subprocesses::Ignored },
         nonblocking: flag("nonblocking"),
         output: matches.get_one("output").cloned(),

@@ -96,6 +96,12 @@ impl fmt::Display for Error {
             Self::Start(StartError::Attach(pid, error)) => attach(*pid, error, f),
             Self::Start(StartError::Launch(error)) => launch(*error, f),
             Self::Start(StartError::Find(error)) => find(error, f),
+            Self::Start(StartError::NoTasks(python)) => {
+                writeln!(f, "Python {python} does not say where asyncio's tasks are.")?;
+                f.write_str(
+                    "3.14 and later do, if they have a GIL. What the threads of its loops do: pyflame-tui --threads PID",
+                )
+            }
             Self::Start(StartError::Thread(error)) => {
                 write!(f, "The sampler's thread could not be started: {error}.")
             }

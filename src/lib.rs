@@ -30,9 +30,9 @@ use error::Error;
 use export::Format;
 use headless::{Recording, Stops};
 use output::Output;
-use profile::{Idle, Lines, Profile, Selection, Who};
+use profile::{Idle, Lines, Profile, Selection, Thread, Who};
 use python::version::Version;
-use sample::{Ending, Micros, Totals};
+use sample::{Ending, Flags, Micros, Totals};
 use sampler::cost::Cost;
 use sampler::look::Scope;
 use sampler::{Length, Plan, Sampler, Stopping, Subprocesses, Watch, find};
@@ -120,7 +120,16 @@ fn record(options: &Options) -> Result<u8, Error> {
         // Standard error may be gone: then nobody wants to know.
         let _ = writeln!(io::stderr(), "{}", stats(profile.totals(), profile.memory(), cost.as_ref()));
     }
-    if let Watch::Process(pid) = options.watch
+    let is_task = |(_, thread): (_, &Thread)| thread.flags.has(Flags::TASK);
+    if options.tasks && !recording.profile.threads().any(is_task) {
+        let told = recording.profile.about().is_some_and(|about| about.tasks);
+        let why = if told {
+            "no task of asyncio's waited"
+        } else {
+            "only Python 3.14 and later says where tasks are"
+        };
+        let _ = writeln!(io::stderr(), "There is nothing to show: {why}.");
+    } else if let Watch::Process(pid) = options.watch
         && options.subprocesses == Subprocesses::Ignored
         && recording.profile.function_count() == 0
         && let Some(child) = find::python_below(Pid(pid))
@@ -157,8 +166,13 @@ fn plan(options: &Options) -> Plan {
         user: user(options),
         abi: options.abi,
         interval: options.interval.unwrap_or(INTERVAL),
-        governed: false,
-        scope: if options.threads || options.dump { Scope::All } else { Scope::Running },
+        // Tasks may be thousands.
+        governed: options.tasks && options.interval.is_none(),
+        scope: match options {
+            Options { tasks: true, .. } => Scope::Tasks,
+            Options { threads: true, .. } | Options { dump: true, .. } => Scope::All,
+            _ => Scope::Running,
+        },
         subprocesses: options.subprocesses,
         stopping: if options.nonblocking { Stopping::Never } else { Stopping::Brief },
         length,
@@ -188,7 +202,11 @@ fn format(options: &Options) -> Format {
 /// Writes what was recorded as these options ask for it.
 pub fn write_profile(options: &Options, profile: &Profile, mut out: &mut dyn Write) -> io::Result<()> {
     let selection = Selection {
-        who: if options.threads || options.dump { Who::AllThreads } else { Who::GilHolder },
+        who: match options {
+            Options { tasks: true, .. } => Who::Tasks,
+            Options { threads: true, .. } => Who::AllThreads,
+            _ => Who::GilHolder,
+        },
         idle: if options.exclude_idle { Idle::Excluded } else { Idle::Shown },
         lines: if options.no_line_numbers { Lines::Merged } else { Lines::Apart },
         ..Selection::default()

@@ -45,7 +45,8 @@ pub(crate) fn attach(options: &Options, plan: Plan) -> Result<Sampler, StartErro
 
 fn live(options: &Options, plan: Plan) -> Plan {
     let length = options.seconds.map_or(Length::ToTheEnd, Length::For);
-    Plan { scope: Scope::All, length, governed: options.interval.is_none(), ..plan }
+    let scope = if options.tasks { Scope::Tasks } else { Scope::All };
+    Plan { scope, length, governed: options.interval.is_none(), ..plan }
 }
 
 /// What the command line and the environment say of the screen.
@@ -55,6 +56,7 @@ pub(crate) fn screen(options: &Options) -> tui::Options {
         exclude_idle: options.exclude_idle,
         timestamps: options.timestamps,
         threads: options.threads,
+        tasks: options.tasks,
         no_line_numbers: options.no_line_numbers,
         ascii: options.ascii,
         ..tui::Options::from_environment()

@@ -140,13 +140,16 @@ impl fmt::Debug for Stack {
     }
 }
 
-/// A thread of the target in one interpreter (one OS thread can visit several).
+/// A thread of the target in one interpreter (one OS thread can visit several), or what waits in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ThreadId {
     /// The kernel's thread id, in *our* PID namespace.
     pub tid: u32,
     /// The interpreter's own number; 0 is the main one.
     pub interpreter: u32,
+    /// 0 for the thread itself. Else the seat of one of its asyncio tasks: another task of the same function may have it
+    /// when that one has ended, but not in the very next look.
+    pub seat: u32,
 }
 
 /// Facts about a thread at the moment of a sample: observations, never guesses. A fact that was not
@@ -166,6 +169,8 @@ impl Flags {
     pub const WAITING: Self = Self(8);
     /// Its interpreter is collecting garbage, and this thread does it.
     pub const GC: Self = Self(16);
+    /// It is no thread but a task of asyncio's, which waits: its frames are coroutines that await each other.
+    pub const TASK: Self = Self(32);
 
     /// All of `other` are set.
     pub const fn has(self, other: Self) -> bool {
@@ -267,6 +272,8 @@ pub struct About {
     pub age: Micros,
     /// The mean time between two samples that was asked for.
     pub interval: Micros,
+    /// asyncio's tasks can be read, if it has any.
+    pub tasks: bool,
 }
 
 /// Running totals since the sampling began, and what the stops cost.
@@ -331,6 +338,8 @@ pub enum Command {
     Interval(Micros),
     /// Read every thread (`true`) or the GIL's holder only.
     AllThreads(bool),
+    /// Read every thread, and asyncio's tasks, too (`true`) or not.
+    Tasks(bool),
     /// Stop looking; the target is not touched until [`Command::Resume`].
     Pause,
     /// Look again.

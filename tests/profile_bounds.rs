@@ -168,7 +168,7 @@ fn past_the_cap_counts_stay_exact_and_times_get_coarse() {
     let mut service = Service::new(5, 1000);
     let (mut small, mut large) = (Profile::with_cap(1 << 20), Profile::with_cap(usize::MAX));
     let (age, interval) = (Micros(0), Micros(1000));
-    let about = About { pid: 7, command: "app".into(), python: "3.12.1".into(), age, interval };
+    let about = About { pid: 7, command: "app".into(), python: "3.12.1".into(), age, interval, tasks: false };
     for n in 0..150_000 {
         let sample = service.sample();
         for profile in [&mut small, &mut large] {

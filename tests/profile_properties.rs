@@ -19,7 +19,7 @@ use workload::{frame, profile_of, seen, taken, thread};
 
 /// Any flags that there are.
 fn any_flags() -> impl Strategy<Value = Flags> {
-    (0_u8..32).prop_map(Flags::from_bits)
+    (0_u8..64).prop_map(Flags::from_bits)
 }
 
 fn any_stack(depth: usize) -> impl Strategy<Value = Stack> {
@@ -107,10 +107,12 @@ fn expected(rows: &[Row], selection: &Selection) -> (BTreeMap<Vec<Frame>, u64>, 
         }
         let framed = threads.iter().filter(|(_, stack, _)| !stack.is_empty());
         let has = |bits: u8, flag: Flags| Flags::from_bits(bits).has(flag);
+        let is_task = |bits: u8| has(bits, Flags::TASK);
         let holds = |bits: u8| has(bits, Flags::HOLDS_GIL);
         let none = match selection.who {
             Who::GilHolder => !framed.clone().any(|(_, _, bits)| holds(*bits)),
             Who::AllThreads => framed.clone().next().is_none(),
+            Who::Tasks => false,
         };
         if none && selection.idle == Idle::Shown {
             idle += 1;
@@ -118,8 +120,10 @@ fn expected(rows: &[Row], selection: &Selection) -> (BTreeMap<Vec<Frame>, u64>, 
         for (_, stack, bits) in framed {
             let works = holds(*bits) || has(*bits, Flags::ON_CPU);
             let counts = match selection.who {
-                Who::GilHolder => holds(*bits),
-                Who::AllThreads => selection.idle == Idle::Shown || works,
+                Who::GilHolder => holds(*bits) && !is_task(*bits),
+                Who::AllThreads => !is_task(*bits) && (selection.idle == Idle::Shown || works),
+                // None of these functions waits for work.
+                Who::Tasks => is_task(*bits),
             };
             if counts {
                 *weights.entry(stack.clone()).or_default() += 1;
@@ -157,9 +161,12 @@ proptest! {
 
     /// A tree's weights are those that a slow count finds.
     #[test]
-    fn trees_weigh_right(samples in any_samples(), all in any::<bool>(), drop in any::<bool>()) {
+    fn trees_weigh_right(
+        samples in any_samples(),
+        who in prop::sample::select(vec![Who::GilHolder, Who::AllThreads, Who::Tasks]),
+        drop in any::<bool>(),
+    ) {
         let profile = profile_of(samples.clone());
-        let who = if all { Who::AllThreads } else { Who::GilHolder };
         let idle = if drop { Idle::Excluded } else { Idle::Shown };
         let selection = Selection { who, idle, ..Selection::default() };
         let tree = CallTree::of(&profile, &selection);

@@ -23,7 +23,7 @@ fn holder(at: u64, text: &str) -> Sample {
 
 fn about(pid: u32) -> Event {
     let (age, interval) = (Micros(0), Micros(1000));
-    Event::About(About { pid, command: "app".into(), python: "3.12.1".into(), age, interval })
+    Event::About(About { pid, command: "app".into(), python: "3.12.1".into(), age, interval, tasks: false })
 }
 
 fn names(profile: &Profile, tree: &CallTree, id: CallId) -> Vec<String> {

@@ -1,5 +1,6 @@
 //! The dump: what each thread does at one moment. A line `TID*: name` (the star holds the GIL), then its
-//! frames, leaf first; a blank line between threads.
+//! frames, leaf first; a blank line between threads. After the threads asyncio's tasks that wait, with the thread of their
+//! loop.
 
 use std::io::{self, Write};
 
@@ -11,7 +12,8 @@ use crate::sample::Flags;
 /// `threads` and `lines` matter.
 pub fn write_dump(profile: &Profile, selection: &Selection, out: &mut impl Write) -> io::Result<()> {
     let present = profile.threads().filter(|(no, _)| profile.is_present(*no) && selection.threads.has(*no));
-    for (place, (_, thread)) in present.enumerate() {
+    let (tasks, threads): (Vec<_>, Vec<_>) = present.partition(|(_, thread)| thread.flags.has(Flags::TASK));
+    for (place, (_, thread)) in threads.into_iter().chain(tasks).enumerate() {
         let blank = if place == 0 { "" } else { "\n" };
         let star = if thread.flags.has(Flags::HOLDS_GIL) { "*" } else { "" };
         let space = if thread.name.is_empty() { "" } else { " " };

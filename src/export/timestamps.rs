@@ -19,7 +19,7 @@ pub fn write_timestamps(profile: &Profile, selection: &Selection, out: &mut impl
             Went::Failed(_) => return write!(out, "{at}\n(failed)\n"),
             Went::Held => false,
             Went::Unheld => selection.who == Who::GilHolder,
-            Went::Nobody => true,
+            Went::Nobody => selection.who != Who::Tasks,
         };
         if idle && selection.idle == Idle::Shown {
             write!(out, "{at}\n(idle)\n")?;

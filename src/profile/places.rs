@@ -82,6 +82,12 @@ const RESTING: &[(&str, &[&str])] = &[
     ("/multiprocessing/pool.py", &["worker"]),
     ("/multiprocessing/popen_fork.py", &["poll"]),
     ("/signal.py", &["sigwait"]),
+    // Tasks of asyncio, as threads do in their own of these.
+    ("/asyncio/queues.py", &["get"]),
+    ("/asyncio/locks.py", &["wait"]),
+    ("/asyncio/tasks.py", &["wait", "_wait"]),
+    ("/asyncio/taskgroups.py", &["_aexit"]),
+    ("/asyncio/base_events.py", &["serve_forever"]),
 ];
 
 /// What reads for whoever called it: only the caller tells what is waited for, an answer or work.

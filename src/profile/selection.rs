@@ -91,6 +91,8 @@ pub enum Who {
     GilHolder,
     /// Those of all threads. A look in which no thread has a frame is one `(idle)`.
     AllThreads,
+    /// Those of asyncio's tasks that wait, and of no thread. No look is `(idle)`.
+    Tasks,
 }
 
 /// What becomes of threads that do nothing, and of looks that found nobody at work.
@@ -137,15 +139,22 @@ pub struct Step {
 }
 
 impl Selection {
+    /// Is this a thread, or a task, if that is what is looked at?
+    pub fn is_kind(&self, flags: Flags) -> bool {
+        flags.has(Flags::TASK) == (self.who == Who::Tasks)
+    }
+
     /// Does this stack of this thread count?
     pub fn takes(&self, profile: &Profile, thread: ThreadNo, node: NodeId, flags: Flags) -> bool {
-        if node == NodeId::ROOT || !self.threads.has(thread) {
+        if node == NodeId::ROOT || !self.threads.has(thread) || !self.is_kind(flags) {
             return false;
         }
         match (self.who, self.idle) {
             (Who::GilHolder, _) => flags.has(Flags::HOLDS_GIL),
-            (Who::AllThreads, Idle::Shown) => true,
-            (Who::AllThreads, Idle::RestingHidden) => profile.state(node, flags) != State::Idle,
+            (Who::AllThreads | Who::Tasks, Idle::Shown) => true,
+            (Who::AllThreads, Idle::RestingHidden) | (Who::Tasks, _) => {
+                profile.state(node, flags) != State::Idle
+            }
             (Who::AllThreads, Idle::Excluded) => flags.has(Flags::HOLDS_GIL) || flags.has(Flags::ON_CPU),
         }
     }

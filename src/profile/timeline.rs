@@ -189,7 +189,7 @@ impl Timeline {
 fn counted(profile: &Profile, selection: &Selection, range: Range<Look>) -> Bucket {
     let mut bucket = Bucket::default();
     let verdicts = profile.columns().count(range, |thread, node, flags, count| {
-        if !selection.threads.has(thread) {
+        if !selection.threads.has(thread) || !selection.is_kind(flags) {
             return;
         }
         let state = profile.state(node, flags).index();
@@ -203,6 +203,7 @@ fn counted(profile: &Profile, selection: &Selection, range: Range<Look>) -> Buck
     bucket.looks += verdicts.taken();
     bucket.failed += verdicts.failed();
     let idle = match (selection.who, selection.idle) {
+        (Who::Tasks, _) => 0,
         (Who::AllThreads, Idle::Shown) => verdicts.nobody,
         // Nothing at work is something to notice, also where it is not shown.
         _ => verdicts.unheld + verdicts.nobody,

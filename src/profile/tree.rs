@@ -234,7 +234,7 @@ impl CallTree {
 pub(super) fn idle_looks(window: &Window, selection: &Selection) -> u64 {
     let verdicts = window.verdicts();
     match (selection.idle, selection.who) {
-        (Idle::RestingHidden | Idle::Excluded, _) => 0,
+        (Idle::RestingHidden | Idle::Excluded, _) | (_, Who::Tasks) => 0,
         (Idle::Shown, Who::GilHolder) => verdicts.unheld + verdicts.nobody,
         (Idle::Shown, Who::AllThreads) => verdicts.nobody,
     }

@@ -7,6 +7,7 @@ use crate::python::frames::{self, RawFrame, WalkError};
 use crate::python::layout::{Collecting, Layout, ThreadLayout};
 use crate::python::locate::Python;
 use crate::python::quiet::Stamp;
+use crate::python::tasks::{Label, TaskReader};
 use crate::python::threads::Interpreter;
 use crate::sample::Flags;
 use crate::target::memory::{Address, Memory, ReadError};
@@ -25,11 +26,15 @@ pub struct Capture {
     fresh: usize,
 }
 
-/// A thread in a [`Capture`].
+/// A thread in a [`Capture`], or a task that waits in one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seen {
-    /// Its `PyThreadState`.
+    /// Its `PyThreadState`, or the task object.
     pub thread: Address,
+    /// The `PyThreadState` of the thread in which alone its frames change: its own.
+    pub owner: Address,
+    /// What a task is told by.
+    pub label: Option<Label>,
     /// What says which thread of the kernel's it is; see [`identity_of`].
     pub identity: u64,
     /// The interpreter it belongs to.
@@ -62,6 +67,8 @@ impl Capture {
     pub(crate) fn of(frames: &[RawFrame]) -> Self {
         let seen = Seen {
             thread: Address(8),
+            owner: Address(8),
+            label: None,
             identity: 1,
             interpreter: 0,
             flags: Flags::default(),
@@ -85,14 +92,15 @@ impl Capture {
         self.fresh = 0;
     }
 
-    /// Adds what an earlier picture shows of all threads but one. That one of them waits for the GIL was true then; what
-    /// it does now was not looked at.
+    /// Adds what an earlier picture shows of all threads but one, and of their tasks. That one of them waits for the GIL was
+    /// true then; what it does now was not looked at.
     pub fn add_remembered(&mut self, earlier: &Self, without: Address) {
-        for seen in earlier.threads.iter().filter(|seen| seen.thread != without) {
+        for seen in earlier.threads.iter().filter(|seen| seen.owner != without) {
             let start = self.frames.len();
             self.frames.extend_from_slice(earlier.frames(seen));
             let frames = start..self.frames.len();
-            self.threads.push(Seen { flags: Flags::default(), frames, ..seen.clone() });
+            let flags = if seen.label.is_some() { seen.flags } else { Flags::default() };
+            self.threads.push(Seen { flags, frames, ..seen.clone() });
         }
     }
 
@@ -189,7 +197,45 @@ impl Capture {
             return Err(error);
         }
         let frames = start..self.frames.len();
-        self.threads.push(Seen { thread, identity, interpreter: interpreter.id, flags, stamp, frames });
+        let (owner, label) = (thread, None);
+        self.threads.push(Seen {
+            thread,
+            owner,
+            label,
+            identity,
+            interpreter: interpreter.id,
+            flags,
+            stamp,
+            frames,
+        });
+        self.fresh = self.threads.len();
+        Ok(())
+    }
+
+    /// Adds the tasks that wait in the thread that was added last.
+    pub fn add_tasks(
+        &mut self,
+        layout: &Layout,
+        memory: &impl Memory,
+        tasks: &mut TaskReader,
+    ) -> Result<(), WalkError> {
+        let Some(owner) = self.threads.last().cloned() else { return Ok(()) };
+        let list = tasks.list(memory, owner.thread)?;
+        for task in &list {
+            let start = self.frames.len();
+            if start >= MOST_FRAMES {
+                return Err(WalkError::Broken(*task));
+            }
+            tasks.frames(layout, memory, *task, &mut self.frames)?;
+            let frames = start..self.frames.len();
+            if frames.is_empty() {
+                continue;
+            }
+            let label = Some(tasks.label(layout, memory, *task)?);
+            let flags = Flags::TASK | Flags::WAITING;
+            self.threads.push(Seen { thread: *task, label, flags, frames, ..owner.clone() });
+        }
+        tasks.put_back(list);
         self.fresh = self.threads.len();
         Ok(())
     }

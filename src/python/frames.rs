@@ -89,6 +89,24 @@ pub fn walk_while(
     }
 }
 
+/// The frame of a coroutine that waits, at `frame`: it hangs in no chain. 3.11 and later.
+pub fn waiting(layout: &Layout, memory: &impl Memory, frame: Address) -> Result<RawFrame, WalkError> {
+    let Frames::Interpreter(kind) = &layout.frames else { return Err(WalkError::Broken(frame)) };
+    let copies = layout.code.bytecode.and_then(|bytecode| bytecode.copies);
+    let walk = Walk { kind, copies, memory };
+    let mut bytes = [0; FRAME_BYTES];
+    let bytes = bytes.get_mut(..walk.length()).ok_or(WalkError::Broken(frame))?;
+    let head = memory.view(pointer(frame)?, bytes, |bytes| walk.head(bytes))?;
+    let head = head.filter(|head| head.owner == Owner::GENERATOR).ok_or(WalkError::Broken(frame))?;
+    let (code, instruction) = walk.call(&head)?;
+    Ok(RawFrame { code, instruction, generator: true, place: None })
+}
+
+/// The object that a stack reference refers to.
+pub const fn untagged(reference: Address) -> Address {
+    Address(reference.0 & !TAG_BITS)
+}
+
 fn walk_objects(
     objects: &FrameObjects,
     memory: &impl Memory,
@@ -176,13 +194,7 @@ impl<M: Memory> Walk<'_, M> {
                 return Err(WalkError::Broken(frame));
             }
             if head.owner < Owner::NOT_PYTHON {
-                let code = pointer(Address(head.executable.0 & !TAG_BITS))?;
-                let instruction = match self.copies {
-                    Some(copies) if head.copy > 0 => {
-                        Instruction::InCopy(head.instruction, self.copy(copies, code, head.copy)?)
-                    }
-                    _ => Instruction::Address(head.instruction),
-                };
+                let (code, instruction) = self.call(&head)?;
                 let (generator, place) = (head.owner == Owner::GENERATOR, entries.place(frame, head.owner));
                 frames.push(RawFrame { code, instruction, generator, place });
             }
@@ -190,6 +202,21 @@ impl<M: Memory> Walk<'_, M> {
             last = std::mem::replace(&mut frame, head.previous);
         }
         entries.end(self.memory, last)
+    }
+
+    /// Which code is executed, and where in it.
+    #[inline]
+    fn call(&self, head: &Head) -> Result<(Address, Instruction), WalkError> {
+        let code = pointer(untagged(head.executable))?;
+        Ok((
+            code,
+            match self.copies {
+                Some(copies) if head.copy > 0 => {
+                    Instruction::InCopy(head.instruction, self.copy(copies, code, head.copy)?)
+                }
+                _ => Instruction::Address(head.instruction),
+            },
+        ))
     }
 
     /// Bytes of a frame that hold everything that is read.

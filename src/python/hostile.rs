@@ -2,6 +2,7 @@
 //! bounds, in every layout.
 
 mod lists;
+mod tasks;
 
 use std::cell::Cell;
 

@@ -22,6 +22,7 @@ pub mod recognise;
 pub mod search;
 pub mod snapshot;
 pub mod tables;
+pub mod tasks;
 pub mod text;
 pub mod threads;
 pub mod version;

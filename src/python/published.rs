@@ -8,6 +8,7 @@ use crate::python::layout::{
     Bytecode, CodeLayout, Collecting, Field, FirstFrame, Frames, Generation, Gil, InterpreterFrames,
     InterpreterLayout, Layout, LineFormat, NameFormat, TextLayout, ThreadLayout, Word,
 };
+use crate::python::tasks::Coroutines;
 use crate::python::version::{Build, Version};
 use crate::target::memory::{Address, Memory, ReadError};
 
@@ -135,6 +136,30 @@ pub fn layout(memory: &impl Memory, runtime: Address) -> Result<Layout, Publishe
     let mut bytes = vec![0; sections.size];
     memory.read(runtime, &mut bytes)?;
     Table { bytes, version, sections }.layout()
+}
+
+/// Where coroutines keep what they wait for, 3.14 and later; before, that is not published.
+pub fn coroutines(memory: &impl Memory, runtime: Address) -> Result<Option<Coroutines>, PublishedError> {
+    let version = version(memory, runtime)?;
+    // gen_object: size, gi_name, gi_iframe, gi_frame_state; type_object: size, tp_name, tp_repr, tp_flags
+    let (sections, generator, kind, awaited, waits, awaits) = match version.minor() {
+        (3, 14) => (SECTIONS_314, 664, 416, 8, 253..=255, 255..=255),
+        (3, 15) => (SECTIONS_315, 792, 480, 16, 0..=3, 2..=3),
+        _ => return Ok(None),
+    };
+    let mut bytes = vec![0; sections.size];
+    memory.read(runtime, &mut bytes)?;
+    let table = Table { bytes, version, sections };
+    Ok(Some(Coroutines {
+        frame: table.field(generator + 16)?,
+        state: table.field(generator + 24)?,
+        waits,
+        awaits,
+        stack: table.field(table.sections.frame + 48)?,
+        awaited,
+        kind_name: table.field(kind + 8)?,
+        kind_flags: table.field(kind + 24)?,
+    }))
 }
 
 struct Table {

@@ -29,6 +29,17 @@ pub enum Build {
     FreeThreaded,
 }
 
+impl Build {
+    /// As people are told which Python it is.
+    pub fn name(self, version: Version) -> String {
+        match self {
+            Self::Ordinary => version.to_string(),
+            Self::TraceRefs => format!("{version} debug"),
+            Self::FreeThreaded => format!("{version} free-threaded"),
+        }
+    }
+}
+
 /// The versions that `--abi` takes, in the words that the original used.
 pub const ABIS: [&str; 14] =
     ["27", "33", "34", "35", "36", "37", "38", "39", "310", "311", "312", "313", "314", "315"];

@@ -7,6 +7,7 @@ use hdrhistogram::Histogram;
 
 use crate::python::code::CodeCounts;
 use crate::python::snapshot::Reads;
+use crate::python::tasks::MOST_TASKS;
 use crate::sampler::unstopped::Attempts;
 
 /// Running counts.
@@ -30,6 +31,8 @@ pub struct Cost {
     pub entering: u64,
     /// Looks at all threads in which only the holder had to be read.
     pub remembered: u64,
+    /// Lists of asyncio's tasks that were longer than is read.
+    pub tasks_cut: u64,
     /// Looks since which nothing had moved: not even that one had to be read.
     pub asleep: u64,
     /// Attempts to look without stopping anything.
@@ -85,6 +88,7 @@ impl Cost {
             entering: 0,
             remembered: 0,
             asleep: 0,
+            tasks_cut: 0,
             attempts: Attempts::default(),
             asked: 0,
             reads: Reads::default(),
@@ -112,6 +116,7 @@ impl Cost {
         self.entering += other.entering;
         self.remembered += other.remembered;
         self.asleep += other.asleep;
+        self.tasks_cut += other.tasks_cut;
         self.attempts.add(other.attempts);
         self.read(other.reads);
         self.asked += other.asked;
@@ -210,6 +215,14 @@ impl fmt::Display for Cost {
             with.micros(),
             apart.micros(),
         )?;
+        if self.tasks_cut > 0 {
+            let most = MOST_TASKS;
+            write!(
+                f,
+                "\nlists of more than {most} tasks, of which the oldest were read, {}",
+                self.tasks_cut
+            )?;
+        }
         if self.attempts != Attempts::default() {
             write!(f, "\n{}", self.attempts)?;
         }

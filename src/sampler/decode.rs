@@ -24,9 +24,15 @@ impl Looker {
         for index in 0..self.capture.threads().len() {
             let Some(seen) = self.capture.threads().get(index) else { break };
             let Some(tid) = self.tids.of_identity(target, seen.identity) else { continue };
-            let thread = ThreadId { tid: tid.0, interpreter: seen.interpreter };
-            let last = &mut self.memories.of_thread(seen.thread, thread).last;
-            let stack = last.stack(&self.codes, self.capture.frames(seen), &mut self.frames);
+            let mut thread = ThreadId { tid: tid.0, interpreter: seen.interpreter, seat: 0 };
+            let memory = match seen.label {
+                None => self.memories.of_thread(seen.thread, thread),
+                Some(_) => self.memories.of(seen.thread),
+            };
+            let stack = memory.last.stack(&self.codes, self.capture.frames(seen), &mut self.frames);
+            if let Some(label) = seen.label {
+                thread = self.tasks.seat((target, &self.python), (seen, label), (thread, &stack));
+            }
             if !stack.is_empty() {
                 taken.push(ThreadSample { thread, stack, flags: seen.flags });
             }
@@ -48,6 +54,9 @@ impl Looker {
             self.capture.clear();
             let goes_on = |frame| trail.pass(frame);
             self.capture.add_while(&self.python, &moment, &interpreter, holder, flags, goes_on)?;
+            if let Some(tasks) = self.tasks.reader().filter(|_| matches!(self.rest, Rest::Remembered(..))) {
+                self.capture.add_tasks(&self.python.layout, &moment, tasks)?;
+            }
             if !self.codes.know(&self.capture) {
                 return Err(Miss::Again(Failure::Broken));
             }

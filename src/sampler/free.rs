@@ -56,7 +56,7 @@ impl Looker {
             })?;
         }
         self.in_place.leave();
-        for thread in detached.into_iter().filter(|_| scope == Scope::All) {
+        for thread in detached.into_iter().filter(|_| scope.is_all()) {
             let one = self.persist(target, |looker| {
                 let mut read = |looker: &mut Self| looker.read_detached(target, interpreter, thread);
                 looker.prove_still(target, None, &mut read)?;

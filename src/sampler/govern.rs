@@ -12,6 +12,9 @@ const STEPS: (f64, f64) = (4.0, 0.8);
 /// Slower than this it is no picture any more.
 const LONGEST: Duration = Duration::from_millis(100);
 
+/// What may be dear is begun with this interval.
+const CAREFUL: Duration = Duration::from_millis(20);
+
 /// Chooses the interval between two looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Governor {
@@ -29,6 +32,16 @@ impl Governor {
     /// The interval now: a whole number of those that are wanted, so that each look stands for as many.
     fn interval(&self) -> Duration {
         self.wanted * self.factor
+    }
+
+    /// What follows may be dearer than what was: the interval from now on, if it is another.
+    pub(super) fn expect_more(&mut self) -> Option<Duration> {
+        let factor = CAREFUL.div_duration_f64(self.wanted).ceil();
+        #[expect(clippy::cast_sign_loss, reason = "not negative")]
+        let factor = (factor as u32).max(1);
+        let changed = factor > self.factor;
+        self.factor = self.factor.max(factor);
+        changed.then(|| self.interval())
     }
 
     /// After threads stood still for `stopped` of the last `elapsed`: the interval from now on, if it is another.
@@ -81,6 +94,15 @@ mod tests {
         // 200 µs every 10 ms are 2 %, every 20 ms 1 %.
         assert!((MS * 10..=MS * 21).contains(&interval), "{interval:?}");
         assert_eq!(settled(&mut governor, Duration::from_micros(5)), MS);
+    }
+
+    #[test]
+    fn what_may_be_dear_is_begun_slowly() {
+        let mut governor = Governor::new(MS);
+        assert_eq!(governor.expect_more(), Some(MS * 20));
+        assert_eq!(governor.expect_more(), None);
+        assert_eq!(settled(&mut governor, Duration::from_micros(15)), MS);
+        assert_eq!(Governor::new(MS * 50).expect_more(), None);
     }
 
     #[test]

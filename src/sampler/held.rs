@@ -3,6 +3,7 @@
 use crate::fault;
 use crate::python::capture::{Capture, identity_of};
 use crate::python::locate::Python;
+use crate::python::tasks::TaskReader;
 use crate::python::threads::{self, Interpreter, Lock};
 use crate::sample::{Failure, Flags};
 use crate::sampler::look::{Compare, Latest, Looker, Scope, Wanted};
@@ -150,7 +151,7 @@ impl Looker {
         let interpreter = home(&self.python, &self.interpreters, &moment, lock, holder)?;
         self.rest = match scope {
             Scope::Running => Rest::NotAsked(interpreter, holder),
-            Scope::All => {
+            Scope::All | Scope::Tasks => {
                 let others = self.others.entry(key_of(lock)).or_default();
                 let edition = self.codes.edition();
                 others.rest(&self.python, &moment, &self.interpreters, interpreter, holder, edition)?
@@ -162,7 +163,8 @@ impl Looker {
             let snapshot = &mut self.memories.of(key_of(lock)).snapshot;
             snapshot.take(memory)?;
             let (python, all) = (&self.python, &self.interpreters);
-            copy_all(python, all, &snapshot.of(memory), lock, Some(holder), &mut self.capture)?;
+            let (moment, tasks) = (snapshot.of(memory), self.tasks.reader());
+            copy_all(python, all, &moment, lock, Some(holder), &mut self.capture, tasks)?;
             self.cost.read(snapshot.take_reads());
             // Whoever takes the lock has it for a moment in which the words still name the one before. If the CPU was
             // taken from it in just that moment, this one did not hold the lock, and that one may have gone on meanwhile.
@@ -181,6 +183,9 @@ impl Looker {
                 }
                 // In place it runs no sooner for that.
                 _ => capture.add(python, &moment, &interpreter, holder, flags)?,
+            }
+            if let Some(tasks) = self.tasks.reader().filter(|_| scope.is_all()) {
+                capture.add_tasks(&python.layout, &moment, tasks)?;
             }
             let reads = snapshot.take_reads();
             number = number.filter(|_| reads.calls == 1);
@@ -236,7 +241,7 @@ pub(super) fn home(
     home.copied().ok_or(Miss::Again(Failure::Broken))
 }
 
-/// Every thread of the interpreters that share a GIL.
+/// Every thread of the interpreters that share a GIL, and their tasks, if there is somebody who reads them.
 pub(super) fn copy_all(
     python: &Python,
     interpreters: &[Interpreter],
@@ -244,6 +249,7 @@ pub(super) fn copy_all(
     lock: Lock,
     holder: Option<Address>,
     capture: &mut Capture,
+    mut tasks: Option<&mut TaskReader>,
 ) -> Result<(), Miss> {
     let mut list = Vec::new();
     for interpreter in interpreters.iter().filter(|interpreter| interpreter.lock == lock) {
@@ -252,6 +258,9 @@ pub(super) fn copy_all(
         for thread in &list {
             let flags = if holder == Some(*thread) { Flags::HOLDS_GIL } else { Flags::default() };
             capture.add(python, memory, interpreter, *thread, flags)?;
+            if let Some(tasks) = &mut tasks {
+                capture.add_tasks(&python.layout, memory, tasks)?;
+            }
         }
     }
     let seen = |holder| capture.threads().iter().any(|seen| seen.thread == holder);

@@ -81,6 +81,9 @@ impl Looker {
         trail.begin();
         let (flags, goes_on) = (Flags::default(), |frame| trail.pass(frame));
         self.capture.add_while(&self.python, &moment, &interpreter, holder, flags, goes_on)?;
+        if let Some(tasks) = self.tasks.reader() {
+            self.capture.add_tasks(&self.python.layout, &moment, tasks)?;
+        }
         self.cost.read(snapshot.take_reads());
         self.know(memory)
     }
@@ -100,12 +103,10 @@ impl Looker {
     ) -> Result<bool, Miss> {
         let stay = Stay::begin();
         read(self)?;
-        let mut moved = self.moved(only);
-        let Some((thread, _)) = moved.next() else { return Ok(false) };
-        let alone = moved.next().is_none();
-        drop(moved);
-        if alone && self.stood(target, thread, stay)? {
-            return Ok(true);
+        match *self.moved(only) {
+            [] => return Ok(false),
+            [(thread, _)] if self.stood(target, thread, stay)? => return Ok(true),
+            _ => {}
         }
         let watched = self.watch_moved(target, only);
         let running: Vec<_> = watched.iter().filter(|one| one.runs).map(|one| one.tid).collect();
@@ -123,18 +124,19 @@ impl Looker {
         if self.capture == self.again && still { Ok(true) } else { Err(Miss::Fled) }
     }
 
-    /// The threads of the capture (or one of them only), and their identities, whose stacks are not the ones that were seen
-    /// last.
-    fn moved(&self, only: Option<Address>) -> impl Iterator<Item = (Address, u64)> {
+    /// The threads of the capture (or one of them only), and their identities, whose stacks, or whose tasks' stacks, are not
+    /// the ones that were seen last.
+    fn moved(&self, only: Option<Address>) -> Vec<(Address, u64)> {
         let edition = self.codes.edition();
         let same = move |seen: &Seen| {
             self.memories.last(seen.thread).is_some_and(|last| last.is(self.capture.frames(seen), edition))
         };
-        self.capture
-            .threads()
-            .iter()
-            .filter(move |seen| only.is_none_or(|only| seen.thread == only) && !same(seen))
-            .map(|seen| (seen.thread, seen.identity))
+        let has_moved = |seen: &&Seen| only.is_none_or(|only| seen.owner == only) && !same(seen);
+        let all = self.capture.threads().iter().filter(has_moved);
+        let mut moved: Vec<_> = all.map(|seen| (seen.owner, seen.identity)).collect();
+        // Tasks follow their thread.
+        moved.dedup();
+        moved
     }
 
     /// Has a thread not run since we came to stay on its CPU?
@@ -156,7 +158,8 @@ impl Looker {
         if lock.holder(&moment)?.is_some() {
             return Err(Miss::Fled);
         }
-        let copied = copy_all(&self.python, &self.interpreters, &moment, lock, None, &mut self.capture);
+        let (python, interpreters, tasks) = (&self.python, &self.interpreters, self.tasks.reader());
+        let copied = copy_all(python, interpreters, &moment, lock, None, &mut self.capture, tasks);
         self.cost.read(snapshot.take_reads());
         // What contradicts itself is being changed, so somebody has taken the GIL.
         let changing = |miss| if matches!(miss, Miss::Again(_)) { Miss::Fled } else { miss };
@@ -179,7 +182,7 @@ impl Looker {
     }
 
     fn moved_tids(&mut self, only: Option<Address>, target: &Target) -> Vec<Tid> {
-        let moved: Vec<_> = self.moved(only).collect();
+        let moved = self.moved(only);
         moved.iter().filter_map(|(_, identity)| self.tids.of_identity(target, *identity)).collect()
     }
 }

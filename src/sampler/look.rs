@@ -27,6 +27,7 @@ use crate::sampler::names::Names;
 use crate::sampler::others::{Others, Rest};
 use crate::sampler::remembered::Memories;
 use crate::sampler::states::States;
+use crate::sampler::tasks::Tasks;
 use crate::sampler::tids::{self, Tids};
 use crate::target::memory::Address;
 use crate::target::{Rseq, Target, Tid};
@@ -51,6 +52,15 @@ pub enum Scope {
     Running,
     /// All.
     All,
+    /// All, and asyncio's tasks that wait in them.
+    Tasks,
+}
+
+impl Scope {
+    /// Are all threads read?
+    pub const fn is_all(self) -> bool {
+        matches!(self, Self::All | Self::Tasks)
+    }
 }
 
 /// When code objects that are known already are compared with memory.
@@ -119,6 +129,7 @@ pub struct Looker {
     pub(super) in_place: InPlace,
     pub(super) asleep: Asleep,
     pub(super) crowd: Crowd,
+    pub(super) tasks: Tasks,
     /// The words of a lock.
     pub(super) words: Snapshot,
     /// The process was found stopped by job control.
@@ -157,6 +168,7 @@ impl Looker {
             in_place: InPlace::new(rseq),
             asleep: Asleep::default(),
             crowd: Crowd::default(),
+            tasks: Tasks::default(),
             words: Snapshot::new(),
             standing: false,
             stopping,
@@ -184,6 +196,7 @@ impl Looker {
         let counts = self.codes.counts();
         self.cost.codes.new += counts.new;
         self.cost.codes.replaced += counts.replaced;
+        self.cost.tasks_cut += self.tasks.cut();
         self.cost
     }
 
@@ -199,16 +212,13 @@ impl Looker {
 
     /// The names that have to be told after a look has taken these threads.
     pub fn names(&mut self, target: &Target, taken: &[ThreadSample]) -> Vec<(ThreadId, String)> {
-        if !self.memories.take_moved() && !self.names.are_due(false, self.now) {
-            return Vec::new();
+        let mut news = Vec::new();
+        if self.memories.take_moved() || self.names.are_due(false, self.now) {
+            let whose = (&self.python, &*self.interpreters);
+            news = self.names.news(target, whose, self.memories.addresses(), taken, self.now);
         }
-        self.names.news(
-            target,
-            (&self.python, &self.interpreters),
-            self.memories.addresses(),
-            taken,
-            self.now,
-        )
+        news.extend(self.tasks.end());
+        news
     }
 
     /// One look, begun at `now`.
@@ -216,6 +226,11 @@ impl Looker {
         let mut taken = Vec::new();
         self.now = now;
         self.codes.begin(now);
+        if self.tasks.begin(target, &self.python, scope == Scope::Tasks && !self.never_stops(), now) {
+            // What is remembered of threads is with them, or without.
+            self.others.clear();
+            self.asleep.wake();
+        }
         let listed = self.list_interpreters(target, now);
         match listed.and_then(|()| self.take(target, scope, &mut taken)) {
             Ok(()) => Ok(Outcome::Taken(taken)),
@@ -235,7 +250,7 @@ impl Looker {
                 self.persist(target, |looker| looker.take_locked(target, interpreter.lock, scope, taken))?;
             }
         }
-        if scope == Scope::All {
+        if scope.is_all() {
             self.ask_what_they_do(target, taken);
         }
         Ok(())
@@ -313,11 +328,11 @@ impl Looker {
         {
             return Ok(());
         }
-        let contested = self.contested && scope == Scope::All;
+        let contested = self.contested && scope.is_all();
         // Where all are shown it need not be waited for the next one when nobody holds it at this moment.
         let (holder, turn) = match scope {
             Scope::Running => (self.holders.wait(target, lock)?, None),
-            Scope::All => self.glance(target, lock)?,
+            Scope::All | Scope::Tasks => self.glance(target, lock)?,
         };
         if let Some(holder) = holder
             && self.take_in_place(target, (lock, holder, scope), false, taken)?

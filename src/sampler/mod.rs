@@ -22,6 +22,7 @@ mod place;
 mod placing;
 mod remembered;
 pub mod states;
+mod tasks;
 pub mod tids;
 mod trail;
 mod turn;
@@ -33,6 +34,8 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
+use crate::python::locate::Python;
+use crate::python::tasks::are_told;
 use crate::python::version::Version;
 use crate::sample::{Command, Ending, Event};
 use crate::target::launch::LaunchError;
@@ -115,6 +118,8 @@ pub enum StartError {
     Launch(LaunchError),
     /// There is no Python in the process that could be read.
     Find(FindError),
+    /// asyncio's tasks are wanted of a Python, this one, that does not say where they are.
+    NoTasks(String),
     /// The sampler's thread could not be started, or ended without a word.
     Thread(std::io::Error),
 }
@@ -183,8 +188,17 @@ fn sample(
             return Cost::new();
         }
     };
-    let _ = ready.send(Ok(()));
     let Found { target, python } = found;
+    let has_none = |python: &&Python| plan.scope == Scope::Tasks && !are_told(&python.layout);
+    let started = match python.as_ref().filter(has_none) {
+        Some(python) => Err(StartError::NoTasks(python.layout.build.name(python.layout.version))),
+        None => Ok(()),
+    };
+    let ends = started.is_err();
+    let _ = ready.send(started);
+    if ends {
+        return Cost::new();
+    }
     // A sleep of 100 µs is to take that long, and not 50 µs more.
     let _ = nix::sys::prctl::set_timerslack(1);
     let mut turns = Turns::new(plan, events, commands);

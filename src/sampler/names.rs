@@ -59,7 +59,8 @@ impl Names {
         seen: &[ThreadSample],
         now: Instant,
     ) -> Vec<(ThreadId, String)> {
-        let is_new = seen.iter().any(|sample| !self.told.contains_key(&sample.thread));
+        let threads = || seen.iter().map(|sample| sample.thread).filter(|thread| thread.seat == 0);
+        let is_new = threads().any(|thread| !self.told.contains_key(&thread));
         let read_again = self.are_due(is_new, now);
         if !is_new && !read_again {
             return Vec::new();
@@ -71,7 +72,7 @@ impl Names {
         let is_due = |thread: &ThreadId| {
             all || !self.told.contains_key(thread) || read_again && self.provisional.contains(thread)
         };
-        let due: Vec<_> = seen.iter().map(|sample| sample.thread).filter(is_due).collect();
+        let due: Vec<_> = threads().filter(is_due).collect();
         let pthread =
             |thread: &ThreadId| python.layout.thread.pthread.of(target.memory(), *states.get(thread)?).ok();
         let (mut names, mut pthreads) = (FxHashMap::default(), vec![None; due.len()]);

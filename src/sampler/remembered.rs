@@ -85,7 +85,8 @@ mod tests {
     #[test]
     fn a_thread_is_where_it_was_seen_last() {
         let mut memories = Memories::default();
-        let (one, other) = (ThreadId { tid: 1, interpreter: 0 }, ThreadId { tid: 2, interpreter: 0 });
+        let id = |tid| ThreadId { tid, interpreter: 0, seat: 0 };
+        let (one, other) = (id(1), id(2));
         // Each row: a thread at an address, and whether that is news.
         for (thread, state, moved) in [
             (one, 8, true),

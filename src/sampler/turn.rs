@@ -10,7 +10,8 @@ use crossbeam_channel::{Receiver, Sender, TrySendError};
 
 use crate::fault;
 use crate::python::locate::{LocateError, Python};
-use crate::python::version::{Build, Version};
+use crate::python::tasks::are_told;
+use crate::python::version::Version;
 use crate::sample::{About, Command, Ending, Event, Failure, Micros, Outcome, Sample, Totals};
 use crate::sampler::clock::Clock;
 use crate::sampler::cost::Cost;
@@ -68,6 +69,9 @@ struct Over(Ending);
 impl Turns {
     pub(super) fn new(plan: &Plan, events: Sender<Event>, commands: Receiver<Command>) -> Self {
         let now = Instant::now();
+        let mut governor = plan.governed.then(|| Governor::new(plan.interval));
+        let slower = governor.as_mut().filter(|_| plan.scope == Scope::Tasks);
+        let interval = slower.and_then(Governor::expect_more);
         let epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         Self {
             events,
@@ -77,10 +81,10 @@ impl Turns {
             scope: plan.scope,
             stopping: plan.stopping,
             length: plan.length,
-            clock: Clock::new(now, plan.interval, fastrand::u64(..)),
+            clock: Clock::new(now, interval.unwrap_or(plan.interval), fastrand::u64(..)),
             alarm: Alarm::default(),
             wanted: plan.interval,
-            governor: plan.governed.then(|| Governor::new(plan.interval)),
+            governor,
             epoch,
             zero: now,
             began: now,
@@ -300,17 +304,13 @@ impl Turns {
     fn about(&self, target: &Target, python: &Python) -> About {
         let words = process::command_line(target.pid());
         let words: Vec<_> = words.iter().map(|word| word.to_string_lossy()).collect();
-        let version = python.layout.version;
         About {
             pid: target.pid().0,
             command: words.join(" "),
-            python: match python.layout.build {
-                Build::Ordinary => version.to_string(),
-                Build::TraceRefs => format!("{version} debug"),
-                Build::FreeThreaded => format!("{version} free-threaded"),
-            },
+            python: python.layout.build.name(python.layout.version),
             age: micros(target.identity().age().unwrap_or_default()),
             interval: micros(self.wanted),
+            tasks: are_told(&python.layout) && self.stopping == Stopping::Brief,
         }
     }
 }

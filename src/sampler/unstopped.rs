@@ -207,7 +207,9 @@ fn copy(
         return Err(Miss::Fled);
     }
     match scope {
-        Scope::All => copy_all(python, interpreters, memory, lock, Some(holder), capture),
+        Scope::All | Scope::Tasks => {
+            copy_all(python, interpreters, memory, lock, Some(holder), capture, None)
+        }
         Scope::Running => {
             let interpreter = home(python, interpreters, memory, lock, holder)?;
             Ok(capture.add(python, memory, &interpreter, holder, Flags::HOLDS_GIL)?)

@@ -43,6 +43,7 @@ pub enum Action {
     Invert,
     Idle,
     Holders,
+    Tasks,
     Plumbing,
     Lines,
     ThisThread,
@@ -179,4 +180,6 @@ pub enum Effect {
     ResizeCommand(u16, u16),
     /// Take the mouse, or give it back.
     Mouse(bool),
+    /// Read asyncio's tasks, too, or no longer.
+    Tasks(bool),
 }

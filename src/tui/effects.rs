@@ -80,6 +80,10 @@ impl World {
                         (wire.resize)((columns, rows));
                     }
                 }
+                Effect::Tasks(too) => {
+                    // Who has ended reads nothing.
+                    let _ = self.commands.try_send(Command::Tasks(too));
+                }
                 Effect::Mouse(ours) => self.terminal.mouse(ours)?,
                 Effect::Read(file) => self.read_source(state, file),
                 Effect::Copy(text) => {

@@ -25,7 +25,7 @@ pub(super) fn title(state: &State) -> Vec<Span<'static>> {
         Direction::Callers => "callers (o)".to_owned(),
     }];
     words.push(match &state.threads {
-        None => "threads merged".to_owned(),
+        None => format!("{} merged", state.unit(2)),
         Some(set) => {
             format!("only {} (T: all)", super::threads_pane::names(state, set))
         }
@@ -34,10 +34,13 @@ pub(super) fn title(state: &State) -> Vec<Span<'static>> {
         (true, _) => "all idle, so shown".to_owned(),
         (_, Idle::Shown) => "idle shown (x)".to_owned(),
         (_, Idle::RestingHidden) => "idle hidden (x)".to_owned(),
+        (_, Idle::Excluded) if state.who == Who::Tasks => "idle hidden (x)".to_owned(),
         (_, Idle::Excluded) => "only running (x)".to_owned(),
     });
-    if state.who == Who::GilHolder {
-        words.push("GIL holders (a)".to_owned());
+    match state.who {
+        Who::GilHolder => words.push("GIL holders (a)".to_owned()),
+        Who::Tasks => words.push("asyncio (A)".to_owned()),
+        Who::AllThreads => {}
     }
     if !state.hide_plumbing {
         words.push("plumbing (p)".to_owned());
@@ -94,6 +97,10 @@ fn nothing(state: &State) -> String {
         "no samples in this window".to_owned()
     } else if state.who == Who::GilHolder {
         "nobody held the GIL in this window; a shows all threads".to_owned()
+    } else if state.who == Who::Tasks && !state.profile.about().is_some_and(|about| about.tasks) {
+        "this Python does not say where asyncio's tasks are; A shows threads".to_owned()
+    } else if state.who == Who::Tasks {
+        "no task of asyncio's waited in this window; A shows threads".to_owned()
     } else if state.idle == Idle::Excluded {
         "nobody ran in this window; x shows those that wait".to_owned()
     } else {
@@ -146,7 +153,7 @@ fn label(state: &State, cell: &Cell, width: usize) -> String {
     }
     let calls = cell.calls();
     let mut tail = if calls.contains(&CallId::ROOT) {
-        format!("  {} threads  {share}", text::threads(tree.in_threads(weight)))
+        format!("  {} {}  {share}", text::threads(tree.in_threads(weight)), state.unit(2))
     } else {
         format!("  {share}")
     };

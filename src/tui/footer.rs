@@ -166,8 +166,9 @@ fn weight(state: &State) -> Vec<Span<'static>> {
     let signs = state.theme.signs;
     let sure = if sure < 0.95 { format!("{sure:.1}") } else { format!("{sure:.0}") };
     let words = format!(
-        "sel {} threads {} {}{sure} % ",
+        "sel {} {} {} {}{sure} % ",
         text::threads(tree.in_threads(total)),
+        state.unit(2),
         text::percent(total as f64 / whole.max(1) as f64),
         signs.plus_minus
     );

@@ -9,8 +9,8 @@ use super::layout;
 use super::picture::{put, put_right};
 use super::state::{Reach, State};
 use super::text;
-use crate::profile::{Span as Time, State as Doing};
-use crate::sample::{Ending, Micros};
+use crate::profile::{Span as Time, State as Doing, Thread};
+use crate::sample::{Ending, Flags, Micros};
 
 /// Paints the header.
 pub(super) fn paint(state: &State, area: Rect, buffer: &mut Buffer) {
@@ -79,7 +79,8 @@ fn who(state: &State, width: u16) -> Vec<Span<'static>> {
     }
     spans.push(Span::styled(format!("{} ", about.pid), theme.strong()));
     let up = Micros(about.age.0 + state.profile.totals().elapsed.0);
-    let threads = state.profile.threads().filter(|(no, _)| state.profile.is_present(*no)).count();
+    let is_there = |no, thread: &Thread| state.profile.is_present(no) && !thread.flags.has(Flags::TASK);
+    let threads = state.profile.threads().filter(|(no, thread)| is_there(*no, thread)).count();
     let dot = signs.dot;
     let python = text::clean(&about.python, signs);
     let mut facts = vec![format!(" {python}")];

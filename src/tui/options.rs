@@ -16,6 +16,8 @@ pub struct Options {
     pub timestamps: bool,
     /// `--threads`: exports tell threads apart.
     pub threads: bool,
+    /// `--tasks`: begin with asyncio's tasks.
+    pub tasks: bool,
     /// `-n`: exports have no line numbers.
     pub no_line_numbers: bool,
     /// `--ascii`: nothing outside of 7 bits.
@@ -48,6 +50,7 @@ impl Default for Options {
             exclude_idle: false,
             timestamps: false,
             threads: false,
+            tasks: false,
             no_line_numbers: false,
             ascii: false,
             command: None,

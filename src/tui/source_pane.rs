@@ -31,7 +31,8 @@ pub(super) fn title(state: &State, width: u16) -> Vec<Span<'static>> {
     let file = text::clean(&function.file, signs);
     let mut parts = vec![format!(" {dot} {}", kind.label())];
     let threads = text::threads(state.view.tree.in_threads(heat.total));
-    parts.push(format!(" {dot} total {} ({threads} threads)", text::percent(heat.total as f64 / all)));
+    let share = text::percent(heat.total as f64 / all);
+    parts.push(format!(" {dot} total {share} ({threads} {})", state.unit(2)));
     parts.push(format!(" {dot} self {}", text::percent(heat.own as f64 / all)));
     let callers: Vec<String> = state
         .view

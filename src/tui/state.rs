@@ -253,7 +253,7 @@ impl State {
             threads: None,
             idle: if options.exclude_idle { Idle::Excluded } else { Idle::RestingHidden },
             all_idle: false,
-            who: Who::AllThreads,
+            who: if options.tasks { Who::Tasks } else { Who::AllThreads },
             hide_plumbing: true,
             lines: Lines::Merged,
             direction: Direction::Callees,
@@ -278,6 +278,16 @@ impl State {
             dirty: true,
             effects: Vec::new(),
             options,
+        }
+    }
+
+    /// What is looked at, so many of them.
+    pub fn unit(&self, count: usize) -> &'static str {
+        match (self.who, count) {
+            (Who::Tasks, 1) => "task",
+            (Who::Tasks, _) => "tasks",
+            (_, 1) => "thread",
+            _ => "threads",
         }
     }
 

@@ -60,7 +60,6 @@ pub(super) fn paint(state: &State, area: Rect, buffer: &mut Buffer) {
         spans.push(Span::raw(format!("{} {}  ", state_label(doing), text::threads(mean))));
     }
     let count = state.view.threads.len();
-    spans
-        .push(Span::styled(format!("of {count} thread{}", if count == 1 { "" } else { "s" }), theme.faint()));
+    spans.push(Span::styled(format!("of {count} {}", state.unit(count)), theme.faint()));
     put(spans, area, buffer);
 }

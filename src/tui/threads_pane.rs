@@ -12,7 +12,7 @@ use super::pools::{Fold, Line};
 use super::state::State;
 use super::text;
 use super::theme::state_label;
-use crate::profile::{NodeId, Origin, State as Doing, Thread, ThreadNo, ThreadRow};
+use crate::profile::{NodeId, Origin, State as Doing, Thread, ThreadNo, ThreadRow, Who};
 use crate::sample::Micros;
 
 /// Who stands in one stack for so long is shown there.
@@ -22,7 +22,9 @@ const SPARK: usize = 40;
 
 /// The words in the line above the list.
 pub(super) fn title(state: &State) -> Vec<Span<'static>> {
-    let words = format!("{} {}", state.theme.signs.dot, state.view.threads.len());
+    let count = state.view.threads.len();
+    let tasks = if state.who == Who::Tasks { format!(" {}", state.unit(count)) } else { String::new() };
+    let words = format!("{} {count}{tasks}", state.theme.signs.dot);
     vec![Span::styled(words, state.theme.faint())]
 }
 
@@ -95,7 +97,7 @@ pub(super) fn paint(state: &State, area: Rect, buffer: &mut Buffer) {
     }
     let lines = &state.view.thread_lines;
     if lines.is_empty() {
-        return say("no threads seen", state.theme.faint(), area, buffer);
+        return say(&format!("no {} seen", state.unit(2)), state.theme.faint(), area, buffer);
     }
     let width = usize::from(area.width);
     let most = if width >= 100 { 28 } else { (width / 3).clamp(8, 20).min(width) };

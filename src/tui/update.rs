@@ -160,25 +160,33 @@ fn picture(state: &mut State, action: &Action) {
         Action::Idle => {
             state.idle = match state.idle {
                 Idle::Shown => Idle::RestingHidden,
+                // No task runs.
+                Idle::RestingHidden if state.who == Who::Tasks => Idle::Shown,
                 Idle::RestingHidden => Idle::Excluded,
                 Idle::Excluded => Idle::Shown,
             };
             state.say(Note::good(match state.idle {
-                Idle::Shown => "idle threads are shown",
-                Idle::RestingHidden => "idle threads are hidden; those that wait for something are not",
-                Idle::Excluded => "only threads that run or hold the GIL",
+                Idle::Shown => format!("idle {} are shown", state.unit(2)),
+                Idle::RestingHidden => {
+                    format!("idle {} are hidden; those that wait for something are not", state.unit(2))
+                }
+                Idle::Excluded => "only threads that run or hold the GIL".to_owned(),
             }));
         }
         Action::Holders => {
+            if state.who == Who::Tasks {
+                return show_tasks(state);
+            }
             state.who = match state.who {
                 Who::GilHolder => Who::AllThreads,
-                Who::AllThreads => Who::GilHolder,
+                Who::AllThreads | Who::Tasks => Who::GilHolder,
             };
             state.say(Note::good(match state.who {
                 Who::GilHolder => "only threads that hold the GIL, here and in exports",
-                Who::AllThreads => "all threads, here and in exports",
+                Who::AllThreads | Who::Tasks => "all threads, here and in exports",
             }));
         }
+        Action::Tasks => show_tasks(state),
         Action::Plumbing => state.hide_plumbing = !state.hide_plumbing,
         Action::Lines => {
             state.lines = match state.lines {
@@ -242,6 +250,29 @@ fn freeze(state: &mut State) {
 }
 
 /// From all threads to the one under the cursor, and from each to the next in the list.
+/// From threads to tasks, or back.
+fn show_tasks(state: &mut State) {
+    let tasks = state.who != Who::Tasks;
+    if tasks && !state.profile.about().is_some_and(|about| about.tasks) {
+        let words = "asyncio's tasks can be read from Python 3.14 on, and not with --nonblocking";
+        return state.say(Note::bad(words));
+    }
+    state.who = if tasks { Who::Tasks } else { Who::AllThreads };
+    state.effects.push(Effect::Tasks(tasks));
+    state.threads = None;
+    state.zoom.clear();
+    state.cursor.clear();
+    state.follow = true;
+    state.scroll = 0;
+    // Those before were not read.
+    time::update(state, &Action::Forget);
+    state.say(Note::good(if tasks {
+        "asyncio's tasks that wait, from now on, here and in exports"
+    } else {
+        "all threads, here and in exports"
+    }));
+}
+
 fn next_thread(state: &mut State) {
     if state.pane == Pane::Threads {
         state.threads = state.view.threads_at(state.thread_list.cursor);

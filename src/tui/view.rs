@@ -16,7 +16,7 @@ use super::still::{self, Moment, Stillness};
 use crate::profile::{
     AutoWindow, Call, CallId, CallTree, Caller, Diff, FunctionId, Heat, Idle, MarkKind, NodeId, Origin,
     Profile, Selection, Span, State as Doing, Step, ThreadNo, ThreadRow, Timeline, Top, TopRow, Trend,
-    Weights, Window, look_closer, thread_rows,
+    Weights, Who, Window, look_closer, thread_rows,
 };
 use crate::sample::Micros;
 
@@ -176,8 +176,9 @@ impl View {
     /// Follows the time: the strip, and whether things changed.
     fn follow(&mut self, state: &mut State) {
         let selection = Selection { span: Span::All, root: Vec::new(), ..state.whole_selection() };
-        let same = selection.threads == self.timeline_of.threads && selection.idle == self.timeline_of.idle;
-        if !same {
+        let of =
+            |selection: &Selection| (selection.threads.clone(), selection.idle, selection.who == Who::Tasks);
+        if of(&selection) != of(&self.timeline_of) {
             self.dispersion.0 = 0;
             self.timeline = Timeline::new(&selection, KEPT);
             self.timeline_of = selection;
@@ -203,7 +204,7 @@ impl View {
             weights = self.grow(state);
         }
         self.count_threads(state);
-        self.count_leaves(&state.profile);
+        self.count_leaves(&state.profile, &state.whole_selection());
         if state.pane == Pane::Top || layout::is_small(state.size) {
             self.count_top(state, &state.selection());
         }
@@ -241,11 +242,11 @@ impl View {
         self.thread_lines = pools::arrange(&mut self.threads, name, &state.folds);
     }
 
-    fn count_leaves(&mut self, profile: &Profile) {
+    fn count_leaves(&mut self, profile: &Profile, selection: &Selection) {
         self.leaves.clear();
         self.leaf_lines.clear();
         for (_, node, flags, count) in self.window.counts() {
-            if let Some((function, line)) = profile.frame(node) {
+            if let Some((function, line)) = profile.frame(node).filter(|_| selection.is_kind(flags)) {
                 let doing = profile.state(node, flags);
                 let of_function = self.leaves.entry(function).or_default();
                 let of_line = self.leaf_lines.entry((function, line)).or_default();

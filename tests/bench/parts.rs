@@ -6,6 +6,8 @@
 #![expect(clippy::cast_precision_loss, clippy::cast_sign_loss, reason = "simulated shares and times")]
 
 mod picture;
+#[path = "../tui/programs.rs"]
+mod programs;
 #[path = "../tui/session.rs"]
 mod session;
 #[path = "../tui/simulation.rs"]

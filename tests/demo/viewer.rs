@@ -3,6 +3,8 @@
 
 #![expect(clippy::cast_precision_loss, clippy::cast_sign_loss, reason = "simulated shares")]
 
+#[path = "../tui/programs.rs"]
+mod programs;
 #[path = "../tui/simulation.rs"]
 mod simulation;
 

@@ -10,6 +10,7 @@ use pyflame_tui::python::locate::{Python, locate};
 use pyflame_tui::python::names::{NameLayout, thread_names};
 use pyflame_tui::python::published;
 use pyflame_tui::python::snapshot::Snapshot;
+use pyflame_tui::python::tasks::{self, TaskLayout, TaskReader};
 use pyflame_tui::python::threads::{interpreters, threads};
 use pyflame_tui::sample::Flags;
 use pyflame_tui::target::elf::Elf;
@@ -26,6 +27,8 @@ struct Resting {
     target: Target,
     maps: Maps,
     python: Python,
+    /// Where its tasks are, if it says so.
+    tasks: Option<TaskLayout>,
     /// Addresses of its structures.
     leads: Vec<u64>,
     name: String,
@@ -41,7 +44,10 @@ impl Resting {
         let maps = target.maps().unwrap();
         let found = locate(target.memory(), &maps, None, |module| target.elf(module)).unwrap();
         let mut leads = vec![found.roots.runtime.0, found.code_type.0];
-        let capture = capture(&found, target.memory(), usize::MAX);
+        let tasks = tasks::locate(target.memory(), &maps, &found, |module| target.elf(module));
+        let capture = capture(&found, tasks.as_ref(), target.memory(), usize::MAX);
+        let waits = capture.threads().iter().any(|seen| seen.label.is_some());
+        assert_eq!(tasks.is_some(), waits, "{}", python.name);
         leads.extend(capture.threads().iter().map(|seen| seen.thread.0));
         for frame in capture.all_frames() {
             let code = &found.layout.code;
@@ -51,7 +57,7 @@ impl Resting {
         }
         leads.sort_unstable();
         leads.dedup();
-        Self { target, maps, python: found, leads, name: python.name.clone(), _subject: subject }
+        Self { target, maps, python: found, tasks, leads, name: python.name.clone(), _subject: subject }
     }
 }
 
@@ -71,8 +77,9 @@ fn all() -> Vec<Resting> {
     chosen.into_iter().zip(subjects).map(|(python, subject)| Resting::of(python, subject)).collect()
 }
 
-/// All threads, or as many as are wanted, as a look with `--threads` takes them.
-fn capture(python: &Python, memory: &impl Memory, most: usize) -> Capture {
+/// All threads and their tasks, or as many threads as are wanted, as a look takes them.
+fn capture(python: &Python, tasks: Option<&TaskLayout>, memory: &impl Memory, most: usize) -> Capture {
+    let mut reader = tasks.cloned().map(TaskReader::new);
     let (mut found, mut list, mut capture) = (Vec::new(), Vec::new(), Capture::default());
     let _ = interpreters(&python.layout, memory, python.roots, &mut found);
     for interpreter in found.iter().take(most) {
@@ -84,6 +91,9 @@ fn capture(python: &Python, memory: &impl Memory, most: usize) -> Capture {
             let flags = if thread.0 & 16 == 0 { Flags::HOLDS_GIL } else { Flags::default() };
             let added = capture.add(python, memory, interpreter, *thread, flags);
             assert!(added.is_ok() || capture.all_frames().len() == before);
+            if let (Ok(()), Some(reader)) = (added, &mut reader) {
+                let _ = capture.add_tasks(&python.layout, memory, reader);
+            }
         }
     }
     capture
@@ -120,9 +130,9 @@ fn lists_walks_and_code(pythons: &[Resting]) {
         let python = as_published(resting, &memory);
         let snapshot = Snapshot::new();
         let capture = if numbers.one_in(2) {
-            capture(&python, &memory, 4)
+            capture(&python, resting.tasks.as_ref(), &memory, 4)
         } else {
-            capture(&python, &snapshot.of(&memory), 4)
+            capture(&python, resting.tasks.as_ref(), &snapshot.of(&memory), 4)
         };
         frames += decode(&python, &memory, &capture);
     });
@@ -189,7 +199,7 @@ fn are_alive(pythons: &[Resting]) {
         assert_eq!(mapped.count(), resting.leads.len(), "{}", resting.name);
         let alive = (0..20).filter(|seed| {
             let memory = Mutant::new(memory, &resting.leads, &mut Numbers(*seed), MOST_READS);
-            !capture(&resting.python, &memory, 4).threads().is_empty()
+            !capture(&resting.python, resting.tasks.as_ref(), &memory, 4).threads().is_empty()
         });
         assert!(alive.count() > 3, "{}", resting.name);
     }

@@ -21,6 +21,7 @@ mod subject;
 mod subs;
 mod succeed;
 mod table;
+mod tasks;
 mod truth;
 mod unstopped;
 
@@ -131,6 +132,24 @@ fn what_a_thread_does_is_said_of_the_stack_where_it_does_it() {
             python.name,
             doing::watch(python).unwrap_or_else(|wrong| panic!("{}: {wrong}", python.name))
         );
+    }
+}
+
+/// Those that say where they are.
+#[test]
+fn tasks_that_wait_are_seen_where_they_wait() {
+    let programs = cpythons().into_iter().filter(|python| python.takes_programs());
+    let (told, silent): (Vec<_>, Vec<_>) = programs.partition(|python| tasks::are_told(python));
+    for python in silent.first().into_iter().chain(silent.last()) {
+        tasks::are_refused(python).unwrap_or_else(|wrong| panic!("{}: {wrong}", python.name));
+    }
+    for python in told {
+        let tasks = tasks::compare(python).unwrap_or_else(|wrong| panic!("{}: {wrong}", python.name));
+        for arguments in [&["60", "20"][..], &["60", "100", "short"]] {
+            let seen =
+                tasks::relay(python, arguments).unwrap_or_else(|wrong| panic!("{}: {wrong}", python.name));
+            println!("{}: {tasks} tasks where they say, {seen} seen in a maze", python.name);
+        }
     }
 }
 

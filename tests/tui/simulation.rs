@@ -1,11 +1,9 @@
 //! Programs that do not exist: what a sampler would say of them, the same at every run. Stacks are
 //! drawn at random in spells, as real ones come.
 
-use std::sync::Arc;
+use pyflame_tui::sample::{About, Event, Flags, Micros, Outcome, Sample, ThreadId, ThreadSample, Totals};
 
-use pyflame_tui::sample::{
-    About, Event, Flags, Frame, Function, Micros, Outcome, Sample, Stack, ThreadId, ThreadSample, Totals,
-};
+use crate::programs::{Choice, choice, consumer, handler, hostile, hot, resting, tower, wide, worker};
 
 /// When every simulation begins: 03:07:12 in the night.
 pub(crate) const START: Micros = Micros(1_700_017_632_000_000);
@@ -41,15 +39,10 @@ pub(crate) enum Program {
     Phases,
     /// A service that is hit by a burst of a second every seven.
     Bursty,
+    /// An event loop: six tasks that answer requests, and one that waits for something to do.
+    Coroutines,
     /// Names that try to take the terminal over.
     Hostile,
-}
-
-/// A stack that a thread may stand in, how likely, and with which flags.
-struct Choice {
-    weight: f64,
-    stack: Stack,
-    flags: Flags,
 }
 
 /// What a thread does: it draws a stack, and stays in it for a spell.
@@ -73,192 +66,31 @@ pub(crate) struct Simulation {
     in_phase: u64,
 }
 
-const APP: &str = "/srv/app/websrv.py";
-
-fn function(file: &str, name: &str, first_line: u32) -> Arc<Function> {
-    Arc::new(Function { file: file.into(), name: name.into(), first_line })
-}
-
-/// `file:name:first_line@line` for each frame, root first.
-fn stack(frames: &[(&str, &str, u32, u32)]) -> Stack {
-    frames
-        .iter()
-        .map(|(file, name, first, line)| Frame { function: function(file, name, *first), line: *line })
-        .collect()
-}
-
-const THREADING: &str = "/usr/lib/python3.11/threading.py";
-const BOOT: [(&str, &str, u32, u32); 3] = [
-    (THREADING, "Thread._bootstrap", 995, 1002),
-    (THREADING, "Thread._bootstrap_inner", 1036, 1045),
-    (THREADING, "Thread.run", 974, 982),
-];
-
-fn choice(weight: f64, frames: &[(&str, &str, u32, u32)], flags: Flags) -> Choice {
-    Choice { weight, stack: stack(frames), flags }
-}
-
-fn running() -> Flags {
-    Flags::HOLDS_GIL | Flags::ON_CPU
-}
-
-/// A worker of the web service; `slow` is after its report became slow.
-fn worker(slow: bool) -> Vec<Choice> {
-    let base = [
-        BOOT[0],
-        BOOT[1],
-        BOOT[2],
-        (APP, "worker", 61, 66),
-        (APP, "handle", 52, 57),
-        ("/srv/app/middleware.py", "middleware_auth", 10, 14),
-        ("/srv/app/middleware.py", "middleware_log", 20, 25),
-        ("/usr/lib/python3/site-packages/gzipper/core.py", "middleware_gzip", 30, 33),
-    ];
-    let dispatch = (APP, "dispatch", 70, 75);
-    let with = |tail: &[(&'static str, &'static str, u32, u32)]| [&base[..], &[dispatch], tail].concat();
-    let report = |line| with(&[(APP, "view_report", 39, line)]);
-    let weight = if slow { 1.0 } else { 0.15 };
-    vec![
-        choice(0.29 * weight, &report(40), Flags::WAITING),
-        choice(0.02 * weight, &report(42), running()),
-        choice(0.20 * weight, &report(43), running()),
-        choice(
-            0.10,
-            &with(&[
-                (APP, "view_users", 80, 84),
-                ("/usr/lib/python3/site-packages/db/cursor.py", "execute", 120, 131),
-            ]),
-            Flags::WAITING,
-        ),
-        choice(
-            0.06,
-            &with(&[
-                (APP, "view_users", 80, 86),
-                ("/usr/lib/python3.11/json/encoder.py", "_iterencode", 380, 383),
-            ]),
-            running(),
-        ),
-        choice(
-            0.06,
-            &with(&[
-                (APP, "view_users", 80, 88),
-                ("/usr/lib/python3/site-packages/templates/env.py", "render", 55, 60),
-            ]),
-            running(),
-        ),
-        choice(0.05, &with(&[(APP, "view_home", 95, 97)]), running()),
-        choice(
-            0.05,
-            &[&base[..], &[("/usr/lib/python3.11/gzip.py", "compress", 500, 512)]].concat(),
-            running(),
-        ),
-        choice(0.02, &with(&[(APP, "view_static", 100, 101)]), running()),
-        choice(0.01, &with(&[(APP, "view_health", 110, 111)]), running()),
-        choice(
-            0.04,
-            &[
-                base[0],
-                base[1],
-                base[2],
-                base[3],
-                ("/usr/lib/python3.11/queue.py", "Queue.get", 154, 171),
-                (THREADING, "Condition.wait", 288, 320),
-            ],
-            Flags::WAITING,
-        ),
-    ]
-}
-
-fn resting() -> Vec<Choice> {
-    vec![choice(
-        1.0,
-        &[
-            (APP, "<module>", 1, 130),
-            (APP, "main", 120, 128),
-            ("/usr/lib/python3.11/socketserver.py", "BaseServer.serve_forever", 215, 232),
-            ("/usr/lib/python3.11/selectors.py", "_PollLikeSelector.select", 402, 415),
-        ],
-        Flags::WAITING,
-    )]
-}
-
-fn hot(name: &str, line: u32) -> Vec<Choice> {
-    let base = ("/srv/app/batch.py", "<module>", 1, 40);
-    vec![
-        choice(
-            0.8,
-            &[base, ("/srv/app/batch.py", "main", 30, 35), ("/srv/app/batch.py", name, line, line + 2)],
-            running(),
-        ),
-        choice(
-            0.15,
-            &[
-                base,
-                ("/srv/app/batch.py", "main", 30, 36),
-                ("/usr/lib/python3.11/json/decoder.py", "decode", 330, 337),
-            ],
-            running(),
-        ),
-        choice(0.05, &[base, ("/srv/app/batch.py", "main", 30, 37)], running()),
-    ]
-}
-
-fn tower() -> Vec<Choice> {
-    let deep = |depth: u32, turn: u32| {
-        let mut frames = vec![Frame { function: function("/srv/app/deep.py", "<module>", 1), line: 90 }];
-        for level in 0..depth {
-            let name = format!("level_{}", level % 7);
-            frames.push(Frame {
-                function: function("/srv/app/deep.py", &name, 10 + level % 7),
-                line: 12 + turn,
-            });
-        }
-        frames.push(Frame { function: function("/srv/app/deep.py", "work", 80), line: 82 });
-        frames.into_iter().collect::<Stack>()
-    };
-    vec![
-        Choice { weight: 0.6, stack: deep(498, 0), flags: running() },
-        Choice { weight: 0.3, stack: deep(300, 0), flags: running() },
-        Choice { weight: 0.1, stack: deep(40, 0), flags: running() },
-    ]
-}
-
-fn wide() -> Vec<Choice> {
-    let base = ("/srv/app/wide.py", "<module>", 1, 40);
-    let leaf = |number: u32| {
-        let name = format!("handler_{number:03}");
-        let weight = 1.0 / f64::from(number + 1);
-        choice(
-            weight,
-            &[
-                base,
-                ("/srv/app/wide.py", "dispatch", 5, 9),
-                ("/srv/app/wide.py", &name, 50 + number, 51 + number),
-            ],
-            running(),
-        )
-    };
-    (0..600).map(leaf).collect()
-}
-
-fn hostile() -> Vec<Choice> {
-    let evil = "\u{1b}[2J\u{1b}]0;owned\u{7}\u{202e}txt.exe\nrm -rf";
-    vec![
-        choice(0.7, &[("/srv/app/\u{1b}[31mred.py", evil, 1, 2)], running()),
-        choice(0.3, &[("/srv/app/関数.py", "関数\u{301}の名前", 3, 4)], running()),
-    ]
-}
-
 impl Simulation {
     /// A program, sampled so often a second.
     pub(crate) fn new(program: Program, rate: u64, seed: u64) -> Self {
-        let thread = |tid: u32, name| Actor { id: ThreadId { tid, interpreter: 0 }, name, now: 0, left: 0 };
+        let thread =
+            |tid: u32, name| Actor { id: ThreadId { tid, interpreter: 0, seat: 0 }, name, now: 0, left: 0 };
         let mut actors = vec![thread(24060, "MainThread")];
         if matches!(program, Program::Web | Program::Steady | Program::Idle | Program::Bursty) {
             let names = [
                 "worker-0", "worker-1", "worker-2", "worker-3", "worker-4", "worker-5", "acceptor", "reaper",
             ];
             actors.extend((24061..).zip(names).map(|(tid, name)| thread(tid, name)));
+        }
+        if program == Program::Coroutines {
+            let names = [
+                "Task-12 (handle)",
+                "Task-13 (handle)",
+                "Task-17 (handle)",
+                "Task-18 (handle)",
+                "Task-21 (handle)",
+                "Task-22 (handle)",
+                "mail (consume)",
+            ];
+            let task =
+                |(seat, name)| Actor { id: ThreadId { seat, ..thread(24060, "").id }, ..thread(24060, name) };
+            actors.extend((1..).zip(names).map(task));
         }
         let mut simulation = Self {
             program,
@@ -288,6 +120,15 @@ impl Simulation {
             Program::Phases => {
                 vec![hot(["parse", "transform", "store"][(phase % 3) as usize], 10 + phase as u32 % 3)]
             }
+            Program::Coroutines => {
+                let main = vec![choice(
+                    1.0,
+                    &[("/usr/lib/python3.14/selectors.py", "EpollSelector.select", 435, 452)],
+                    Flags::WAITING,
+                )];
+                let handlers = (0..6).map(|_| handler());
+                [main].into_iter().chain(handlers).chain([consumer()]).collect()
+            }
             Program::Tower => vec![tower()],
             Program::Wide => vec![wide()],
             Program::Hostile => vec![hostile()],
@@ -315,9 +156,10 @@ impl Simulation {
         let about = About {
             pid: 24060,
             command: command.to_owned(),
-            python: "3.11.7".to_owned(),
+            python: if self.program == Program::Coroutines { "3.14.2" } else { "3.11.7" }.to_owned(),
             age: Micros(273_600_000_000),
             interval: self.interval,
+            tasks: self.program == Program::Coroutines,
         };
         let threads = self.actors.iter().map(|actor| Event::Thread(actor.id, actor.name.to_owned()));
         [Event::About(about)].into_iter().chain(threads).collect()

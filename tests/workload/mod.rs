@@ -53,7 +53,7 @@ pub fn stack(text: &str) -> Stack {
 }
 
 pub const fn thread(tid: u32) -> ThreadId {
-    ThreadId { tid, interpreter: 0 }
+    ThreadId { tid, interpreter: 0, seat: 0 }
 }
 
 pub fn seen(tid: u32, stack: &Stack, flags: Flags) -> ThreadSample {

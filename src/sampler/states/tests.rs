@@ -28,7 +28,7 @@ impl Scene {
     /// A look a millisecond later: what is told of each thread.
     fn look(&mut self) -> Vec<Flags> {
         self.now += MS;
-        let id = |place| ThreadId { tid: u32::try_from(place).unwrap(), interpreter: 0 };
+        let id = |place| ThreadId { tid: u32::try_from(place).unwrap(), interpreter: 0, seat: 0 };
         let sample = |(place, (stack, flags, _)): (_, &(Stack, _, _))| ThreadSample {
             thread: id(place),
             stack: Stack::clone(stack),
@@ -161,7 +161,7 @@ fn what_was_heard_by_the_way_is_not_asked_for() {
 fn who_has_ended_is_forgotten() {
     let mut scene = Scene::of(1);
     let mut taken = [ThreadSample {
-        thread: ThreadId { tid: 9, interpreter: 0 },
+        thread: ThreadId { tid: 9, interpreter: 0, seat: 0 },
         stack: Stack::from([]),
         flags: Flags::default(),
     }];

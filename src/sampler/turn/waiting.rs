@@ -7,6 +7,7 @@ use crossbeam_channel::{RecvTimeoutError, TryRecvError};
 use super::{Over, Turns, micros};
 use crate::sample::{Command, Ending, Event, Micros};
 use crate::sampler::clock::Clock;
+use crate::sampler::govern::Governor;
 use crate::sampler::look::Scope;
 use crate::sampler::{Length, UNHEARD};
 
@@ -110,6 +111,12 @@ impl Turns {
                 self.look_every(Duration::from_micros(micros))?;
             }
             Command::AllThreads(all) => self.scope = if all { Scope::All } else { Scope::Running },
+            Command::Tasks(too) => {
+                self.scope = if too { Scope::Tasks } else { Scope::All };
+                // There may be thousands.
+                let slower = self.governor.as_mut().filter(|_| too).and_then(Governor::expect_more);
+                slower.map_or(Ok(()), |interval| self.look_every(interval))?;
+            }
             Command::Pause => self.paused = true,
             Command::Resume => self.paused = false,
             Command::Stop => return Err(Over(Ending::Detached)),

@@ -1,0 +1,68 @@
+//! Mistakes on the command line, as sentences.
+
+use std::fmt;
+
+/// A mistake on the command line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UsageError {
+    /// Neither a PID nor a command, or too many PIDs.
+    NoTarget,
+    /// clap's own sentence about an argument.
+    Argument(String),
+    /// Not a process id.
+    NotAPid(String),
+    /// `--abi` with a version that has no layout.
+    UnknownAbi(String),
+    /// Two options that exclude each other.
+    Incompatible(&'static str, &'static str),
+    /// `-t` as the last word.
+    NoCommand,
+    /// The command to be traced is this program.
+    Itself,
+}
+
+const USAGE: &str =
+    "Usage: pyflame-tui [options] [-p] PID\n       pyflame-tui [options] -t command [args...]\n";
+
+impl fmt::Display for UsageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoTarget => {
+                write!(f, "{USAGE}\nName one process by its PID, or -t and a command to run.")?;
+            }
+            Self::Argument(sentence) => write!(f, "{USAGE}\n{sentence}")?,
+            Self::NotAPid(word) => {
+                writeln!(f, "Error: failed to parse {word:?} as a PID.")?;
+                write!(
+                    f,
+                    "A PID is a number from 1 to 4194304; `pgrep -a python` lists those of Pythons.\n\n{USAGE}"
+                )?;
+            }
+            Self::UnknownAbi(word) => {
+                writeln!(f, "Unknown or unsupported ABI version: {word}")?;
+                write!(
+                    f,
+                    "Known are 2.7 and 3.3 to 3.15, written 27, 3.9 or 312. Without --abi the version is found out."
+                )?;
+            }
+            Self::Incompatible(one, other) => {
+                writeln!(f, "Options {one} and {other} are not mutually compatible.")?;
+                write!(f, "Leave one of them out.\n\n{USAGE}")?;
+            }
+            Self::NoCommand => write!(f, "Option -t requires a command to run.\n\n{USAGE}")?,
+            Self::Itself => {
+                writeln!(f, "You tried to pyflame a pyflame, naughty!")?;
+                write!(
+                    f,
+                    "It is no Python. Name the Python command itself: pyflame-tui -t python3 script.py"
+                )?;
+            }
+        }
+        match self {
+            Self::Itself | Self::UnknownAbi(_) => Ok(()),
+            _ => f.write_str("\nSee `pyflame-tui --help` for all options."),
+        }
+    }
+}
+
+impl std::error::Error for UsageError {}

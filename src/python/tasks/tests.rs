@@ -1,0 +1,178 @@
+//! Lists of tasks and chains of coroutines, as pages of numbers: 3.14's and 3.15's offsets.
+
+use super::{Coroutines, Label, MOST_TASKS, TaskLayout, TaskReader};
+use crate::python::frames::{Instruction, WalkError};
+use crate::python::layout::{Field, Layout};
+use crate::python::literal::{Literal, eras};
+use crate::python::objects::flag;
+use crate::python::version::Build;
+use crate::target::memory::Address;
+
+const TABLE: u64 = 0x500;
+const THREAD: u64 = 0x1000;
+const TASKS: [u64; 3] = [0x2000, 0x2100, 0x2200];
+const COROUTINES: [u64; 4] = [0x3000, 0x3200, 0x3400, 0x3600];
+const WRAPPER: u64 = 0x3800;
+const FUTURE: u64 = 0x3900;
+const CODE: u64 = 0x4000;
+const COROUTINE: u64 = 0x5000;
+const ASEND: u64 = 0x5100;
+const FUTURE_TYPE: u64 = 0x5200;
+const INT: u64 = 0x5300;
+const STR: u64 = 0x5400;
+const FALSE: u64 = 0x5500;
+const NAMES: u64 = 0x6000;
+const NUMBER: u64 = 0x7000;
+const TEXT: u64 = 0x7100;
+
+/// What 3.`minor` publishes of coroutines.
+fn coroutines(minor: u8) -> Coroutines {
+    Coroutines {
+        frame: Field::at(72),
+        state: Field::at(67),
+        waits: if minor == 14 { 253..=255 } else { 0..=3 },
+        awaits: if minor == 14 { 255..=255 } else { 2..=3 },
+        stack: Field::at(64),
+        awaited: if minor == 14 { 8 } else { 16 },
+        kind_name: Field::at(24),
+        kind_flags: Field::at(168),
+    }
+}
+
+fn reader(layout: &Layout, minor: u8) -> TaskReader {
+    let words: [u64; 13] = [168, 136, 96, 108, 109, 128, 152, 225_864, 10_880, 936, 864, 872, 880];
+    let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+    let memory = Literal::new().at(TABLE, bytes.len()).bytes(0, &bytes);
+    let published = TaskLayout::published(layout, coroutines(minor), &memory, Address(TABLE));
+    TaskReader::new(published.expect("it can be read").expect("it fits"))
+}
+
+/// A coroutine in a state, which awaits something. What lies on its stack is at its end.
+fn coroutine(memory: Literal, minor: u8, number: usize, state: u8, awaited: u64) -> Literal {
+    let at = COROUTINES[number];
+    let below = if minor == 14 { 8 } else { 16 };
+    memory
+        .at(at, 0x180)
+        .word(8, COROUTINE)
+        .u8(67, state)
+        .word(72, CODE)
+        .word(72 + 56, CODE + 300 + 2 * number as u64)
+        .word(72 + 64, at + 0x178)
+        .u8(72 + 74, 1)
+        // A tagged reference.
+        .word(0x178 - below, awaited | 1)
+}
+
+/// A thread with tasks, the first of which awaits through three coroutines, one of them by way of another object; the last
+/// is of a type that only has the name.
+fn memory(minor: u8, state: u8) -> Literal {
+    let awaits = if minor == 14 { 255 } else { 2 };
+    let node = |task: u64| task + 152;
+    let mut memory = Literal::new()
+        .at(THREAD, 1024)
+        .word(880, node(TASKS[0]))
+        .at(NAMES, 256)
+        .bytes(0, b"coroutine\0")
+        .bytes(32, b"async_generator_asend\0")
+        .bytes(64, b"_asyncio.Future\0")
+        .bytes(96, b"int\0")
+        .bytes(128, b"str\0");
+    for (index, task) in TASKS.into_iter().enumerate() {
+        let next = TASKS.get(index + 1).map_or(THREAD + 880, |next| node(*next));
+        let first = [COROUTINES[0], COROUTINES[3], FUTURE][index];
+        memory = memory.at(task, 168).word(128, first).word(136, [NUMBER, TEXT, 0][index]).word(152, next);
+    }
+    for (kind, name, flags) in [
+        (COROUTINE, NAMES, 0),
+        (ASEND, NAMES + 32, 0),
+        (FUTURE_TYPE, NAMES + 64, 0),
+        (INT, NAMES + 96, 0),
+        (STR, NAMES + 128, 0),
+        (FALSE, NAMES, flag::HEAP_TYPE),
+    ] {
+        memory = memory.at(kind, 176).word(24, name).word(168, flags);
+    }
+    memory = memory.at(WRAPPER, 32).word(8, ASEND).word(16, COROUTINES[2]).at(FUTURE, 32).word(8, FALSE);
+    memory = memory.at(NUMBER, 32).word(8, INT).word(16, 2 << 3).i32(24, 5).i32(28, 1);
+    memory = memory.at(TEXT, 64).word(8, STR).word(16, 3).i32(32, 4 | 0x20 | 0x40).bytes(40, b"abc");
+    memory = coroutine(memory, minor, 0, awaits, COROUTINES[1]);
+    memory = coroutine(memory, minor, 1, awaits, WRAPPER);
+    memory = coroutine(memory, minor, 2, awaits, FUTURE);
+    coroutine(memory, minor, 3, state, FUTURE)
+}
+
+/// The places of a task's frames in its code, leaf first, by the coroutines' numbers.
+fn places(
+    reader: &mut TaskReader,
+    layout: &Layout,
+    memory: &Literal,
+    task: u64,
+) -> Result<Vec<u64>, WalkError> {
+    let mut frames = Vec::new();
+    reader.frames(layout, memory, Address(task), &mut frames)?;
+    let place = |instruction| match instruction {
+        Instruction::Address(at) => (at.0 - CODE - 300) / 2,
+        other => panic!("{other:?}"),
+    };
+    assert!(frames.iter().all(|frame| frame.generator && frame.code == Address(CODE)));
+    Ok(frames.iter().map(|frame| place(frame.instruction)).collect())
+}
+
+#[test]
+fn a_task_stands_where_its_coroutines_wait_for_each_other() {
+    for minor in [14, 15] {
+        let layout = eras::layout(3, minor, Build::Ordinary);
+        let mut reader = reader(&layout, minor);
+        let [created, suspended, runs, over] = if minor == 14 { [253, 254, 0, 4] } else { [0, 1, 4, 5] };
+        let known = memory(minor, suspended);
+        assert_eq!(reader.list(&known, Address(THREAD)), Ok(TASKS.map(Address).to_vec()));
+        assert_eq!(places(&mut reader, &layout, &known, TASKS[0]), Ok(vec![2, 1, 0]));
+        assert_eq!(places(&mut reader, &layout, &known, TASKS[1]), Ok(vec![3]));
+        // A class of the program's that calls itself a coroutine.
+        assert_eq!(places(&mut reader, &layout, &known, TASKS[2]), Ok(vec![]));
+        let labels = TASKS.map(|task| reader.label(&layout, &known, Address(task)));
+        assert_eq!([labels[0], labels[2]], [Ok(Label::Number((1 << 30) + 5)), Ok(Label::Number(0))]);
+        assert!(matches!(labels[1], Ok(Label::Given(_))));
+        assert_eq!(reader.name(&layout, &known, Address(TASKS[1])).as_deref(), Some("abc"));
+        for (state, frames) in [(created, vec![3]), (runs, vec![]), (over, vec![])] {
+            assert_eq!(places(&mut reader, &layout, &memory(minor, state), TASKS[1]), Ok(frames), "{state}");
+        }
+        // The one that runs hangs in the thread's own chain.
+        let runs = known.again(THREAD).word(872, TASKS[1]);
+        assert_eq!(reader.list(&runs, Address(THREAD)), Ok([TASKS[0], TASKS[2]].map(Address).to_vec()));
+    }
+}
+
+#[test]
+fn what_leads_nowhere_is_no_task() {
+    let layout = eras::layout(3, 14, Build::Ordinary);
+    let mut reader = reader(&layout, 14);
+    // A thread that asyncio has not seen, and one whose tasks are all done.
+    for head in [0, THREAD + 880] {
+        let empty = memory(14, 254).again(THREAD).word(880, head);
+        assert_eq!(reader.list(&empty, Address(THREAD)), Ok(Vec::new()));
+    }
+    // The list comes back to a task; one is misaligned; a coroutine waits for the one that waits for it.
+    let circle = memory(14, 254).again(TASKS[2]).word(152, TASKS[0] + 152);
+    assert!(matches!(reader.list(&circle, Address(THREAD)), Err(WalkError::Broken(_))));
+    let odd = memory(14, 254).again(TASKS[0]).word(152, 0x33);
+    assert!(matches!(reader.list(&odd, Address(THREAD)), Err(WalkError::Broken(_))));
+    let circle = memory(14, 254).again(WRAPPER).word(16, COROUTINES[0]);
+    assert!(matches!(places(&mut reader, &layout, &circle, TASKS[0]), Err(WalkError::Broken(_))));
+    // Its frame is on no coroutine.
+    let thread = memory(14, 254).again(COROUTINES[2]).u8(72 + 74, 0);
+    assert!(matches!(places(&mut reader, &layout, &thread, TASKS[0]), Err(WalkError::Broken(_))));
+}
+
+#[test]
+fn of_very_many_the_oldest_are_read() {
+    let layout = eras::layout(3, 14, Build::Ordinary);
+    let mut reader = reader(&layout, 14);
+    let mut many = Literal::new().at(THREAD, 1024).word(880, 0x10_0000);
+    for number in 0..=MOST_TASKS as u64 {
+        many = many.at(0x10_0000 + 16 * number, 8).word(0, 0x10_0000 + 16 * (number + 1));
+    }
+    let list = reader.list(&many, Address(THREAD)).expect("a list");
+    assert!(list.len() == MOST_TASKS && list[0] == Address(0x10_0000 - 152));
+    assert_eq!(reader.cut(), 1);
+}

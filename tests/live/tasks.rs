@@ -1,0 +1,126 @@
+//! asyncio's tasks: where they stand is what they say themselves; and however they move, no look shows what cannot be.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::folded::{dump, frame};
+use crate::interpreters::{Build, Interpreter};
+use crate::profiler::profile;
+use crate::subject::Subject;
+
+/// Does this Python say where its tasks are?
+pub(crate) fn are_told(python: &Interpreter) -> bool {
+    python.version >= (3, 14) && python.build != Build::FreeThreaded
+}
+
+/// Where nobody says where tasks are, that is said, before anything is done.
+pub(crate) fn are_refused(python: &Interpreter) -> Result<(), String> {
+    let subject = Subject::program(python, "idle.py", &[]).ready();
+    let ran = profile(&["--tasks", "-s", "0.1", &subject.pid().to_string()]);
+    let says_so = ran.err.contains("does not say where asyncio's tasks are") && ran.err.contains("--threads");
+    if ran.code() == 1 && ran.out.is_empty() && says_so { Ok(()) } else { Err(ran.err) }
+}
+
+/// Each task that waits is where it says it is, in a dump and in samples; how many there are.
+pub(crate) fn compare(python: &Interpreter) -> Result<usize, String> {
+    let mut subject = Subject::program(python, "waits.py", &["60"]);
+    let mut expected = BTreeMap::new();
+    loop {
+        let line = subject.await_line("", Duration::from_secs(60))?;
+        if line == "ready" {
+            break;
+        }
+        let (name, stack) = line.split_once('\t').ok_or_else(|| format!("it says {line:?}"))?;
+        expected.insert(name.to_owned(), stack.to_owned());
+    }
+    let pid = subject.pid().to_string();
+    let ran = profile(&["-d", "--tasks", &pid]);
+    if ran.code() != 0 {
+        return Err(ran.err);
+    }
+    // The first block is the thread.
+    let blocks = dump(ran.text())?;
+    let mut seen = BTreeMap::new();
+    for block in blocks.iter().skip(1) {
+        let name = block.name.rsplit_once(" (").map_or("", |(name, _)| name);
+        let frames = block.frames.iter().rev().filter(|(file, ..)| file.ends_with("waits.py"));
+        let frames: Vec<_> = frames.map(|(_, function, line)| format!("{function}:{line}")).collect();
+        seen.insert(name.to_owned(), frames.join(";"));
+    }
+    let main = seen.remove("Task-1").unwrap_or_default();
+    if !main.starts_with("main:") || seen != expected {
+        return Err(format!("expected {expected:#?}\nseen {seen:#?}\n{}", ran.text()));
+    }
+    let ran = profile(&["--tasks", "-s", "0.5", "-r", "0.01", &pid]);
+    let stacks: BTreeSet<_> = ran.text().lines().filter(|line| line.contains("waits.py:")).collect();
+    // `plain` stands at one place under two names.
+    if ran.code() != 0 || stacks.len() != expected.len() {
+        return Err(format!("{}\n{}", ran.text(), ran.err));
+    }
+    let counts: BTreeSet<_> = stacks.iter().filter_map(|line| line.rsplit(' ').next()).collect();
+    // All are in all looks, and those two twice.
+    if counts.len() > 2 { Err(format!("{counts:?}")) } else { Ok(expected.len()) }
+}
+
+/// Watches tasks that never rest; how many of them were seen.
+pub(crate) fn relay(python: &Interpreter, arguments: &[&str]) -> Result<usize, String> {
+    let subject = Subject::program(python, "relay.py", arguments).ready();
+    let pid = subject.pid().to_string();
+    let ran = profile(&["--tasks", "-T", "-s", "2", "-r", "0.002", &pid]);
+    if ran.code() != 0 {
+        return Err(ran.err);
+    }
+    let mut lines = ran.text().lines();
+    let (mut inside, mut failed, mut seen) = (BTreeMap::<&str, usize>::new(), 0, 0);
+    while let (Some(at), Some(stack)) = (lines.next(), lines.next()) {
+        if stack == "(failed)" {
+            failed += 1;
+            continue;
+        }
+        seen += 1;
+        let frames = stack.trim_end_matches(';').split(';').map(frame).collect::<Result<Vec<_>, _>>()?;
+        judge(&frames).map_err(|wrong| format!("{wrong}: {stack}"))?;
+        *inside.entry(at).or_default() +=
+            usize::from(frames.iter().any(|(_, function, _)| function == "inside"));
+    }
+    let looks = inside.len();
+    if let Some((at, count)) = inside.iter().find(|(_, count)| **count > 1) {
+        return Err(format!("{count} tasks had the lock at {at}"));
+    }
+    let held = inside.values().filter(|count| **count == 1).count();
+    if looks < 500 || failed * 50 > looks || held == 0 {
+        return Err(format!("{looks} looks, {failed} failed, in {held} the lock was held"));
+    }
+    Ok(seen)
+}
+
+/// Can this stack be?
+fn judge(frames: &[(String, String, u64)]) -> Result<(), &'static str> {
+    let Some((_, first, _)) = frames.first() else { return Err("no frames") };
+    match first.as_str() {
+        "main" | "walk" => {}
+        _ => return Err("it begins elsewhere"),
+    }
+    for pair in frames.windows(2) {
+        let [(_, from, line), (_, called, _)] = pair else { continue };
+        let Some((level, number)) = place(from) else { continue };
+        // Eight lines a function: its head, its turn, and three times an `if` and an `await`.
+        let turn = line.wrapping_sub(8 * (6 * level + number) + 1).wrapping_sub(3) / 2;
+        let awaited = if level == 4 { None } else { Some((level + 1, (number * 3 + turn) % 6)) };
+        if turn > 2 || place(called) != awaited || awaited.is_none() && called != "end" {
+            return Err("nobody awaits that there");
+        }
+    }
+    let (_, leaf, _) = frames.last().ok_or("no frames")?;
+    // Who has not begun stands in its own function.
+    match leaf.as_str() {
+        "__sleep0" | "acquire" | "Lock.acquire" | "_wait" | "wait" | "walk" => Ok(()),
+        _ => Err("nobody waits there"),
+    }
+}
+
+/// Which function of the maze this is.
+fn place(name: &str) -> Option<(u64, u64)> {
+    let (level, number) = name.strip_prefix('s')?.split_once('_')?;
+    Some((level.parse().ok()?, number.parse().ok()?))
+}

@@ -212,7 +212,7 @@ impl Capture {
         Ok(())
     }
 
-    /// Adds the tasks that wait in the thread that was added last.
+    /// Adds the tasks of the thread that was added last: those that wait with their frames, the others without.
     pub fn add_tasks(
         &mut self,
         layout: &Layout,
@@ -228,9 +228,6 @@ impl Capture {
             }
             tasks.frames(layout, memory, *task, &mut self.frames)?;
             let frames = start..self.frames.len();
-            if frames.is_empty() {
-                continue;
-            }
             let label = Some(tasks.label(layout, memory, *task)?);
             let flags = Flags::TASK | Flags::WAITING;
             self.threads.push(Seen { thread: *task, label, flags, frames, ..owner.clone() });

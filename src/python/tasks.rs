@@ -173,17 +173,18 @@ pub struct TaskReader {
     layout: TaskLayout,
     kinds: FxHashMap<Address, Kind>,
     list: Vec<Address>,
+    /// The task that runs in the thread whose list that is.
+    running: Address,
     cut: u64,
 }
 
 impl TaskReader {
     /// One that knows where tasks are.
     pub fn new(layout: TaskLayout) -> Self {
-        Self { layout, kinds: FxHashMap::default(), list: Vec::new(), cut: 0 }
+        Self { layout, kinds: FxHashMap::default(), list: Vec::new(), running: Address::NULL, cut: 0 }
     }
 
-    /// The tasks of the thread state at `thread` that are not done, the oldest first. The one that runs is not among them,
-    /// nor those that are too many.
+    /// The tasks of the thread state at `thread` that are not done, the oldest first, but no more than [`MOST_TASKS`].
     pub fn list(&mut self, memory: &impl Memory, thread: Address) -> Result<Vec<Address>, WalkError> {
         let mut list = std::mem::take(&mut self.list);
         list.clear();
@@ -203,7 +204,7 @@ impl TaskReader {
 
     /// Says whether these are all.
     fn fill(
-        &self,
+        &mut self,
         memory: &impl Memory,
         thread: Address,
         list: &mut Vec<Address>,
@@ -216,7 +217,7 @@ impl TaskReader {
         if at.is_null() || at == head {
             return Ok(true);
         }
-        let running = running.of(memory, thread)?;
+        self.running = running.of(memory, thread)?;
         while at != head {
             if list.len() == MOST_TASKS {
                 return Ok(false);
@@ -226,15 +227,14 @@ impl TaskReader {
             }
             chain.step(at).map_err(|Endless| WalkError::Broken(at))?;
             let task = Address(at.0 - u64::from(node.offset()));
-            if task != running {
-                list.push(task);
-            }
+            list.push(task);
             at = memory.pointer(at)?;
         }
         Ok(true)
     }
 
-    /// Appends the frames of the task at `task`, leaf first: none if it runs, or is no task of coroutines.
+    /// Appends the frames of the task at `task`, which was listed last, leaf first: none if it runs (then they are its
+    /// thread's), or is no task of coroutines.
     pub fn frames(
         &mut self,
         layout: &Layout,
@@ -242,6 +242,9 @@ impl TaskReader {
         task: Address,
         frames: &mut Vec<RawFrame>,
     ) -> Result<(), WalkError> {
+        if task == self.running {
+            return Ok(());
+        }
         let start = frames.len();
         let mut chain = Chain::new(DEEPEST);
         let mut object = self.layout.coroutine.of(memory, task)?;

@@ -129,7 +129,13 @@ impl Looker {
     fn moved(&self, only: Option<Address>) -> Vec<(Address, u64)> {
         let edition = self.codes.edition();
         let same = move |seen: &Seen| {
-            self.memories.last(seen.thread).is_some_and(|last| last.is(self.capture.frames(seen), edition))
+            // A task that does not wait shows nothing.
+            let shows = seen.label.is_none() || !self.capture.frames(seen).is_empty();
+            !shows
+                || self
+                    .memories
+                    .last(seen.thread)
+                    .is_some_and(|last| last.is(self.capture.frames(seen), edition))
         };
         let has_moved = |seen: &&Seen| only.is_none_or(|only| seen.owner == only) && !same(seen);
         let all = self.capture.threads().iter().filter(has_moved);

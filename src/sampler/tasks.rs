@@ -62,7 +62,10 @@ impl Tasks {
         (thread, stack): (ThreadId, &Stack),
     ) -> ThreadId {
         let Self { reader, seats, .. } = self;
-        let Some(function) = stack.iter().next().map(|frame| &frame.function) else { return thread };
+        let Some(function) = stack.iter().next().map(|frame| &frame.function) else {
+            seats.keep(seen.thread, label);
+            return thread;
+        };
         let given = || reader.as_ref()?.name(&python.layout, target.memory(), seen.thread);
         seats.take(seen.thread, label, thread, function, given)
     }
@@ -145,6 +148,13 @@ impl Seats {
         id
     }
 
+    /// One that does not wait, since it runs: it will come back.
+    fn keep(&mut self, task: Address, label: Label) {
+        if let Some(seat) = self.taken.get_mut(&task).filter(|seat| seat.label == label) {
+            seat.look = self.look;
+        }
+    }
+
     fn end(&mut self) -> Vec<(ThreadId, String)> {
         for (thread, kin, number) in self.freed.drain(..) {
             self.free.entry((thread, kin)).or_default().push(number);
@@ -209,6 +219,21 @@ mod tests {
         assert!(numbers[0] == 3 && numbers[1] < 3 && numbers[2] < 3, "{numbers:?}");
         assert_eq!(names, ["Task-5 (serve)", "Task-6 (serve)"]);
         assert_eq!(seats.count, 4);
+    }
+
+    #[test]
+    fn who_runs_keeps_its_seat() {
+        let serve = function("serve");
+        let mut seats = Seats::default();
+        assert_eq!(look(&mut seats, &[(8, 1, &serve), (16, 2, &serve)]).0, [1, 2]);
+        for _ in 0..3 {
+            seats.keep(Address(8), Label::Number(1));
+            // Another one is where the second was, and runs.
+            seats.keep(Address(16), Label::Number(3));
+            seats.end();
+        }
+        let (numbers, names) = look(&mut seats, &[(8, 1, &serve), (16, 3, &serve)]);
+        assert_eq!((numbers, names), (vec![1, 2], vec!["Task-3 (serve)".to_owned()]));
     }
 
     #[test]

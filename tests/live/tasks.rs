@@ -88,7 +88,7 @@ pub(crate) fn relay(python: &Interpreter, arguments: &[&str]) -> Result<usize, S
         return Err(format!("{count} tasks had the lock at {at}"));
     }
     let held = inside.values().filter(|count| **count == 1).count();
-    if looks < 500 || failed * 50 > looks || held == 0 {
+    if looks < 100 || failed * 50 > looks || held == 0 {
         return Err(format!("{looks} looks, {failed} failed, in {held} the lock was held"));
     }
     Ok(seen)

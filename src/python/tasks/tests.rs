@@ -139,7 +139,9 @@ fn a_task_stands_where_its_coroutines_wait_for_each_other() {
         }
         // The one that runs hangs in the thread's own chain.
         let runs = known.again(THREAD).word(872, TASKS[1]);
-        assert_eq!(reader.list(&runs, Address(THREAD)), Ok([TASKS[0], TASKS[2]].map(Address).to_vec()));
+        assert_eq!(reader.list(&runs, Address(THREAD)), Ok(TASKS.map(Address).to_vec()));
+        assert_eq!(places(&mut reader, &layout, &runs, TASKS[1]), Ok(vec![]));
+        assert_eq!(places(&mut reader, &layout, &runs, TASKS[0]), Ok(vec![2, 1, 0]));
     }
 }
 

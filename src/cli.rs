@@ -130,7 +130,7 @@ fn command() -> Command {
         .arg(flag("trace", Some('t'), "Run the rest of the line, watch that to its end"))
         .arg(flag("keep-root", None, "With -t under sudo: as root, not as who called it"))
         .arg(flag("threads", None, "Every thread, not only the one that holds the GIL"))
-        .arg(flag("tasks", None, "asyncio's tasks that wait, instead of threads (3.14+)"))
+        .arg(flag("tasks", None, "asyncio's tasks that wait, instead of threads (3.11+)"))
         .arg(flag("subprocesses", None, "The Pythons that it starts, too, and theirs"))
         .arg(flag("nonblocking", None, "Never stop it: show only stacks that prove themselves"))
         .arg(value("abi", None, "VERSION", "Take the target for this Python (27, 3.9, 312 ...)"))

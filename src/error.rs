@@ -99,7 +99,7 @@ impl fmt::Display for Error {
             Self::Start(StartError::NoTasks(python)) => {
                 writeln!(f, "Python {python} does not say where asyncio's tasks are.")?;
                 f.write_str(
-                    "3.14 and later do, if they have a GIL. What the threads of its loops do: pyflame-tui --threads PID",
+                    "3.11 and later do, if they have a GIL. What the threads of its loops do: pyflame-tui --threads PID",
                 )
             }
             Self::Start(StartError::Thread(error)) => {

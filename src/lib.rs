@@ -126,7 +126,7 @@ fn record(options: &Options) -> Result<u8, Error> {
         let why = if told {
             "no task of asyncio's waited"
         } else {
-            "only Python 3.14 and later says where tasks are"
+            "only Python 3.11 and later says where tasks are"
         };
         let _ = writeln!(io::stderr(), "There is nothing to show: {why}.");
     } else if let Watch::Process(pid) = options.watch

@@ -220,7 +220,7 @@ impl Capture {
         tasks: &mut TaskReader,
     ) -> Result<(), WalkError> {
         let Some(owner) = self.threads.last().cloned() else { return Ok(()) };
-        let list = tasks.list(memory, owner.thread)?;
+        let list = tasks.list(layout, memory, owner.thread)?;
         for task in &list {
             let start = self.frames.len();
             if start >= MOST_FRAMES {

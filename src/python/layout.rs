@@ -134,6 +134,8 @@ pub struct ThreadLayout {
     pub in_pthread: Option<Field<u32>>,
     /// 3.12 and later: a word of bits, of which [`ThreadLayout::ACTIVE`] says "attached".
     pub status: Option<Field<u32>>,
+    /// 3.13 and later: its bytes, without what only some modules know.
+    pub size: Option<u32>,
     /// 3.15 and later: waits for the GIL.
     pub gil_requested: Option<Field<i32>>,
 }

@@ -8,7 +8,7 @@ use crate::python::layout::{
     Bytecode, CodeLayout, Collecting, Field, FirstFrame, Frames, Generation, Gil, InterpreterFrames,
     InterpreterLayout, Layout, LineFormat, NameFormat, TextLayout, ThreadLayout, Word,
 };
-use crate::python::tasks::Coroutines;
+use crate::python::tasks::{Coroutines, Top};
 use crate::python::version::{Build, Version};
 use crate::target::memory::{Address, Memory, ReadError};
 
@@ -155,8 +155,8 @@ pub fn coroutines(memory: &impl Memory, runtime: Address) -> Result<Option<Corou
         state: table.field(generator + 24)?,
         waits,
         awaits,
-        stack: table.field(table.sections.frame + 48)?,
-        awaited,
+        resumes: None,
+        stack: Top::Pointer(table.field(table.sections.frame + 48)?, awaited),
         kind_name: table.field(kind + 8)?,
         kind_flags: table.field(kind + 24)?,
     }))
@@ -269,6 +269,7 @@ impl Table {
             native_id: Some(self.field(after_frame + 8)?),
             in_pthread: None,
             status: Some(self.field(after_frame + 24)?),
+            size: Some(self.number(start)?).filter(|size| *size < LARGEST_OFFSET).map(|size| size as u32),
             gil_requested: if self.sections.base_frame { Some(self.field(after_frame + 40)?) } else { None },
         })
     }

@@ -106,6 +106,7 @@ fn thread(version: Version) -> ThreadLayout {
         native_id: native_id.map(Field::at),
         in_pthread: None,
         status: (version.minor() >= (3, 12)).then_some(Field::at(24)),
+        size: None,
         gil_requested: None,
     }
 }

@@ -1,16 +1,18 @@
-//! asyncio's tasks that wait, 3.14 and later. No thread runs them, so their frames hang in no thread's chain: each
-//! coroutine keeps its own frame, on top of whose stack lies what it awaits. Each thread state has a list of the tasks that
-//! were made in it and are not done; where, asyncio publishes for debuggers (`_AsyncioDebug`, a section of its own).
+//! asyncio's tasks that wait, 3.11 and later. No thread runs them, so their frames hang in no thread's chain: each
+//! coroutine keeps its own frame, on top of whose stack lies what it awaits.
 //!
 //! ```text
-//! thread state ─tasks_head→ task ─node→ task … back to the thread state
-//!                            │ coro
-//!                            ▼
-//!                        coroutine {frame} ─awaits→ coroutine {frame} ─awaits→ a future
+//! task ─coro→ coroutine {frame} ─awaits→ coroutine {frame} ─awaits→ a future
 //! ```
+//!
+//! Where the tasks are is another matter: see `lists.rs` for 3.14 and later, and `sets.rs`.
+
+mod coroutines;
+mod lists;
+mod sets;
 
 use std::hash::Hasher;
-use std::ops::RangeInclusive;
+use std::time::Instant;
 
 use rustc_hash::{FxHashMap, FxHasher};
 
@@ -20,10 +22,15 @@ use crate::python::layout::{Field, Layout};
 use crate::python::locate::Python;
 use crate::python::objects::{IntegerLayout, ObjectLayout, flag};
 use crate::python::published;
+use crate::python::threads::Interpreter;
 use crate::python::version::Build;
 use crate::target::elf::{Elf, ElfError};
 use crate::target::maps::{Maps, Module};
 use crate::target::memory::{Address, Memory, ReadError};
+
+pub use coroutines::{Coroutines, Top};
+use lists::Lists;
+use sets::Sets;
 
 /// Tasks of a thread that are read, the oldest first: each holds its loop up for some 2 µs.
 pub const MOST_TASKS: usize = 1024;
@@ -43,85 +50,23 @@ const KINDS: [(&[u8], Kind); 8] = [
 /// Types that are remembered; there are ten at the most that matter.
 const MOST_KINDS: usize = 256;
 
-/// Coroutines, generators, asynchronous generators: they begin alike.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Coroutines {
-    /// `gi_iframe`, the frame.
-    pub frame: Field<u8>,
-    /// `gi_frame_state`.
-    pub state: Field<u8>,
-    /// The values of that if it does not run, and is not over.
-    pub waits: RangeInclusive<u8>,
-    /// If it awaits another one.
-    pub awaits: RangeInclusive<u8>,
-    /// `stackpointer` in the frame,
-    pub stack: Field<Address>,
-    /// and so many bytes below where that points what is awaited.
-    pub awaited: u64,
-    /// `tp_name`.
-    pub kind_name: Field<Address>,
-    /// `tp_flags`.
-    pub kind_flags: Field<u64>,
+/// Where tasks are.
+#[derive(Debug, Clone)]
+enum Source {
+    Lists(Lists),
+    Sets(Sets),
 }
 
-/// Where tasks are.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TaskLayout {
-    /// In a thread state: the head of the list,
-    head: Field<Address>,
-    /// and the task that runs.
-    running: Field<Address>,
-    /// In a task: its place in the list, its name, its coroutine.
-    node: Field<Address>,
+/// What is read of a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct TaskLayout {
     name: Field<Address>,
     coroutine: Field<Address>,
-    coroutines: Coroutines,
-    integers: IntegerLayout,
 }
 
-/// Bytes of `_AsyncioDebug`.
-const PUBLISHED: usize = 13 * 8;
-/// A thread state and a task are smaller than this.
-const LARGEST_OFFSET: u64 = 1 << 16;
-
-impl TaskLayout {
-    /// From what asyncio publishes at `table`. `None` if a number cannot be an offset.
-    pub fn published(
-        layout: &Layout,
-        coroutines: Coroutines,
-        memory: &impl Memory,
-        table: Address,
-    ) -> Result<Option<Self>, ReadError> {
-        let mut bytes = [0; PUBLISHED];
-        memory.read(table, &mut bytes)?;
-        // task: size, name, awaited_by, is_task, awaited_by_is_set, coro, node; interpreter: size, tasks_head;
-        // thread: size, running_loop, running_task, tasks_head
-        let field = |index: u32| {
-            let value = Field::<u64>::at(8 * index).from(&bytes, 0)?;
-            let fits = value < LARGEST_OFFSET && value.is_multiple_of(8);
-            fits.then(|| Field::at(value as u32))
-        };
-        let published = || {
-            Some(Self {
-                head: field(12)?,
-                running: field(11)?,
-                node: field(6)?,
-                name: field(1)?,
-                coroutine: field(5)?,
-                coroutines,
-                integers: ObjectLayout::of(layout)?.integers,
-            })
-        };
-        Ok(published())
-    }
-}
-
-/// The section in which asyncio says where tasks are, in a module of its own or in the interpreter.
-const SECTION: &str = ".AsyncioDebug";
-
-/// Does such a Python publish where tasks are? (Without a GIL it does, too, but no such one has been seen.)
+/// Does such a Python say where tasks are? (Those without a GIL do, too, but none has been seen.)
 pub fn are_told(layout: &Layout) -> bool {
-    layout.version.minor() >= (3, 14) && layout.build != Build::FreeThreaded
+    layout.version.minor() >= (3, 11) && layout.build == Build::Ordinary
 }
 
 /// Finds where tasks are, if asyncio has been loaded. `load` opens a module.
@@ -130,21 +75,17 @@ pub fn locate<'a>(
     maps: &Maps,
     python: &Python,
     load: impl Fn(&Module) -> Result<Elf<'a>, ElfError>,
-) -> Option<TaskLayout> {
+) -> Option<TaskReader> {
     if !are_told(&python.layout) {
         return None;
     }
+    if let Some(coroutines) = coroutines::before_published(&python.layout) {
+        let (sets, task) = Sets::of(&python.layout)?;
+        return TaskReader::new(&python.layout, Source::Sets(sets), task, coroutines);
+    }
     let coroutines = published::coroutines(memory, python.roots.runtime).ok()??;
-    let mut modules = maps.modules();
-    modules.retain(|module| {
-        let name = module.file_name();
-        ["_asyncio", "libpython", "python"].iter().any(|start| name.starts_with(start))
-    });
-    let tables = modules.iter().filter_map(|module| load(module).ok()?.section(SECTION).ok()?);
-    let mut layouts = tables.filter_map(|place| {
-        TaskLayout::published(&python.layout, coroutines.clone(), memory, place.address).ok()?
-    });
-    layouts.next()
+    let (lists, task) = lists::locate(memory, maps, load)?;
+    TaskReader::new(&python.layout, Source::Lists(lists), task, coroutines)
 }
 
 /// What a task is told by from the next one at its address.
@@ -168,27 +109,87 @@ enum Kind {
 }
 
 /// Reads tasks.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct TaskReader {
-    layout: TaskLayout,
+    source: Source,
+    task: TaskLayout,
+    coroutines: Coroutines,
+    integers: IntegerLayout,
     kinds: FxHashMap<Address, Kind>,
     list: Vec<Address>,
-    /// The task that runs in the thread whose list that is.
-    running: Address,
+    /// Tasks that run, of those that were listed last.
+    running: Vec<Address>,
     cut: u64,
 }
 
 impl TaskReader {
-    /// One that knows where tasks are.
-    pub fn new(layout: TaskLayout) -> Self {
-        Self { layout, kinds: FxHashMap::default(), list: Vec::new(), running: Address::NULL, cut: 0 }
+    fn new(layout: &Layout, source: Source, task: TaskLayout, coroutines: Coroutines) -> Option<Self> {
+        Some(Self {
+            source,
+            task,
+            coroutines,
+            integers: ObjectLayout::of(layout)?.integers,
+            kinds: FxHashMap::default(),
+            list: Vec::new(),
+            running: Vec::new(),
+            cut: 0,
+        })
     }
 
-    /// The tasks of the thread state at `thread` that are not done, the oldest first, but no more than [`MOST_TASKS`].
-    pub fn list(&mut self, memory: &impl Memory, thread: Address) -> Result<Vec<Address>, WalkError> {
+    /// The one for what stands at `table`.
+    #[cfg(test)]
+    pub(crate) fn published(
+        layout: &Layout,
+        coroutines: Coroutines,
+        memory: &impl Memory,
+        table: Address,
+    ) -> Option<Self> {
+        let (lists, task) = lists::published(memory, table).ok()??;
+        Self::new(layout, Source::Lists(lists), task, coroutines)
+    }
+
+    /// The one for sets, where everything stands at one address.
+    #[cfg(test)]
+    pub(crate) fn in_sets(layout: &Layout, interpreter: Interpreter, thread: Address) -> Option<Self> {
+        let (sets, task) = Sets::of(layout)?;
+        let sets = sets.with(interpreter, thread, interpreter.address);
+        Self::new(layout, Source::Sets(sets), task, coroutines::before_published(layout)?)
+    }
+
+    /// Looks up what is far away and changes seldom, while the target runs. Says whether that is another now.
+    pub fn follow(
+        &mut self,
+        layout: &Layout,
+        memory: &impl Memory,
+        interpreters: &[Interpreter],
+        now: Instant,
+    ) -> bool {
+        match &mut self.source {
+            Source::Lists(_) => false,
+            Source::Sets(sets) => sets.follow(layout, memory, interpreters, now),
+        }
+    }
+
+    /// The tasks of the thread state at `thread`, but no more than [`MOST_TASKS`]; from 3.14 on the oldest, and those alone
+    /// that are not done.
+    pub fn list(
+        &mut self,
+        layout: &Layout,
+        memory: &impl Memory,
+        thread: Address,
+    ) -> Result<Vec<Address>, WalkError> {
         let mut list = std::mem::take(&mut self.list);
         list.clear();
-        self.cut += u64::from(!self.fill(memory, thread, &mut list)?);
+        self.running.clear();
+        let all = match &self.source {
+            Source::Lists(lists) => {
+                let (all, running) = lists.fill(memory, thread, &mut list)?;
+                self.running.extend(running);
+                all
+            }
+            Source::Sets(sets) => sets.fill(layout, memory, thread, &mut list, &mut self.running)?,
+        };
+        self.cut += u64::from(!all);
         Ok(list)
     }
 
@@ -202,37 +203,6 @@ impl TaskReader {
         self.list = list;
     }
 
-    /// Says whether these are all.
-    fn fill(
-        &mut self,
-        memory: &impl Memory,
-        thread: Address,
-        list: &mut Vec<Address>,
-    ) -> Result<bool, WalkError> {
-        let TaskLayout { head, running, node, .. } = &self.layout;
-        let head = head.within(thread);
-        let mut chain = Chain::new(MOST_TASKS as u32 + 2);
-        let mut at = memory.pointer(head)?;
-        // Null where asyncio has not been here.
-        if at.is_null() || at == head {
-            return Ok(true);
-        }
-        self.running = running.of(memory, thread)?;
-        while at != head {
-            if list.len() == MOST_TASKS {
-                return Ok(false);
-            }
-            if at.0 < u64::from(node.offset()) || !at.0.is_multiple_of(8) {
-                return Err(WalkError::Broken(at));
-            }
-            chain.step(at).map_err(|Endless| WalkError::Broken(at))?;
-            let task = Address(at.0 - u64::from(node.offset()));
-            list.push(task);
-            at = memory.pointer(at)?;
-        }
-        Ok(true)
-    }
-
     /// Appends the frames of the task at `task`, which was listed last, leaf first: none if it runs (then they are its
     /// thread's), or is no task of coroutines.
     pub fn frames(
@@ -242,29 +212,26 @@ impl TaskReader {
         task: Address,
         frames: &mut Vec<RawFrame>,
     ) -> Result<(), WalkError> {
-        if task == self.running {
+        if self.running.contains(&task) {
             return Ok(());
         }
         let start = frames.len();
         let mut chain = Chain::new(DEEPEST);
-        let mut object = self.layout.coroutine.of(memory, task)?;
+        let mut object = self.task.coroutine.of(memory, task)?;
         while let Some(coroutine) = self.coroutine(layout, memory, object)? {
             chain.step(coroutine).map_err(|Endless| WalkError::Broken(coroutine))?;
-            let Coroutines { frame, state, waits, awaits, stack, awaited, .. } = &self.layout.coroutines;
-            let state = state.of(memory, coroutine)?;
+            let Coroutines { frame, state, waits, awaits, .. } = &self.coroutines;
+            let (state, awaits) = (state.of(memory, coroutine)?, awaits.clone());
             if !waits.contains(&state) {
                 break;
             }
             let frame = frame.within(coroutine);
-            frames.push(frames::waiting(layout, memory, frame)?);
-            if !awaits.contains(&state) {
+            let raw = frames::waiting(layout, memory, frame)?;
+            frames.push(raw);
+            if !awaits.contains(&state) || !self.coroutines.is_awaiting(memory, raw.instruction)? {
                 break;
             }
-            let top = stack.of(memory, frame)?;
-            if top.0 < *awaited || !top.0.is_multiple_of(8) {
-                return Err(WalkError::Broken(frame));
-            }
-            object = frames::untagged(memory.pointer(Address(top.0 - awaited))?);
+            object = frames::untagged(self.coroutines.awaited(memory, frame)?);
         }
         frames[start..].reverse();
         Ok(())
@@ -311,7 +278,7 @@ impl TaskReader {
     }
 
     fn find_kind(&self, memory: &impl Memory, kind: Address) -> Result<Kind, ReadError> {
-        let Coroutines { kind_name, kind_flags, .. } = &self.layout.coroutines;
+        let Coroutines { kind_name, kind_flags, .. } = &self.coroutines;
         if kind.is_null() || kind_flags.of(memory, kind)? & flag::HEAP_TYPE != 0 {
             return Ok(Kind::Other);
         }
@@ -337,10 +304,10 @@ impl TaskReader {
         memory: &impl Memory,
         task: Address,
     ) -> Result<Label, WalkError> {
-        let name = self.layout.name.of(memory, task)?;
+        let name = self.task.name.of(memory, task)?;
         Ok(match self.kind_of(layout, memory, name)? {
             Kind::Integer => {
-                let IntegerLayout { size, digits, .. } = &self.layout.integers;
+                let IntegerLayout { size, digits, .. } = &self.integers;
                 let count = size.of(memory, name)? >> 3;
                 let digit = |index: u64| memory.u32(digits.within(name) + 4 * index).map(u64::from);
                 Label::Number(match count {
@@ -355,6 +322,9 @@ impl TaskReader {
                 let mut bytes = [0; TOLD_BY];
                 let bytes = &mut bytes[..extent.min(TOLD_BY)];
                 memory.read(start, bytes)?;
+                if let Some(number) = number(bytes) {
+                    return Ok(Label::Number(number));
+                }
                 let mut hasher = FxHasher::default();
                 hasher.write(bytes);
                 Label::Given(hasher.finish())
@@ -365,8 +335,15 @@ impl TaskReader {
 
     /// The name that a program has given to the task at `task`.
     pub fn name(&self, layout: &Layout, memory: &impl Memory, task: Address) -> Option<String> {
-        layout.text.name(memory, self.layout.name.of(memory, task).ok()?).ok()
+        layout.text.name(memory, self.task.name.of(memory, task).ok()?).ok()
     }
+}
+
+/// The number of a task that has not been given a name; up to 3.12 it is spelled at once.
+fn number(name: &[u8]) -> Option<u64> {
+    const STEM: &[u8] = b"Task-";
+    let at = name.windows(STEM.len()).rposition(|part| part == STEM)?;
+    std::str::from_utf8(name.get(at + STEM.len()..)?).ok()?.parse().ok()
 }
 
 #[cfg(test)]

@@ -217,11 +217,7 @@ impl fmt::Display for Cost {
         )?;
         if self.tasks_cut > 0 {
             let most = MOST_TASKS;
-            write!(
-                f,
-                "\nlists of more than {most} tasks, of which the oldest were read, {}",
-                self.tasks_cut
-            )?;
+            write!(f, "\nlists of more than {most} tasks, of which so many were read, {}", self.tasks_cut)?;
         }
         if self.attempts != Attempts::default() {
             write!(f, "\n{}", self.attempts)?;

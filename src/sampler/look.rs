@@ -226,12 +226,14 @@ impl Looker {
         let mut taken = Vec::new();
         self.now = now;
         self.codes.begin(now);
-        if self.tasks.begin(target, &self.python, scope == Scope::Tasks && !self.never_stops(), now) {
+        let with_tasks = scope == Scope::Tasks && !self.never_stops();
+        let changed = self.tasks.begin(target, &self.python, with_tasks, now);
+        let listed = self.list_interpreters(target, now);
+        if self.tasks.follow(target, &self.python, &self.interpreters, now) || changed {
             // What is remembered of threads is with them, or without.
             self.others.clear();
             self.asleep.wake();
         }
-        let listed = self.list_interpreters(target, now);
         match listed.and_then(|()| self.take(target, scope, &mut taken)) {
             Ok(()) => Ok(Outcome::Taken(taken)),
             Err(Miss::Gone) => Err(Gone),

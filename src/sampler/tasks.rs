@@ -8,6 +8,7 @@ use rustc_hash::FxHashMap;
 use crate::python::capture::Seen;
 use crate::python::locate::Python;
 use crate::python::tasks::{self, Label, TaskReader};
+use crate::python::threads::Interpreter;
 use crate::sample::{Function, Stack, ThreadId};
 use crate::target::Target;
 use crate::target::memory::Address;
@@ -39,9 +40,21 @@ impl Tasks {
             let maps = target.maps().ok();
             let found = maps
                 .and_then(|maps| tasks::locate(target.memory(), &maps, python, |module| target.elf(module)));
-            self.reader = found.map(TaskReader::new);
+            self.reader = found;
         }
         before != (wanted && self.reader.is_some())
+    }
+
+    /// What is far away of them is looked up, if they are wanted. Says whether that is another now.
+    pub(super) fn follow(
+        &mut self,
+        target: &Target,
+        python: &Python,
+        interpreters: &[Interpreter],
+        now: Instant,
+    ) -> bool {
+        let reader = self.reader();
+        reader.is_some_and(|reader| reader.follow(&python.layout, target.memory(), interpreters, now))
     }
 
     /// What reads them, if they are wanted.

@@ -245,7 +245,7 @@ pub static TABLE: &[Binding] = &[
     row(&[char('o')], Action::Invert, ANY, Group::Picture, "callers", "turn the flame round: leaves on top, their callers below"),
     row(&[char('x')], Action::Idle, ANY, Group::Picture, "idle", "hide or show threads that have nothing to do"),
     row(&[char('a')], Action::Holders, ANY, Group::Picture, "", "all threads, or only those that hold the GIL; exports follow"),
-    row(&[char('A')], Action::Tasks, ANY, Group::Picture, "", "asyncio's tasks that wait (3.14 and later), or threads; exports follow"),
+    row(&[char('A')], Action::Tasks, ANY, Group::Picture, "", "asyncio's tasks that wait (3.11 and later), or threads; exports follow"),
     row(&[char('p')], Action::Plumbing, ANY, Group::Picture, "", "hide or show plumbing: thread bootstrap, runpy, import machinery"),
     row(&[char('L')], Action::Lines, ANY, Group::Picture, "", "one row per line instead of per function"),
     row(&[char('t')], Action::ThisThread, ANY, Group::Picture, "thread", "only the thread under the cursor, or the next one"),

@@ -254,7 +254,7 @@ fn freeze(state: &mut State) {
 fn show_tasks(state: &mut State) {
     let tasks = state.who != Who::Tasks;
     if tasks && !state.profile.about().is_some_and(|about| about.tasks) {
-        let words = "asyncio's tasks can be read from Python 3.14 on, and not with --nonblocking";
+        let words = "asyncio's tasks can be read from Python 3.11 on, and not with --nonblocking";
         return state.say(Note::bad(words));
     }
     state.who = if tasks { Who::Tasks } else { Who::AllThreads };

@@ -1,7 +1,7 @@
 //! Live Pythons at rest, each with many threads in odd places, read through memory that lies: published tables, lists,
 //! frame walks, code objects, names, and finding the Python itself.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pyflame_tui::python::capture::Capture;
 use pyflame_tui::python::code::Codes;
@@ -10,7 +10,7 @@ use pyflame_tui::python::locate::{Python, locate};
 use pyflame_tui::python::names::{NameLayout, thread_names};
 use pyflame_tui::python::published;
 use pyflame_tui::python::snapshot::Snapshot;
-use pyflame_tui::python::tasks::{self, TaskLayout, TaskReader};
+use pyflame_tui::python::tasks::{self, TaskReader};
 use pyflame_tui::python::threads::{interpreters, threads};
 use pyflame_tui::sample::Flags;
 use pyflame_tui::target::elf::Elf;
@@ -28,7 +28,7 @@ struct Resting {
     maps: Maps,
     python: Python,
     /// Where its tasks are, if it says so.
-    tasks: Option<TaskLayout>,
+    tasks: Option<TaskReader>,
     /// Addresses of its structures.
     leads: Vec<u64>,
     name: String,
@@ -44,7 +44,12 @@ impl Resting {
         let maps = target.maps().unwrap();
         let found = locate(target.memory(), &maps, None, |module| target.elf(module)).unwrap();
         let mut leads = vec![found.roots.runtime.0, found.code_type.0];
-        let tasks = tasks::locate(target.memory(), &maps, &found, |module| target.elf(module));
+        let mut tasks = tasks::locate(target.memory(), &maps, &found, |module| target.elf(module));
+        if let Some(tasks) = &mut tasks {
+            let mut all = Vec::new();
+            interpreters(&found.layout, target.memory(), found.roots, &mut all).unwrap();
+            tasks.follow(&found.layout, target.memory(), &all, Instant::now());
+        }
         let capture = capture(&found, tasks.as_ref(), target.memory(), usize::MAX);
         let waits = capture.threads().iter().any(|seen| seen.label.is_some());
         assert_eq!(tasks.is_some(), waits, "{}", python.name);
@@ -78,8 +83,8 @@ fn all() -> Vec<Resting> {
 }
 
 /// All threads and their tasks, or as many threads as are wanted, as a look takes them.
-fn capture(python: &Python, tasks: Option<&TaskLayout>, memory: &impl Memory, most: usize) -> Capture {
-    let mut reader = tasks.cloned().map(TaskReader::new);
+fn capture(python: &Python, tasks: Option<&TaskReader>, memory: &impl Memory, most: usize) -> Capture {
+    let mut reader = tasks.cloned();
     let (mut found, mut list, mut capture) = (Vec::new(), Vec::new(), Capture::default());
     let _ = interpreters(&python.layout, memory, python.roots, &mut found);
     for interpreter in found.iter().take(most) {

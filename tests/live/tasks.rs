@@ -10,7 +10,7 @@ use crate::subject::Subject;
 
 /// Does this Python say where its tasks are?
 pub(crate) fn are_told(python: &Interpreter) -> bool {
-    python.version >= (3, 14) && python.build != Build::FreeThreaded
+    python.version >= (3, 11) && python.build != Build::FreeThreaded
 }
 
 /// Where nobody says where tasks are, that is said, before anything is done.
@@ -66,7 +66,7 @@ pub(crate) fn compare(python: &Interpreter) -> Result<usize, String> {
 pub(crate) fn relay(python: &Interpreter, arguments: &[&str]) -> Result<usize, String> {
     let subject = Subject::program(python, "relay.py", arguments).ready();
     let pid = subject.pid().to_string();
-    let ran = profile(&["--tasks", "-T", "-s", "2", "-r", "0.002", &pid]);
+    let ran = profile(&["--tasks", "-T", "-s", "1", "-r", "0.002", &pid]);
     if ran.code() != 0 {
         return Err(ran.err);
     }

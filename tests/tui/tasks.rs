@@ -55,7 +55,7 @@ fn who_does_not_tell_of_tasks_says_so() {
     let mut session = Session::new(Program::Web, (160, 48));
     session.run(2.0);
     session.press(&["A"]);
-    session.expect("asyncio's tasks can be read from Python 3.14 on");
+    session.expect("asyncio's tasks can be read from Python 3.11 on");
     assert_eq!(session.state.who, Who::AllThreads);
     assert!(session.effects.iter().find_map(is_tasks).is_none());
 }

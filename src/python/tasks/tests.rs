@@ -1,6 +1,6 @@
 //! Lists of tasks and chains of coroutines, as pages of numbers: 3.14's and 3.15's offsets.
 
-use super::{Coroutines, Label, MOST_TASKS, TaskLayout, TaskReader};
+use super::{Coroutines, Label, MOST_TASKS, TaskReader, Top};
 use crate::python::frames::{Instruction, WalkError};
 use crate::python::layout::{Field, Layout};
 use crate::python::literal::{Literal, eras};
@@ -32,8 +32,8 @@ fn coroutines(minor: u8) -> Coroutines {
         state: Field::at(67),
         waits: if minor == 14 { 253..=255 } else { 0..=3 },
         awaits: if minor == 14 { 255..=255 } else { 2..=3 },
-        stack: Field::at(64),
-        awaited: if minor == 14 { 8 } else { 16 },
+        resumes: None,
+        stack: Top::Pointer(Field::at(64), if minor == 14 { 8 } else { 16 }),
         kind_name: Field::at(24),
         kind_flags: Field::at(168),
     }
@@ -43,8 +43,7 @@ fn reader(layout: &Layout, minor: u8) -> TaskReader {
     let words: [u64; 13] = [168, 136, 96, 108, 109, 128, 152, 225_864, 10_880, 936, 864, 872, 880];
     let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
     let memory = Literal::new().at(TABLE, bytes.len()).bytes(0, &bytes);
-    let published = TaskLayout::published(layout, coroutines(minor), &memory, Address(TABLE));
-    TaskReader::new(published.expect("it can be read").expect("it fits"))
+    TaskReader::published(layout, coroutines(minor), &memory, Address(TABLE)).expect("it fits")
 }
 
 /// A coroutine in a state, which awaits something. What lies on its stack is at its end.
@@ -125,7 +124,7 @@ fn a_task_stands_where_its_coroutines_wait_for_each_other() {
         let mut reader = reader(&layout, minor);
         let [created, suspended, runs, over] = if minor == 14 { [253, 254, 0, 4] } else { [0, 1, 4, 5] };
         let known = memory(minor, suspended);
-        assert_eq!(reader.list(&known, Address(THREAD)), Ok(TASKS.map(Address).to_vec()));
+        assert_eq!(reader.list(&layout, &known, Address(THREAD)), Ok(TASKS.map(Address).to_vec()));
         assert_eq!(places(&mut reader, &layout, &known, TASKS[0]), Ok(vec![2, 1, 0]));
         assert_eq!(places(&mut reader, &layout, &known, TASKS[1]), Ok(vec![3]));
         // A class of the program's that calls itself a coroutine.
@@ -139,7 +138,7 @@ fn a_task_stands_where_its_coroutines_wait_for_each_other() {
         }
         // The one that runs hangs in the thread's own chain.
         let runs = known.again(THREAD).word(872, TASKS[1]);
-        assert_eq!(reader.list(&runs, Address(THREAD)), Ok(TASKS.map(Address).to_vec()));
+        assert_eq!(reader.list(&layout, &runs, Address(THREAD)), Ok(TASKS.map(Address).to_vec()));
         assert_eq!(places(&mut reader, &layout, &runs, TASKS[1]), Ok(vec![]));
         assert_eq!(places(&mut reader, &layout, &runs, TASKS[0]), Ok(vec![2, 1, 0]));
     }
@@ -152,13 +151,13 @@ fn what_leads_nowhere_is_no_task() {
     // A thread that asyncio has not seen, and one whose tasks are all done.
     for head in [0, THREAD + 880] {
         let empty = memory(14, 254).again(THREAD).word(880, head);
-        assert_eq!(reader.list(&empty, Address(THREAD)), Ok(Vec::new()));
+        assert_eq!(reader.list(&layout, &empty, Address(THREAD)), Ok(Vec::new()));
     }
     // The list comes back to a task; one is misaligned; a coroutine waits for the one that waits for it.
     let circle = memory(14, 254).again(TASKS[2]).word(152, TASKS[0] + 152);
-    assert!(matches!(reader.list(&circle, Address(THREAD)), Err(WalkError::Broken(_))));
+    assert!(matches!(reader.list(&layout, &circle, Address(THREAD)), Err(WalkError::Broken(_))));
     let odd = memory(14, 254).again(TASKS[0]).word(152, 0x33);
-    assert!(matches!(reader.list(&odd, Address(THREAD)), Err(WalkError::Broken(_))));
+    assert!(matches!(reader.list(&layout, &odd, Address(THREAD)), Err(WalkError::Broken(_))));
     let circle = memory(14, 254).again(WRAPPER).word(16, COROUTINES[0]);
     assert!(matches!(places(&mut reader, &layout, &circle, TASKS[0]), Err(WalkError::Broken(_))));
     // Its frame is on no coroutine.
@@ -174,7 +173,7 @@ fn of_very_many_the_oldest_are_read() {
     for number in 0..=MOST_TASKS as u64 {
         many = many.at(0x10_0000 + 16 * number, 8).word(0, 0x10_0000 + 16 * (number + 1));
     }
-    let list = reader.list(&many, Address(THREAD)).expect("a list");
+    let list = reader.list(&layout, &many, Address(THREAD)).expect("a list");
     assert!(list.len() == MOST_TASKS && list[0] == Address(0x10_0000 - 152));
     assert_eq!(reader.cut(), 1);
 }

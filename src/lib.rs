@@ -34,6 +34,7 @@ use profile::{Idle, Lines, Profile, Selection, Thread, Who};
 use python::version::Version;
 use sample::{Ending, Flags, Micros, Totals};
 use sampler::cost::Cost;
+use sampler::govern::CAREFUL;
 use sampler::look::Scope;
 use sampler::{Length, Plan, Sampler, Stopping, Subprocesses, Watch, find};
 use target::{Pid, User};
@@ -165,7 +166,7 @@ fn plan(options: &Options) -> Plan {
         watch: options.watch.clone(),
         user: user(options),
         abi: options.abi,
-        interval: options.interval.unwrap_or(INTERVAL),
+        interval: options.interval.unwrap_or(if options.tasks { CAREFUL } else { INTERVAL }),
         // Tasks may be thousands.
         governed: options.tasks && options.interval.is_none(),
         scope: match options {

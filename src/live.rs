@@ -4,6 +4,7 @@
 use std::io::{self, IsTerminal};
 use std::time::Duration;
 
+use crate::INTERVAL;
 use crate::cli::{Options, Screen};
 use crate::error::{Error, Watched};
 use crate::sampler::look::Scope;
@@ -46,7 +47,8 @@ pub(crate) fn attach(options: &Options, plan: Plan) -> Result<Sampler, StartErro
 fn live(options: &Options, plan: Plan) -> Plan {
     let length = options.seconds.map_or(Length::ToTheEnd, Length::For);
     let scope = if options.tasks { Scope::Tasks } else { Scope::All };
-    Plan { scope, length, governed: options.interval.is_none(), ..plan }
+    let interval = options.interval.unwrap_or(INTERVAL);
+    Plan { scope, interval, length, governed: options.interval.is_none(), ..plan }
 }
 
 /// What the command line and the environment say of the screen.

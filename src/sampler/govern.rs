@@ -12,21 +12,22 @@ const STEPS: (f64, f64) = (4.0, 0.8);
 /// Slower than this it is no picture any more.
 const LONGEST: Duration = Duration::from_millis(100);
 
-/// What may be dear is begun with this interval.
-const CAREFUL: Duration = Duration::from_millis(20);
+/// What may be dear is looked at no more often than this: to tell it costs us, too.
+pub const CAREFUL: Duration = Duration::from_millis(20);
 
 /// Chooses the interval between two looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Governor {
     wanted: Duration,
-    /// So many times longer than wanted.
+    /// So many times longer than wanted, and at least so many.
     factor: u32,
+    least: u32,
 }
 
 impl Governor {
     /// Begins with the interval that is wanted, and never goes below it.
     pub(super) const fn new(wanted: Duration) -> Self {
-        Self { wanted, factor: 1 }
+        Self { wanted, factor: 1, least: 1 }
     }
 
     /// The interval now: a whole number of those that are wanted, so that each look stands for as many.
@@ -34,13 +35,13 @@ impl Governor {
         self.wanted * self.factor
     }
 
-    /// What follows may be dearer than what was: the interval from now on, if it is another.
-    pub(super) fn expect_more(&mut self) -> Option<Duration> {
-        let factor = CAREFUL.div_duration_f64(self.wanted).ceil();
+    /// What follows may be dear, or is no longer: the interval from now on, if it is another.
+    pub(super) fn expect(&mut self, dear: bool) -> Option<Duration> {
         #[expect(clippy::cast_sign_loss, reason = "not negative")]
-        let factor = (factor as u32).max(1);
-        let changed = factor > self.factor;
-        self.factor = self.factor.max(factor);
+        let careful = CAREFUL.div_duration_f64(self.wanted).ceil() as u32;
+        self.least = if dear { careful.max(1) } else { 1 };
+        let changed = self.least > self.factor;
+        self.factor = self.factor.max(self.least);
         changed.then(|| self.interval())
     }
 
@@ -58,7 +59,7 @@ impl Governor {
         };
         let most = (LONGEST.as_secs_f64() / self.wanted.as_secs_f64()).floor().max(1.0);
         #[expect(clippy::cast_sign_loss, reason = "at least 1")]
-        let next = next.clamp(1.0, most) as u32;
+        let next = next.clamp(f64::from(self.least), most.max(f64::from(self.least))) as u32;
         let changed = next != self.factor;
         self.factor = next;
         changed.then(|| self.interval())
@@ -97,12 +98,15 @@ mod tests {
     }
 
     #[test]
-    fn what_may_be_dear_is_begun_slowly() {
+    fn what_may_be_dear_is_looked_at_less_often() {
         let mut governor = Governor::new(MS);
-        assert_eq!(governor.expect_more(), Some(MS * 20));
-        assert_eq!(governor.expect_more(), None);
+        assert_eq!(governor.expect(true), Some(MS * 20));
+        assert_eq!(governor.expect(true), None);
+        assert_eq!(settled(&mut governor, Duration::from_micros(15)), MS * 20);
+        assert!(settled(&mut governor, Duration::from_millis(1)) > MS * 40);
+        assert_eq!(governor.expect(false), None);
         assert_eq!(settled(&mut governor, Duration::from_micros(15)), MS);
-        assert_eq!(Governor::new(MS * 50).expect_more(), None);
+        assert_eq!(Governor::new(MS * 50).expect(true), None);
     }
 
     #[test]

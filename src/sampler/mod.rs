@@ -9,7 +9,7 @@ mod crowd;
 mod decode;
 pub mod find;
 mod free;
-mod govern;
+pub mod govern;
 mod held;
 mod holders;
 mod idle;

@@ -70,8 +70,8 @@ impl Turns {
     pub(super) fn new(plan: &Plan, events: Sender<Event>, commands: Receiver<Command>) -> Self {
         let now = Instant::now();
         let mut governor = plan.governed.then(|| Governor::new(plan.interval));
-        let slower = governor.as_mut().filter(|_| plan.scope == Scope::Tasks);
-        let interval = slower.and_then(Governor::expect_more);
+        let tasks = plan.scope == Scope::Tasks;
+        let interval = governor.as_mut().and_then(|governor| governor.expect(tasks));
         let epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         Self {
             events,

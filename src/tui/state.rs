@@ -170,8 +170,10 @@ pub struct State {
     pub idle: Idle,
     /// Everybody is idle, so idle threads are shown, whatever is wanted.
     pub all_idle: bool,
-    /// Every thread, or those that hold the GIL.
+    /// Every thread, or those that hold the GIL, or tasks.
     pub who: Who,
+    /// Tasks were asked for, and none has been seen yet.
+    pub awaits_tasks: bool,
     /// Leave away frames that only start others.
     pub hide_plumbing: bool,
     /// Lines or functions.
@@ -253,6 +255,7 @@ impl State {
             threads: None,
             idle: if options.exclude_idle { Idle::Excluded } else { Idle::RestingHidden },
             all_idle: false,
+            awaits_tasks: options.tasks,
             who: if options.tasks { Who::Tasks } else { Who::AllThreads },
             hide_plumbing: true,
             lines: Lines::Merged,

@@ -18,18 +18,23 @@ pub(super) fn update(state: &mut State, action: &Action) {
             state.reach = if state.reach == Reach::Start { Reach::Auto } else { Reach::Start };
         }
         Action::Forget => {
-            view::restart(state);
-            let now = state.profile.last_at().map_or(state.now, |at| Micros(at.0 + 1));
-            if state.reach != Reach::Auto {
-                state.reach = Reach::Since(now);
-            }
-            state.frozen = None;
+            forget(state);
             state.say(Note::good("the past is forgotten: c shows it again"));
         }
         Action::Span => span(state),
         Action::Drag { from, to, done } => drag(state, *from, *to, *done),
         _ => {}
     }
+}
+
+/// What comes from now on is the picture.
+pub(super) fn forget(state: &mut State) {
+    view::restart(state);
+    let now = state.profile.last_at().map_or(state.now, |at| Micros(at.0 + 1));
+    if state.reach != Reach::Auto {
+        state.reach = Reach::Since(now);
+    }
+    state.frozen = None;
 }
 
 fn shorter(state: &mut State) {

@@ -12,7 +12,7 @@ use super::layout::Strip;
 use super::state::{Frozen, Order, Overlay, State};
 use super::{find, layout, navigate, overlay, time, view};
 use crate::profile::{Direction, Idle, Lines, Who};
-use crate::sample::{Event, Micros};
+use crate::sample::{Event, Flags, Micros, Outcome, Sample};
 
 /// What pressing a key comes to: by the table, or as typing where something is being typed, here or to the command.
 pub fn pressed(state: &State, event: KeyEvent) -> Option<Action> {
@@ -59,6 +59,13 @@ pub fn update(state: &mut State, action: Action) {
 }
 
 fn sampled(state: &mut State, event: &Event) {
+    if state.awaits_tasks
+        && let Event::Sample(Sample { outcome: Outcome::Taken(threads), .. }) = event
+        && threads.iter().any(|thread| thread.flags.has(Flags::TASK))
+    {
+        state.awaits_tasks = false;
+        time::forget(state);
+    }
     state.profile.record(event);
     match event {
         Event::About(_) | Event::Ended(_) => {
@@ -264,8 +271,9 @@ fn show_tasks(state: &mut State) {
     state.cursor.clear();
     state.follow = true;
     state.scroll = 0;
-    // Those before were not read.
-    time::update(state, &Action::Forget);
+    // Looks before did not read them, nor will the very next.
+    time::forget(state);
+    state.awaits_tasks = tasks;
     state.say(Note::good(if tasks {
         "asyncio's tasks that wait, from now on, here and in exports"
     } else {

@@ -7,7 +7,6 @@ use crossbeam_channel::{RecvTimeoutError, TryRecvError};
 use super::{Over, Turns, micros};
 use crate::sample::{Command, Ending, Event, Micros};
 use crate::sampler::clock::Clock;
-use crate::sampler::govern::Governor;
 use crate::sampler::look::Scope;
 use crate::sampler::{Length, UNHEARD};
 
@@ -114,7 +113,7 @@ impl Turns {
             Command::Tasks(too) => {
                 self.scope = if too { Scope::Tasks } else { Scope::All };
                 // There may be thousands.
-                let slower = self.governor.as_mut().filter(|_| too).and_then(Governor::expect_more);
+                let slower = self.governor.as_mut().and_then(|governor| governor.expect(too));
                 slower.map_or(Ok(()), |interval| self.look_every(interval))?;
             }
             Command::Pause => self.paused = true,

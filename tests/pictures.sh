@@ -142,13 +142,14 @@ film() {
     end
 }
 
-# A server's master, with its workers.
-family() {
-    wanted workers || return 0
-    run workers.py
-    look 160x48 --subprocesses
-    sleep 12
-    shot workers
+# option NAME SECONDS PROGRAM OPTION: a picture that is asked for by an option: of a server's master with its workers, of
+# the tasks of an event loop.
+option() {
+    wanted "$1" || return 0
+    run "$3"
+    look 160x48 "$4"
+    sleep "$2"
+    shot "$1"
     leave
     end
 }
@@ -187,5 +188,6 @@ one siblings 160x48 12 siblings.py
 one coroutines 160x48 12 coroutines.py
 one idle 160x48 12 idle.py
 one phases 160x48 24 phases.py
-family
+option workers 12 workers.py --subprocesses
+option tasks 20 hanging.py --tasks
 film

@@ -32,6 +32,9 @@ use interpreters::{Build, Interpreter, pythons};
 use maze::{Look, Maze};
 use table::{Row, Table};
 
+/// Who takes a CPU for itself, and who needs two for as long, do so one after the other.
+static CPUS: Mutex<()> = Mutex::new(());
+
 /// What [`look_at`] says of a Python, in this order.
 const COLUMNS: [&str; 12] = [
     "threads",
@@ -111,6 +114,7 @@ fn many_threads_that_run_at_once_are_sampled_on_few_cpus() {
 /// Any one: it is the kernel that has to be shared.
 #[test]
 fn who_leaves_its_cpu_to_nobody_is_sampled_in_time_from_another() {
+    let _alone = CPUS.lock();
     match realtime::watch(cpythons().first().unwrap()) {
         Some(seen) => println!("{} samples", seen.unwrap_or_else(|wrong| panic!("{wrong}"))),
         None => println!("nobody may be a real-time thread here, or there is but one CPU"),
@@ -138,6 +142,7 @@ fn what_a_thread_does_is_said_of_the_stack_where_it_does_it() {
 /// Those that say where they are.
 #[test]
 fn tasks_that_wait_are_seen_where_they_wait() {
+    let _alone = CPUS.lock();
     let programs = cpythons().into_iter().filter(|python| python.takes_programs());
     let (told, silent): (Vec<_>, Vec<_>) = programs.partition(|python| tasks::are_told(python));
     for python in silent.first().into_iter().chain(silent.last()) {

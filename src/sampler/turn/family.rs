@@ -313,7 +313,12 @@ impl Turns {
                 Ok(Outcome::Taken(threads)) => {
                     let pid = member.target.pid();
                     for (thread, name) in looker.names(&member.target, &threads) {
-                        let name = if pid == first { name } else { format!("{name} {pid}") };
+                        let name = match thread.seat {
+                            _ if pid == first => name,
+                            0 => format!("{name} {pid}"),
+                            // Those of a function make a pool in each process.
+                            _ => format!("{pid} {name}"),
+                        };
                         self.tell(Event::Thread(thread, name))?;
                     }
                     member.busy += u32::from(threads.iter().any(|thread| thread.flags.has(Flags::HOLDS_GIL)));

@@ -122,7 +122,7 @@ fn record(options: &Options) -> Result<u8, Error> {
         let _ = writeln!(io::stderr(), "{}", stats(profile.totals(), profile.memory(), cost.as_ref()));
     }
     let is_task = |(_, thread): (_, &Thread)| thread.flags.has(Flags::TASK);
-    if options.tasks && !recording.profile.threads().any(is_task) {
+    if options.tasks && !options.dump && !recording.profile.threads().any(is_task) {
         let told = recording.profile.about().is_some_and(|about| about.tasks);
         let why = if told {
             "no task of asyncio's waited"

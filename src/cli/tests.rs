@@ -53,6 +53,7 @@ fn mistakes() {
     assert_eq!(error("-t"), UsageError::NoCommand);
     assert_eq!(error("-p 1 -t true"), UsageError::Incompatible("-t", "-p"));
     assert_eq!(error("-s 1 -t true"), UsageError::Incompatible("-t", "-s"));
+    assert_eq!(error("--tasks --nonblocking 1"), UsageError::Incompatible("--nonblocking", "--tasks"));
     assert_eq!(error("-t ./pyflame-tui"), UsageError::Itself);
     assert_eq!(error("--abi=0 1"), UsageError::UnknownAbi("0".to_owned()));
     for word in ["0", "99999999999999", "foo", "4194305"] {

@@ -32,7 +32,7 @@ pub use coroutines::{Coroutines, Top};
 use lists::Lists;
 use sets::Sets;
 
-/// Tasks of a thread that are read, the oldest first: each holds its loop up for some 2 µs.
+/// Tasks of a thread that are read: each holds its loop up for some 2 µs.
 pub const MOST_TASKS: usize = 1024;
 /// Bytes of a name by which it is told from others.
 const TOLD_BY: usize = 64;

@@ -271,9 +271,11 @@ fn show_tasks(state: &mut State) {
     state.cursor.clear();
     state.follow = true;
     state.scroll = 0;
-    // Looks before did not read them, nor will the very next.
-    time::forget(state);
     state.awaits_tasks = tasks;
+    if tasks {
+        // Looks before did not read them, nor will the very next.
+        time::forget(state);
+    }
     state.say(Note::good(if tasks {
         "asyncio's tasks that wait, from now on, here and in exports"
     } else {

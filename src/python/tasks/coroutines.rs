@@ -18,7 +18,7 @@ pub struct Coroutines {
     /// If it awaits another one.
     pub awaits: RangeInclusive<u8>,
     /// 3.11 and 3.12: if these instructions of these codes are next, with a number that tells so; the state does not.
-    pub resumes: Option<[u8; 3]>,
+    pub resumes: Option<[u8; 2]>,
     /// Where in the frame is told how full its stack is.
     pub stack: Top,
     /// `tp_name`.
@@ -45,9 +45,9 @@ const AWAITS: u8 = 2;
 pub(super) fn before_published(layout: &Layout) -> Option<Coroutines> {
     let (frame, state, waits, resumes) = match layout.version.minor() {
         // RESUME, RESUME_QUICK
-        (3, 11) => (80, 75, 254..=255, Some([151, 150, 151])),
+        (3, 11) => (80, 75, 254..=255, Some([151, 150])),
         // RESUME, INSTRUMENTED_RESUME
-        (3, 12) => (72, 67, 254..=255, Some([151, 240, 151])),
+        (3, 12) => (72, 67, 254..=255, Some([151, 240])),
         (3, 13) => (72, 67, 253..=255, None),
         _ => return None,
     };

@@ -24,8 +24,10 @@ const TABLE: Field<Address> = Field::at(40);
 const ENTRY: usize = 16;
 /// The hash of no object: the entry is not in use any more.
 const NOBODY: u64 = u64::MAX;
-/// Entries of a larger set are not looked at: it has four times as many as tasks at the most.
-const MOST_ENTRIES: u64 = 1 << 16;
+/// Entries of a set that are looked at; most of them are empty,
+const MOST_ENTRIES: u64 = 1 << 14;
+/// and of those in use so many are followed: to tasks that are done, and of other loops, too.
+const MOST_FOLLOWED: usize = 4 * MOST_TASKS;
 /// Entries read at once: a block of a snapshot.
 const PAGE: usize = 32;
 /// `wr_object` of a weak reference, `fut_loop` of a task, `rl_loop` of what a thread of 3.11 keeps its loop in.
@@ -231,11 +233,12 @@ impl Sets {
             }
         }
         let entries = MASK.of(memory, home.set)?.saturating_add(1);
-        if !entries.is_power_of_two() || entries > MOST_ENTRIES {
+        if !entries.is_power_of_two() {
             return Err(WalkError::Broken(home.set));
         }
         let table = TABLE.of(memory, home.set)?;
-        for first in (0..entries).step_by(PAGE) {
+        let mut followed = 0;
+        for first in (0..entries.min(MOST_ENTRIES)).step_by(PAGE) {
             let mut bytes = [0; PAGE * ENTRY];
             let count = (entries - first).min(PAGE as u64) as usize;
             let bytes = &mut bytes[..count * ENTRY];
@@ -249,6 +252,10 @@ impl Sets {
                 if reference.is_null() || hash == NOBODY {
                     continue;
                 }
+                if followed == MOST_FOLLOWED {
+                    return Ok(false);
+                }
+                followed += 1;
                 let task = FIRST.of(memory, reference)?;
                 // What has died has left `None` behind.
                 if task.is_null()
@@ -263,6 +270,6 @@ impl Sets {
                 list.push(task);
             }
         }
-        Ok(true)
+        Ok(entries <= MOST_ENTRIES)
     }
 }

@@ -5,6 +5,7 @@ use crate::python::frames::{Instruction, WalkError};
 use crate::python::layout::{Field, Layout};
 use crate::python::literal::{Literal, eras};
 use crate::python::objects::flag;
+use crate::python::threads::{Interpreter, Lock};
 use crate::python::version::Build;
 use crate::target::memory::Address;
 
@@ -176,4 +177,45 @@ fn of_very_many_the_oldest_are_read() {
     let list = reader.list(&layout, &many, Address(THREAD)).expect("a list");
     assert!(list.len() == MOST_TASKS && list[0] == Address(0x10_0000 - 152));
     assert_eq!(reader.cut(), 1);
+}
+
+/// A set of 3.13's that is larger than is looked at, each entry of which leads to a task of this loop.
+fn set(its_loop: u64) -> (TaskReader, Layout, Literal) {
+    const HOME: u64 = 0x10_0000;
+    const REFERENCE: u64 = 0x11_0000;
+    const TASK: u64 = 0x12_0000;
+    const TYPE: u64 = 0x13_0000;
+    const ENTRIES: u64 = 1 << 15;
+    let layout = eras::layout(3, 13, Build::Ordinary);
+    let interpreter = Interpreter { address: Address(HOME), id: 0, lock: Lock::Attached };
+    let reader = TaskReader::in_sets(&layout, interpreter, Address(THREAD)).expect("3.13 has sets");
+    let entry = [REFERENCE.to_le_bytes(), 7_u64.to_le_bytes()].concat();
+    let memory = Literal::new()
+        .at(THREAD, 16)
+        .word(0, HOME)
+        .at(HOME, 64)
+        .word(8, TYPE)
+        .word(32, ENTRIES - 1)
+        .word(40, 0x20_0000)
+        .at(TYPE, 320)
+        .at(REFERENCE, 32)
+        .word(16, TASK)
+        .at(TASK, 32)
+        .word(8, HOME)
+        .word(16, its_loop)
+        .at(0x20_0000, 16 * ENTRIES as usize)
+        .bytes(0, &entry.repeat(ENTRIES as usize));
+    (reader, layout, memory)
+}
+
+#[test]
+fn of_a_large_set_a_part_is_read() {
+    let (mut reader, layout, memory) = set(0x10_0000);
+    let list = reader.list(&layout, &memory, Address(THREAD)).expect("a list");
+    assert_eq!((list.len(), reader.cut()), (MOST_TASKS, 1));
+    // Those of another loop do not count, but take time.
+    let (mut reader, layout, memory) = set(0x77_0000);
+    assert_eq!(reader.list(&layout, &memory, Address(THREAD)), Ok(Vec::new()));
+    assert_eq!(reader.cut(), 1);
+    assert!(memory.calls() < 20_000, "{}", memory.calls());
 }

@@ -32,7 +32,7 @@ use interpreters::{Build, Interpreter, pythons};
 use maze::{Look, Maze};
 use table::{Row, Table};
 
-/// Who takes a CPU for itself, and who needs two for as long, do so one after the other.
+/// Those that are about time, and those that take it from others, run one after the other.
 static CPUS: Mutex<()> = Mutex::new(());
 
 /// What [`look_at`] says of a Python, in this order.
@@ -90,6 +90,7 @@ fn nothing_is_stopped_where_nothing_may_be() {
 /// The oldest and the newest.
 #[test]
 fn threads_that_come_and_go_are_sampled_in_time_beside_hundreds_that_wait() {
+    let _alone = CPUS.lock();
     let all = cpythons();
     assert!(!all.is_empty());
     for python in all.first().into_iter().chain(all.last()) {
@@ -101,6 +102,7 @@ fn threads_that_come_and_go_are_sampled_in_time_beside_hundreds_that_wait() {
 /// Those that can have threads that run at the same time: without a GIL, and the newest, with interpreters.
 #[test]
 fn many_threads_that_run_at_once_are_sampled_on_few_cpus() {
+    let _alone = CPUS.lock();
     let all = cpythons();
     let free = all.iter().filter(|python| python.build == Build::FreeThreaded);
     for python in free.chain(all.last()) {
@@ -125,6 +127,7 @@ fn who_leaves_its_cpu_to_nobody_is_sampled_in_time_from_another() {
 /// is.
 #[test]
 fn what_a_thread_does_is_said_of_the_stack_where_it_does_it() {
+    let _alone = CPUS.lock();
     let all = cpythons();
     let free = all.iter().filter(|python| python.build == Build::FreeThreaded);
     let mut some: Vec<_> = all.first().into_iter().chain(all.last()).chain(free).collect();

@@ -1,4 +1,5 @@
 //! asyncio's tasks: where they stand is what they say themselves; and however they move, no look shows what cannot be.
+#![allow(dead_code, reason = "each test program that has this file uses a part of it")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

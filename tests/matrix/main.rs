@@ -22,6 +22,8 @@ mod programs;
 mod subject;
 #[path = "../live/table.rs"]
 mod table;
+#[path = "../live/tasks.rs"]
+mod tasks;
 mod walks;
 
 use std::io::Write;

@@ -8,9 +8,11 @@ use crate::interpreters::Interpreter;
 use crate::profiler::{Ran, profile, profiler, start};
 use crate::subject::Subject;
 use crate::table::Row;
+use crate::tasks;
 use crate::walks::per_mille;
 
-pub(crate) const COLUMNS: [&str; 7] = ["70 %", "20 %", "10 %", "on time %", "p99 µs", "deep", "others"];
+pub(crate) const COLUMNS: [&str; 8] =
+    ["70 %", "20 %", "10 %", "on time %", "p99 µs", "deep", "others", "tasks"];
 
 /// What is wrong, or what is to be shown.
 type Told = Result<Vec<String>, String>;
@@ -19,7 +21,7 @@ type Told = Result<Vec<String>, String>;
 pub(crate) fn run_all(python: &Interpreter) -> Row {
     let mut row = Row::of(python);
     for (name, program) in
-        [("shares", shares as fn(&Interpreter) -> Told), ("deep", deep), ("others", others)]
+        [("shares", shares as fn(&Interpreter) -> Told), ("deep", deep), ("others", others), ("tasks", waits)]
     {
         match program(python) {
             Ok(cells) => row.figures(cells),
@@ -27,6 +29,16 @@ pub(crate) fn run_all(python: &Interpreter) -> Row {
         }
     }
     row
+}
+
+/// asyncio's tasks, at rest and in a maze.
+fn waits(python: &Interpreter) -> Told {
+    if !tasks::are_told(python) {
+        return Ok(vec!["–".to_owned()]);
+    }
+    tasks::compare(python)?;
+    let seen = tasks::relay(python, &["60", "20"])? + tasks::relay(python, &["60", "100", "short"])?;
+    Ok(vec![seen.to_string()])
 }
 
 /// Starts a program and awaits its `ready`.

@@ -52,7 +52,7 @@ fn who_does_what(state: &State, width: u16) -> Vec<Span<'static>> {
         }
         spans.push(Span::styled(words, theme.state(doing)));
     }
-    let of = format!("of {}", state.view.threads.len());
+    let of = format!("of {}", state.count());
     if taken + of.len() <= usize::from(width) {
         spans.push(Span::styled(of, theme.faint()));
     }

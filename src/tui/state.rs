@@ -284,6 +284,14 @@ impl State {
         }
     }
 
+    /// How many there are of what is looked at: threads of this time, or tasks of this moment, which come and go.
+    pub fn count(&self) -> usize {
+        match self.who {
+            Who::Tasks => self.view.threads.iter().filter(|row| row.now.is_some()).count(),
+            _ => self.view.threads.len(),
+        }
+    }
+
     /// What is looked at, so many of them.
     pub fn unit(&self, count: usize) -> &'static str {
         match (self.who, count) {

@@ -59,7 +59,7 @@ pub(super) fn paint(state: &State, area: Rect, buffer: &mut Buffer) {
         spans.push(Span::styled(format!("{} ", theme.signs.fills[doing.index()]), theme.state(doing)));
         spans.push(Span::raw(format!("{} {}  ", state_label(doing), text::threads(mean))));
     }
-    let count = state.view.threads.len();
+    let count = state.count();
     spans.push(Span::styled(format!("of {count} {}", state.unit(count)), theme.faint()));
     put(spans, area, buffer);
 }

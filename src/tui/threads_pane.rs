@@ -22,7 +22,7 @@ const SPARK: usize = 40;
 
 /// The words in the line above the list.
 pub(super) fn title(state: &State) -> Vec<Span<'static>> {
-    let count = state.view.threads.len();
+    let count = state.count();
     let tasks = if state.who == Who::Tasks { format!(" {}", state.unit(count)) } else { String::new() };
     let words = format!("{} {count}{tasks}", state.theme.signs.dot);
     vec![Span::styled(words, state.theme.faint())]

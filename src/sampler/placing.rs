@@ -19,6 +19,8 @@ const LOOKS: u32 = 20;
 const COMING_AND_GOING: Duration = Duration::from_micros(30);
 /// Where the thread is costs a file read of 4 µs, if no look has told: it is asked once in so many looks.
 const ASK: u32 = 8;
+/// Threads that are asked at first whether they are real-time ones.
+const MOST_ASKED: usize = 64;
 
 /// Where we sit, and what has been measured there since we last thought of it.
 #[derive(Debug)]
@@ -36,7 +38,8 @@ pub(super) struct Placing {
     /// Looks without a stop by then, and how many succeeded at once.
     unstopped: (u64, u64),
     window: Window,
-    /// The thread is a real-time one: on its CPU we would run when it pleases.
+    /// The thread is a real-time one: on its CPU we would run when it pleases. That is free while we hold it, and the kernel
+    /// likes to put us there.
     goes_first: bool,
 }
 
@@ -59,6 +62,15 @@ impl Placing {
             window: Window::default(),
             goes_first: false,
         })
+    }
+
+    /// Before the first look: from where a real-time thread runs we go at once, and not after a second without a CPU.
+    pub(super) fn begin(&mut self, target: &Target) {
+        let all = target.tasks().list().unwrap_or_default();
+        let first = all.into_iter().take(MOST_ASKED).find(|tid| cpu::goes_first(*tid));
+        if let Some(moment) = first.and_then(|tid| target.tasks().moment(tid)) {
+            self.go(Place::Apart(moment.cpu));
+        }
     }
 
     /// From now on another process is meant, which has cost so much already.
@@ -90,10 +102,8 @@ impl Placing {
             if self.window.looks == 0 {
                 self.goes_first = looker.latest().is_some_and(cpu::goes_first);
             }
-            if !self.goes_first {
-                let place = self.policy.meet(theirs);
-                self.go(place);
-            }
+            let place = if self.goes_first { Place::Apart(theirs) } else { self.policy.meet(theirs) };
+            self.go(place);
         }
         let stops = looker.cost().stops();
         if std::mem::replace(&mut self.stops, stops) < stops || seen.is_some() {
@@ -149,7 +159,7 @@ impl Placing {
         };
         looker.cost_mut().spot(self.policy.is_with(), window.loss());
         let place = self.policy.judge(&window);
-        self.go(place);
+        self.go(self.window.cpu.filter(|_| self.goes_first).map_or(place, Place::Apart));
         self.start(looker.cost(), late);
     }
 

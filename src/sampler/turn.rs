@@ -192,6 +192,9 @@ impl Turns {
 
     fn look_on(&mut self, target: &Target, looker: &mut Looker) -> Result<Gone, Over> {
         self.begin();
+        if let Some(placing) = &mut self.placing {
+            placing.begin(target);
+        }
         let mut now = Instant::now();
         let mut woken = now;
         loop {

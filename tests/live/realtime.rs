@@ -16,7 +16,7 @@ pub(crate) fn watch(python: &Interpreter) -> Option<Result<u64, String>> {
     if !made || std::thread::available_parallelism().map_or(1, usize::from) < 2 {
         return None;
     }
-    let ran = profile(&["--stats", "-s", "2", "-r", "0.002", &pid]);
+    let ran = profile(&["--stats", "-s", "4", "-r", "0.002", &pid]);
     let Figures { samples, late, .. } = Figures::parse(&ran.err);
     Some(if ran.code() == 0 && samples > late { Ok(samples) } else { Err(ran.err) })
 }

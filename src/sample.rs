@@ -21,6 +21,12 @@ pub struct Function {
     pub first_line: u32,
 }
 
+/// A qualified name without the function that it was made in: `<listcomp>` of `report.<locals>.<listcomp>`.
+pub fn local_name(name: &str) -> &str {
+    // Most have no such part, and to look for a word takes longer than to look for a character.
+    if name.contains('<') { name.rsplit(".<locals>.").next().unwrap_or(name) } else { name }
+}
+
 /// A function being executed, and the line it stands at.
 ///
 /// The sampler hands out one `Arc` per code object; equal functions may come in several.

@@ -144,9 +144,14 @@ impl Selection {
         flags.has(Flags::TASK) == (self.who == Who::Tasks)
     }
 
+    /// Is this one of the threads, or tasks, that are looked at?
+    pub fn has(&self, thread: ThreadNo, flags: Flags) -> bool {
+        self.threads.has(thread) && self.is_kind(flags)
+    }
+
     /// Does this stack of this thread count?
     pub fn takes(&self, profile: &Profile, thread: ThreadNo, node: NodeId, flags: Flags) -> bool {
-        if node == NodeId::ROOT || !self.threads.has(thread) || !self.is_kind(flags) {
+        if node == NodeId::ROOT || !self.has(thread, flags) {
             return false;
         }
         match (self.who, self.idle) {

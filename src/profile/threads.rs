@@ -116,7 +116,7 @@ impl ThreadRow {
 pub fn thread_rows(profile: &Profile, window: &Window, selection: &Selection) -> Vec<ThreadRow> {
     let mut rows: Vec<Option<ThreadRow>> = vec![None; profile.thread_count()];
     for (thread, node, flags, count) in window.counts() {
-        if !selection.threads.has(thread) || !selection.is_kind(flags) {
+        if !selection.has(thread, flags) {
             continue;
         }
         let row = rows[thread.index()].get_or_insert_with(|| row_of(profile, thread));

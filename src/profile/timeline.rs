@@ -189,7 +189,7 @@ impl Timeline {
 fn counted(profile: &Profile, selection: &Selection, range: Range<Look>) -> Bucket {
     let mut bucket = Bucket::default();
     let verdicts = profile.columns().count(range, |thread, node, flags, count| {
-        if !selection.threads.has(thread) || !selection.is_kind(flags) {
+        if !selection.has(thread, flags) {
             return;
         }
         let state = profile.state(node, flags).index();

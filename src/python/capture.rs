@@ -212,14 +212,15 @@ impl Capture {
         Ok(())
     }
 
-    /// Adds the tasks of the thread that was added last: those that wait with their frames, the others without.
+    /// Adds the tasks of the thread that was added last, if there is somebody who reads them: those that wait with their
+    /// frames, the others without.
     pub fn add_tasks(
         &mut self,
         layout: &Layout,
         memory: &impl Memory,
-        tasks: &mut TaskReader,
+        tasks: Option<&mut TaskReader>,
     ) -> Result<(), WalkError> {
-        let Some(owner) = self.threads.last().cloned() else { return Ok(()) };
+        let (Some(tasks), Some(owner)) = (tasks, self.threads.last().cloned()) else { return Ok(()) };
         let list = tasks.list(layout, memory, owner.thread)?;
         for task in &list {
             let start = self.frames.len();

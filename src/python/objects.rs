@@ -79,6 +79,32 @@ pub struct IntegerLayout {
     pub format: IntegerFormat,
 }
 
+impl IntegerLayout {
+    /// The number of the `PyLongObject` at `object`, if it is positive and not too large.
+    pub(super) fn number(&self, memory: &impl Memory, object: Address) -> Result<Option<u64>, ReadError> {
+        const POSITIVE: i64 = 0;
+        let size = self.size.of(memory, object)?;
+        let count = match self.format {
+            IntegerFormat::Tagged if size & 0b11 == POSITIVE => size >> 3,
+            IntegerFormat::Tagged => return Ok(None),
+            IntegerFormat::Signed => size,
+        };
+        let count = usize::try_from(count).unwrap_or_default();
+        if !matches!(count, 1..=3) {
+            return Ok(None);
+        }
+        let mut bytes = [0; 12];
+        let bytes = &mut bytes[..count * 4];
+        memory.read(self.digits.within(object), bytes)?;
+        let number = bytes
+            .chunks_exact(4)
+            .rev()
+            .filter_map(|digit| Field::<u32>::at(0).from(digit, 0))
+            .fold(0, |number, digit| number << 30 | u128::from(digit));
+        Ok(u64::try_from(number).ok())
+    }
+}
+
 /// How an integer says how many digits it has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IntegerFormat {
@@ -209,31 +235,12 @@ impl<'a, M: Memory> Objects<'a, M> {
 
     /// The integer at `object`, if it is one that a `pthread_t` can be.
     pub fn integer(&self, object: Address) -> Result<Option<u64>, ReadError> {
-        const POSITIVE: i64 = 0;
         let kind = self.kind(object)?;
-        let IntegerLayout { size, digits, format } = self.shapes.integers;
-        let size = size.of(self.memory, object)?;
+        let integers = self.shapes.integers;
         if self.layout.version.major == 2 && kind.flags & flag::INT != 0 {
-            return Ok(u64::try_from(size).ok());
+            return Ok(u64::try_from(integers.size.of(self.memory, object)?).ok());
         }
-        let count = match format {
-            IntegerFormat::Tagged if size & 0b11 == POSITIVE => size >> 3,
-            IntegerFormat::Tagged => return Ok(None),
-            IntegerFormat::Signed => size,
-        };
-        let count = usize::try_from(count).unwrap_or_default();
-        if kind.flags & flag::LONG == 0 || !matches!(count, 1..=3) {
-            return Ok(None);
-        }
-        let mut bytes = [0; 12];
-        let bytes = &mut bytes[..count * 4];
-        self.memory.read(digits.within(object), bytes)?;
-        let number = bytes
-            .chunks_exact(4)
-            .rev()
-            .filter_map(|digit| Field::<u32>::at(0).from(digit, 0))
-            .fold(0, |number, digit| number << 30 | u128::from(digit));
-        Ok(u64::try_from(number).ok())
+        if kind.flags & flag::LONG == 0 { Ok(None) } else { integers.number(self.memory, object) }
     }
 
     /// The string at `object`, if it is one. A `unicode` of 2.7 is not: nobody sets such a name but by hand.

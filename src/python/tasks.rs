@@ -182,11 +182,7 @@ impl TaskReader {
         list.clear();
         self.running.clear();
         let all = match &self.source {
-            Source::Lists(lists) => {
-                let (all, running) = lists.fill(memory, thread, &mut list)?;
-                self.running.extend(running);
-                all
-            }
+            Source::Lists(lists) => lists.fill(memory, thread, &mut list, &mut self.running)?,
             Source::Sets(sets) => sets.fill(layout, memory, thread, &mut list, &mut self.running)?,
         };
         self.cut += u64::from(!all);
@@ -221,14 +217,15 @@ impl TaskReader {
         while let Some(coroutine) = self.coroutine(layout, memory, object)? {
             chain.step(coroutine).map_err(|Endless| WalkError::Broken(coroutine))?;
             let Coroutines { frame, state, waits, awaits, .. } = &self.coroutines;
-            let (state, awaits) = (state.of(memory, coroutine)?, awaits.clone());
-            if !waits.contains(&state) {
+            let state = state.of(memory, coroutine)?;
+            let (waits, awaits) = (waits.contains(&state), awaits.contains(&state));
+            if !waits {
                 break;
             }
             let frame = frame.within(coroutine);
             let raw = frames::waiting(layout, memory, frame)?;
             frames.push(raw);
-            if !awaits.contains(&state) || !self.coroutines.is_awaiting(memory, raw.instruction)? {
+            if !awaits || !self.coroutines.is_awaiting(memory, raw.instruction)? {
                 break;
             }
             object = frames::untagged(self.coroutines.awaited(memory, frame)?);
@@ -306,16 +303,7 @@ impl TaskReader {
     ) -> Result<Label, WalkError> {
         let name = self.task.name.of(memory, task)?;
         Ok(match self.kind_of(layout, memory, name)? {
-            Kind::Integer => {
-                let IntegerLayout { size, digits, .. } = &self.integers;
-                let count = size.of(memory, name)? >> 3;
-                let digit = |index: u64| memory.u32(digits.within(name) + 4 * index).map(u64::from);
-                Label::Number(match count {
-                    1 => digit(0)?,
-                    2 => digit(1)? << 30 | digit(0)?,
-                    _ => 0,
-                })
-            }
+            Kind::Integer => Label::Number(self.integers.number(memory, name)?.unwrap_or_default()),
             Kind::Text => {
                 let start = layout.text.start_of_name(name);
                 let extent = layout.text.extent_of_name(memory, name).unwrap_or(8);

@@ -54,9 +54,7 @@ impl Looker {
             self.capture.clear();
             let goes_on = |frame| trail.pass(frame);
             self.capture.add_while(&self.python, &moment, &interpreter, holder, flags, goes_on)?;
-            if let Some(tasks) = self.tasks.reader().filter(|_| matches!(self.rest, Rest::Remembered(..))) {
-                self.capture.add_tasks(&self.python.layout, &moment, tasks)?;
-            }
+            self.capture.add_tasks(&self.python.layout, &moment, self.tasks.reader())?;
             if !self.codes.know(&self.capture) {
                 return Err(Miss::Again(Failure::Broken));
             }

@@ -184,9 +184,7 @@ impl Looker {
                 // In place it runs no sooner for that.
                 _ => capture.add(python, &moment, &interpreter, holder, flags)?,
             }
-            if let Some(tasks) = self.tasks.reader().filter(|_| scope.is_all()) {
-                capture.add_tasks(&python.layout, &moment, tasks)?;
-            }
+            capture.add_tasks(&python.layout, &moment, self.tasks.reader())?;
             let reads = snapshot.take_reads();
             number = number.filter(|_| reads.calls == 1);
             self.cost.read(reads);
@@ -258,9 +256,7 @@ pub(super) fn copy_all(
         for thread in &list {
             let flags = if holder == Some(*thread) { Flags::HOLDS_GIL } else { Flags::default() };
             capture.add(python, memory, interpreter, *thread, flags)?;
-            if let Some(tasks) = &mut tasks {
-                capture.add_tasks(&python.layout, memory, tasks)?;
-            }
+            capture.add_tasks(&python.layout, memory, tasks.as_deref_mut())?;
         }
     }
     let seen = |holder| capture.threads().iter().any(|seen| seen.thread == holder);

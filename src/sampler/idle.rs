@@ -81,9 +81,7 @@ impl Looker {
         trail.begin();
         let (flags, goes_on) = (Flags::default(), |frame| trail.pass(frame));
         self.capture.add_while(&self.python, &moment, &interpreter, holder, flags, goes_on)?;
-        if let Some(tasks) = self.tasks.reader() {
-            self.capture.add_tasks(&self.python.layout, &moment, tasks)?;
-        }
+        self.capture.add_tasks(&self.python.layout, &moment, self.tasks.reader())?;
         self.cost.read(snapshot.take_reads());
         self.know(memory)
     }

@@ -189,16 +189,14 @@ fn sample(
         }
     };
     let Found { target, python } = found;
-    let has_none = |python: &&Python| plan.scope == Scope::Tasks && !are_told(&python.layout);
-    let started = match python.as_ref().filter(has_none) {
-        Some(python) => Err(StartError::NoTasks(python.layout.build.name(python.layout.version))),
-        None => Ok(()),
-    };
-    let ends = started.is_err();
-    let _ = ready.send(started);
-    if ends {
+    if plan.scope == Scope::Tasks
+        && let Some(Python { layout, .. }) = &python
+        && !are_told(layout)
+    {
+        let _ = ready.send(Err(StartError::NoTasks(layout.build.name(layout.version))));
         return Cost::new();
     }
+    let _ = ready.send(Ok(()));
     // A sleep of 100 µs is to take that long, and not 50 µs more.
     let _ = nix::sys::prctl::set_timerslack(1);
     let mut turns = Turns::new(plan, events, commands);

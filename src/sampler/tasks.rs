@@ -9,7 +9,7 @@ use crate::python::capture::Seen;
 use crate::python::locate::Python;
 use crate::python::tasks::{self, Label, TaskReader};
 use crate::python::threads::Interpreter;
-use crate::sample::{Function, Stack, ThreadId};
+use crate::sample::{Function, Stack, ThreadId, local_name};
 use crate::target::Target;
 use crate::target::memory::Address;
 
@@ -155,7 +155,7 @@ impl Seats {
             Label::Number(number) => format!("Task-{number}"),
             Label::Given(_) => given().map_or_else(|| "Task".to_owned(), |name| cut(&name)),
         };
-        self.news.push((id, format!("{name} ({})", local(&function.name))));
+        self.news.push((id, format!("{name} ({})", local_name(&function.name))));
         let function = Arc::clone(function);
         self.taken.insert(task, Seat { label, thread, function, kin, number, look });
         id
@@ -182,11 +182,6 @@ impl Seats {
 
 fn same(one: &Arc<Function>, other: &Arc<Function>) -> bool {
     Arc::ptr_eq(one, other) || one == other
-}
-
-/// The name of a function within the one that has made it.
-fn local(name: &str) -> &str {
-    name.rsplit("<locals>.").next().unwrap_or(name)
 }
 
 fn cut(name: &str) -> String {

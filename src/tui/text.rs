@@ -8,6 +8,7 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::signs::Signs;
 use crate::sample::Micros;
+pub(super) use crate::sample::local_name;
 
 /// Nobody reads more of a name; a megabyte of it must not be walked at each picture.
 const LONGEST: usize = 512;
@@ -154,12 +155,6 @@ pub(super) fn threads(mean: f64) -> String {
         0.005..0.095 => format!("{mean:.2}"),
         _ => format!("{mean:.1}"),
     }
-}
-
-/// A qualified name without the function that it was made in: `<listcomp>` of `report.<locals>.<listcomp>`.
-pub(super) fn local_name(name: &str) -> &str {
-    // Most have no such part, and to look for a word takes longer than to look for a character.
-    if name.contains('<') { name.rsplit(".<locals>.").next().unwrap_or(name) } else { name }
 }
 
 /// Without its class as well: `readinto` of `SocketIO.readinto`.

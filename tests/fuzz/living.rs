@@ -96,8 +96,8 @@ fn capture(python: &Python, tasks: Option<&TaskReader>, memory: &impl Memory, mo
             let flags = if thread.0 & 16 == 0 { Flags::HOLDS_GIL } else { Flags::default() };
             let added = capture.add(python, memory, interpreter, *thread, flags);
             assert!(added.is_ok() || capture.all_frames().len() == before);
-            if let (Ok(()), Some(reader)) = (added, &mut reader) {
-                let _ = capture.add_tasks(&python.layout, memory, reader);
+            if added.is_ok() {
+                let _ = capture.add_tasks(&python.layout, memory, reader.as_mut());
             }
         }
     }

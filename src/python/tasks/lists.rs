@@ -65,25 +65,26 @@ pub(super) fn published(
 }
 
 impl Lists {
-    /// The tasks of the thread state at `thread`, the oldest first, into `list`, and the one that runs. Says whether these
-    /// are all.
+    /// The tasks of the thread state at `thread`, the oldest first, into `list`, and into `running` the one that runs. Says
+    /// whether these are all.
     pub(super) fn fill(
         &self,
         memory: &impl Memory,
         thread: Address,
         list: &mut Vec<Address>,
-    ) -> Result<(bool, Option<Address>), WalkError> {
+        running: &mut Vec<Address>,
+    ) -> Result<bool, WalkError> {
         let head = self.head.within(thread);
         let mut chain = Chain::new(MOST_TASKS as u32 + 2);
         let mut at = memory.pointer(head)?;
         // Null where asyncio has not been here.
         if at.is_null() || at == head {
-            return Ok((true, None));
+            return Ok(true);
         }
-        let running = Some(self.running.of(memory, thread)?);
+        running.push(self.running.of(memory, thread)?);
         while at != head {
             if list.len() == MOST_TASKS {
-                return Ok((false, running));
+                return Ok(false);
             }
             if at.0 < u64::from(self.node.offset()) || !at.0.is_multiple_of(8) {
                 return Err(WalkError::Broken(at));
@@ -92,6 +93,6 @@ impl Lists {
             list.push(Address(at.0 - u64::from(self.node.offset())));
             at = memory.pointer(at)?;
         }
-        Ok((true, running))
+        Ok(true)
     }
 }

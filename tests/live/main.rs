@@ -32,7 +32,7 @@ use interpreters::{Build, Interpreter, pythons};
 use maze::{Look, Maze};
 use table::{Row, Table};
 
-/// Those that are about time, and those that take it from others, run one after the other.
+/// Most are about time, and take it from others: they run one after the other.
 static CPUS: Mutex<()> = Mutex::new(());
 
 /// What [`look_at`] says of a Python, in this order.
@@ -54,6 +54,7 @@ const COLUMNS: [&str; 12] = [
 /// Looks at every Python, two at a time, and ends with the table of what was looked at and what could not be.
 #[test]
 fn every_python_of_this_machine_is_read_truly() {
+    let _alone = CPUS.lock();
     let pythons = &pythons().there;
     let next = AtomicUsize::new(0);
     let rows = Mutex::new(Vec::new());
@@ -79,6 +80,7 @@ fn every_python_of_this_machine_is_read_truly() {
 /// What may not be stopped is read all the same.
 #[test]
 fn nothing_is_stopped_where_nothing_may_be() {
+    let _alone = CPUS.lock();
     let seen = unstopped::look_at_some(&pythons().there);
     let wrong: Vec<_> = seen.iter().filter_map(|one| one.as_ref().err()).collect();
     assert!(wrong.is_empty() && !seen.is_empty(), "{wrong:#?}");

@@ -1,7 +1,9 @@
-//! Where results go: standard output, a pipe or device as it is, or a file that appears whole or not at all.
+//! Where results go: standard output, a pipe or device as it is, or a file that appears whole or not at all; and what
+//! our starter has opened is gone on with.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
+use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,7 +13,7 @@ use nix::libc;
 use nix::unistd::geteuid;
 use tempfile::NamedTempFile;
 
-use crate::target::output_was_closed;
+use crate::target::{inherited, output_was_closed};
 
 /// How long a FIFO's reader is waited for.
 const READER: Duration = Duration::from_secs(10);
@@ -30,7 +32,7 @@ pub struct Output {
 enum Place {
     /// Standard output.
     Standard,
-    /// A FIFO, a device: written straight.
+    /// A FIFO, a device, what our starter has opened: written straight.
     Straight(File),
     /// A temporary file beside the one that is wanted.
     Whole { temporary: NamedTempFile, path: PathBuf },
@@ -53,8 +55,7 @@ impl Output {
     pub fn open(path: Option<&Path>) -> Result<Self, OpenError> {
         let opened = match path {
             Some(path) => place(path),
-            None if output_was_closed() => Err(io::Error::other("it is closed")),
-            None => Ok(Place::Standard),
+            None => standard(),
         };
         let path = path.unwrap_or(Path::new("/dev/stdout"));
         opened.map(|place| Self { place }).map_err(|cause| OpenError { path: path.to_owned(), cause })
@@ -99,8 +100,34 @@ fn into<W: Write>(place: W, write: Writer<'_>) -> io::Result<W> {
     buffer.into_inner().map_err(io::IntoInnerError::into_error)
 }
 
+fn standard() -> io::Result<Place> {
+    if output_was_closed() {
+        return Err(io::Error::other("it is closed"));
+    }
+    may_be_written(io::stdout())?;
+    Ok(Place::Standard)
+}
+
+/// Writing to what is open for reading fails, which Rust's own standard output passes over in silence.
+fn may_be_written(file: impl AsFd) -> io::Result<()> {
+    let flags = OFlag::from_bits_truncate(fcntl(file, FcntlArg::F_GETFL)?);
+    if flags & OFlag::O_ACCMODE == OFlag::O_RDONLY {
+        return Err(io::Error::other("it is open for reading only"));
+    }
+    Ok(())
+}
+
 fn place(path: &Path) -> io::Result<Place> {
     refuse_planted(path, MOST_LINKS)?;
+    match own_number(path) {
+        Some(libc::STDOUT_FILENO) => return standard(),
+        Some(number) => {
+            let file = File::from(inherited::duplicate(number)?);
+            may_be_written(&file)?;
+            return Ok(Place::Straight(file));
+        }
+        None => {}
+    }
     match fs::metadata(path) {
         Ok(facts) if facts.is_dir() => Err(io::Error::from(io::ErrorKind::IsADirectory)),
         Ok(facts) if facts.file_type().is_fifo() => pipe(path).map(Place::Straight),
@@ -120,6 +147,25 @@ fn place(path: &Path) -> io::Result<Place> {
         }
         Err(error) => Err(error),
     }
+}
+
+/// The number of the descriptor of ours that a path leads to, such as `/dev/stderr` or `/dev/fd/3`. By its name a file would
+/// be opened anew and written from its beginning on, over what our starter has in it.
+fn own_number(path: &Path) -> Option<i32> {
+    let ours = fs::canonicalize("/proc/self").ok()?;
+    let mut path = path.to_owned();
+    for _ in 0..MOST_LINKS {
+        let folder = fs::canonicalize(folder_of(&path)).ok()?;
+        if folder.starts_with(&ours) && folder.ends_with("fd") {
+            return path.file_name()?.to_str()?.parse().ok();
+        }
+        path = folder.join(fs::read_link(&path).ok()?);
+    }
+    None
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."))
 }
 
 /// A FIFO's reader may come a little later than we do. The target is not touched yet.
@@ -151,7 +197,7 @@ fn refuse_planted(path: &Path, links: u32) -> io::Result<()> {
         if facts.is_file() || facts.is_dir() {
             continue;
         }
-        let folder = step.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
+        let folder = folder_of(step);
         let around = fs::metadata(folder)?;
         if !is_trusted(facts.uid(), geteuid().as_raw(), around.uid(), around.mode()) {
             let what =
@@ -174,12 +220,8 @@ const fn is_trusted(owner: u32, us: u32, folders_owner: u32, folders_mode: u32) 
 }
 
 fn whole(path: &Path, permissions: fs::Permissions) -> io::Result<Place> {
-    let folder = match path.parent() {
-        Some(folder) if folder != Path::new("") => folder,
-        _ => Path::new("."),
-    };
     let temporary =
-        tempfile::Builder::new().prefix(".pyflame-").permissions(permissions).tempfile_in(folder)?;
+        tempfile::Builder::new().prefix(".pyflame-").permissions(permissions).tempfile_in(folder_of(path))?;
     Ok(Place::Whole { temporary, path: path.to_owned() })
 }
 

@@ -1,7 +1,9 @@
-//! What our starter gave us: which signals were ignored, which blocked, and whether there is a standard output. By the time
-//! that `main` runs, Rust has already ignored SIGPIPE, and we are going to handle others; a command that we
+//! What our starter gave us: which signals were ignored, which blocked, whether there is a standard output, and open files.
+//! By the time that `main` runs, Rust has already ignored SIGPIPE, and we are going to handle others; a command that we
 //! launch is to find all as we found it (`nohup`, a shell's background job: SIGINT ignored).
 
+use std::io;
+use std::os::fd::{FromRawFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use nix::libc;
@@ -38,6 +40,18 @@ fn is_closed(file: i32) -> bool {
 /// be lost without a word.
 pub fn output_was_closed() -> bool {
     OUTPUT_IS_CLOSED.load(Ordering::Relaxed)
+}
+
+/// The file that is open under this number, under another one: at the same place in it as whoever else has it.
+pub fn duplicate(number: i32) -> io::Result<OwnedFd> {
+    #[expect(unsafe_code, reason = "nix wants a file that is open")]
+    // SAFETY: a number under which nothing is open is an error; what comes back otherwise is nobody's but ours.
+    unsafe {
+        match libc::fcntl(number, libc::F_DUPFD_CLOEXEC, 0) {
+            -1 => Err(io::Error::last_os_error()),
+            copy => Ok(OwnedFd::from_raw_fd(copy)),
+        }
+    }
 }
 
 const SIGNALS: std::ops::RangeInclusive<i32> = 1..=64;

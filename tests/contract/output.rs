@@ -11,6 +11,7 @@ use nix::sys::signal::Signal;
 use pyflame_tui::target::was_ignored;
 
 use crate::folded::{folded, share};
+use crate::interpreters::python3;
 use crate::profiler::{profile, profiler, program, start};
 use crate::{assert_untouched, eventually, folder, subject};
 
@@ -86,6 +87,53 @@ fn a_pipe_and_a_device_are_written_straight() {
     let ran = profile(&["-s", "0.3", "-r", "0.01", "-o", "/dev/stdout", &pid]).well();
     assert!(share(ran.text(), "seventy").0 > 0, "{}", ran.text());
     profile(&["-s", "0.1", "-o", "/dev/null", &pid]).well();
+}
+
+#[test]
+fn what_the_shell_has_opened_is_gone_on_with() {
+    let subject = subject("shares.py", &[]);
+    let pid = subject.pid().to_string();
+    let folder = folder();
+    let log = folder.path().join("log");
+    std::os::unix::fs::symlink("/dev/stdout", folder.path().join("link")).unwrap();
+    for (place, to, before) in [
+        ("/dev/stdout", ">>", "old\n"),
+        ("/dev/stdout", ">", ""),
+        ("/proc/self/fd/1", ">>", "old\n"),
+        ("link", ">>", "old\n"),
+        ("/dev/stderr", "2>>", "old\n"),
+        ("/dev/stderr", "2>", ""),
+        ("/dev/fd/3", "3>>", "old\n"),
+        ("/dev/fd/3", "3>", ""),
+    ] {
+        fs::write(&log, "old\n").unwrap();
+        let number = to.trim_end_matches('>');
+        let line = format!(
+            "{{ echo head >&{0}; \"$0\" --headless -s .2 -r .01 -o {place} \"$1\"; echo foot >&{0}; }} {to}\"$2\"",
+            if number.is_empty() { "1" } else { number }
+        );
+        let mut command = Command::new("sh");
+        command.args(["-c", &line]).arg(program()).arg(&pid).arg(&log).current_dir(folder.path());
+        start(&mut command).end(LONGEST).well();
+        let text = fs::read_to_string(&log).unwrap();
+        let profile =
+            text.strip_prefix(&format!("{before}head\n")).and_then(|rest| rest.strip_suffix("foot\n"));
+        assert!(share(profile.unwrap_or_default(), "seventy").0 > 0, "{place} {to}: {text}");
+    }
+    let line = "exec \"$0\" -o /dev/stdout -t \"$1\" -c 'import time; print(\"said\", flush=True); time.sleep(.3)' >\"$2\"";
+    let mut command = Command::new("sh");
+    command.args(["-c", line]).arg(program()).arg(&python3().command).arg(&log);
+    start(&mut command).end(LONGEST).well();
+    let text = fs::read_to_string(&log).unwrap();
+    assert!(!folded(text.strip_prefix("said\n").expect("the command comes first")).is_empty());
+    // What is open under this number is not ours to write to, or nothing is.
+    for (place, to) in [("/dev/stdout", "1</dev/null"), ("/dev/stdout", "1>&-"), ("/dev/fd/9", "")] {
+        let mut command = Command::new("sh");
+        let line = format!("exec \"$0\" --headless -o {place} 4194304 {to}");
+        let ran = start(command.args(["-c", &line]).arg(program())).end(LONGEST);
+        assert_eq!(ran.code(), 1, "{place} {to}");
+        assert!(ran.err.starts_with(&format!("cannot open file \"{place}\" as output\n")), "{}", ran.err);
+    }
 }
 
 #[test]

@@ -106,9 +106,12 @@ fn nowhere_to_write_to_is_found_out_before_the_target_is_touched() {
     assert!(fails(folder.path().to_str().unwrap()).contains("is a directory"));
     let said = fails(pipe.to_str().unwrap());
     assert!(said.contains("nobody has opened to read"), "{said}");
-    let mut closed = Command::new("sh");
-    closed.args(["-c", "exec \"$0\" --headless 4194304 >&-"]).arg(program());
-    let ran = start(&mut closed).end(LONGEST);
-    assert_eq!(ran.code(), 1);
-    assert!(ran.err.starts_with("cannot open file \"/dev/stdout\" as output\nit is closed"), "{}", ran.err);
+    for (to, why) in [(">&-", "it is closed"), ("1</dev/null", "it is open for reading only")] {
+        let mut closed = Command::new("sh");
+        closed.args(["-c", &format!("exec \"$0\" --headless 4194304 {to}")]).arg(program());
+        let ran = start(&mut closed).end(LONGEST);
+        assert_eq!(ran.code(), 1);
+        let said = format!("cannot open file \"/dev/stdout\" as output\n{why}");
+        assert!(ran.err.starts_with(&said), "{}", ran.err);
+    }
 }

@@ -1,5 +1,5 @@
-//! Where results go: standard output, a pipe or device as it is, or a file that appears whole or not at all; and what
-//! our starter has opened is gone on with.
+//! Where results go: standard output, a pipe or device as it is, or a file that appears whole or not at all; but one that
+//! may be written and not replaced is written where it stands, and what our starter has opened is gone on with.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
@@ -34,8 +34,14 @@ enum Place {
     Standard,
     /// A FIFO, a device, what our starter has opened: written straight.
     Straight(File),
-    /// A temporary file beside the one that is wanted.
-    Whole { temporary: NamedTempFile, path: PathBuf },
+    /// A file that another one, made beside it, is to replace. Nothing is there of that before there is something to
+    /// write: whatever ends us leaves nothing behind.
+    Whole {
+        path: PathBuf,
+        permissions: fs::Permissions,
+        /// The one that is there, if it may be written where it stands.
+        old: Option<File>,
+    },
 }
 
 /// `cannot open file "X" as output`, and why.
@@ -66,11 +72,10 @@ impl Output {
         match self.place {
             Place::Standard => into(io::stdout().lock(), write).map(drop),
             Place::Straight(file) => into(file, write).map(drop),
-            Place::Whole { temporary, path } => {
-                let temporary = into(temporary, write)?;
-                temporary.as_file().sync_data()?;
-                temporary.persist(path).map(drop).map_err(|error| error.error)
-            }
+            Place::Whole { path, permissions, old } => match (replace(&path, &permissions, write), old) {
+                (Err(error), Some(old)) if is_barred(&error) => in_place(&old, write),
+                (done, _) => done,
+            },
         }
     }
 }
@@ -98,6 +103,33 @@ fn into<W: Write>(place: W, write: Writer<'_>) -> io::Result<W> {
     write(&mut buffer)?;
     buffer.flush()?;
     buffer.into_inner().map_err(io::IntoInnerError::into_error)
+}
+
+fn replace(path: &Path, permissions: &fs::Permissions, write: Writer<'_>) -> io::Result<()> {
+    let new = into(beside(path, permissions)?, write)?;
+    new.as_file().sync_data()?;
+    new.persist(path).map(drop).map_err(|error| error.error)
+}
+
+/// A hidden file in the same directory, for it to have the same file system.
+fn beside(path: &Path, permissions: &fs::Permissions) -> io::Result<NamedTempFile> {
+    let file = tempfile::Builder::new().prefix(".pyflame-").tempfile_in(folder_of(path))?;
+    // Not with the call that makes it, from which the umask takes what the old one may have had.
+    file.as_file().set_permissions(permissions.clone())?;
+    Ok(file)
+}
+
+/// Is it the directory that says no, or that the file is mounted by itself?
+fn is_barred(error: &io::Error) -> bool {
+    use io::ErrorKind::{CrossesDevices, PermissionDenied, ReadOnlyFilesystem, ResourceBusy};
+    matches!(error.kind(), CrossesDevices | PermissionDenied | ReadOnlyFilesystem | ResourceBusy)
+}
+
+/// Here a write that fails leaves a part.
+fn in_place(mut file: &File, write: Writer<'_>) -> io::Result<()> {
+    file.set_len(0)?;
+    into(&mut file, write)?;
+    file.sync_data()
 }
 
 fn standard() -> io::Result<Place> {
@@ -136,14 +168,17 @@ fn place(path: &Path) -> io::Result<Place> {
         }
         Ok(facts) => {
             // What may not be written to is not to be replaced either.
-            OpenOptions::new().write(true).open(path)?;
+            let old = OpenOptions::new().write(true).open(path)?;
             // A link is followed, so that what it names is replaced and not the link. No more than read and write is
             // taken over: it may be another's file.
-            let mode = facts.permissions().mode() & 0o777;
-            whole(&fs::canonicalize(path)?, fs::Permissions::from_mode(mode))
+            let permissions = fs::Permissions::from_mode(facts.permissions().mode() & 0o777);
+            let path = fs::canonicalize(path)?;
+            let around = fs::metadata(folder_of(&path))?;
+            let is_trusted = is_trusted(facts.uid(), geteuid().as_raw(), around.uid(), around.mode());
+            whole(path, permissions, is_trusted.then_some(old))
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            whole(path, fs::Permissions::from_mode(0o666 & !umask()?))
+            whole(end_of_links(path)?, fs::Permissions::from_mode(0o666 & !umask()?), None)
         }
         Err(error) => Err(error),
     }
@@ -162,6 +197,16 @@ fn own_number(path: &Path) -> Option<i32> {
         path = folder.join(fs::read_link(&path).ok()?);
     }
     None
+}
+
+/// Where a link leads to at which there is nothing yet.
+fn end_of_links(path: &Path) -> io::Result<PathBuf> {
+    let mut path = path.to_owned();
+    for _ in 0..MOST_LINKS {
+        let Ok(next) = fs::read_link(&path) else { return Ok(path) };
+        path = folder_of(&path).join(next);
+    }
+    Err(io::Error::from_raw_os_error(libc::ELOOP))
 }
 
 fn folder_of(path: &Path) -> &Path {
@@ -219,10 +264,12 @@ const fn is_trusted(owner: u32, us: u32, folders_owner: u32, folders_mode: u32) 
     folders_mode & OPEN_TO_ALL != OPEN_TO_ALL || owner == us || owner == folders_owner
 }
 
-fn whole(path: &Path, permissions: fs::Permissions) -> io::Result<Place> {
-    let temporary =
-        tempfile::Builder::new().prefix(".pyflame-").permissions(permissions).tempfile_in(folder_of(path))?;
-    Ok(Place::Whole { temporary, path: path.to_owned() })
+/// Tries now whether a file can be made there.
+fn whole(path: PathBuf, permissions: fs::Permissions, old: Option<File>) -> io::Result<Place> {
+    match beside(&path, &permissions) {
+        Err(error) if old.is_none() || !is_barred(&error) => Err(error),
+        _ => Ok(Place::Whole { path, permissions, old }),
+    }
 }
 
 /// The process's umask can only be read by setting it, which other threads would notice; the kernel also

@@ -64,7 +64,7 @@ fn killed_in_the_middle_there_is_no_file() {
         running.signal(Signal::SIGKILL);
         assert_eq!(running.end(LONGEST).code(), 137);
     }
-    assert!(!new.exists());
+    assert_eq!(names(folder.path()), ["old"], "nothing hidden either");
     assert_eq!(fs::read_to_string(&old).unwrap(), "old");
     eventually("it runs on", || subject.state() == 'R');
     assert_untouched(&mut subject);
@@ -133,6 +133,36 @@ fn what_the_shell_has_opened_is_gone_on_with() {
         let ran = start(command.args(["-c", &line]).arg(program())).end(LONGEST);
         assert_eq!(ran.code(), 1, "{place} {to}");
         assert!(ran.err.starts_with(&format!("cannot open file \"{place}\" as output\n")), "{}", ran.err);
+    }
+}
+
+#[test]
+fn a_link_to_where_nothing_is_yet_is_followed() {
+    let subject = subject("shares.py", &[]);
+    let folder = folder();
+    let at = |name: &str| folder.path().join(name);
+    fs::create_dir(at("below")).unwrap();
+    std::os::unix::fs::symlink("second", at("first")).unwrap();
+    std::os::unix::fs::symlink("below/file", at("second")).unwrap();
+    let (link, pid) = (at("first"), subject.pid().to_string());
+    let words = ["-s", "0.2", "-r", "0.01", "-o", link.to_str().unwrap(), &pid];
+    profile(&words).well();
+    assert!(share(&fs::read_to_string(at("below/file")).unwrap(), "seventy").0 > 0);
+    assert!(fs::symlink_metadata(at("first")).unwrap().is_symlink());
+}
+
+#[test]
+fn a_signal_that_is_not_for_us_leaves_nothing_behind() {
+    let subject = subject("shares.py", &[]);
+    let pid = subject.pid().to_string();
+    let folder = folder();
+    let file = folder.path().join("profile");
+    for signal in [Signal::SIGUSR1, Signal::SIGALRM] {
+        let running = start(&mut profiler(&["-s", "30", "-o", file.to_str().unwrap(), &pid]));
+        std::thread::sleep(Duration::from_millis(500));
+        running.signal(signal);
+        assert_eq!(running.end(LONGEST).code(), 128 + signal as i32);
+        assert!(names(folder.path()).is_empty(), "{:?}", names(folder.path()));
     }
 }
 

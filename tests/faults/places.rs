@@ -1,14 +1,16 @@
 //! Nowhere to write to: a clear error, in time where it can be known in time, and the samples kept elsewhere.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use crate::folded::share;
-use crate::folder;
 use crate::heart::Heart;
 use crate::profiler::{Ran, profiler, program, start};
+use crate::{NOBODY, folder, is_root, program_for_everybody, python_for_everybody};
 
 const LONGEST: Duration = Duration::from_secs(60);
 
@@ -89,6 +91,70 @@ fn a_directory_that_goes_away_meanwhile() {
     assert!(ran.err.contains("No such file"), "{}", ran.err);
     assert_eq!(kept(&ran).parent(), Some(&*fs::canonicalize(folder.path()).unwrap()));
     heart.goes_on("its directory is gone");
+}
+
+/// A second of a Python by itself, written to this file by somebody who is not root.
+fn written_by_another(file: &Path) -> Ran {
+    let python = python_for_everybody().expect("a Python that another user can run");
+    let (_folder, program) = program_for_everybody();
+    let mut command = Command::new(program);
+    command
+        .arg("-o")
+        .arg(file)
+        .arg("-t")
+        .arg(python)
+        .args(["-c", "def toil():\n for _ in range(9**7): 0\ntoil()"]);
+    start(command.uid(NOBODY).gid(NOBODY).current_dir("/")).end(LONGEST)
+}
+
+#[test]
+fn a_file_that_may_be_written_in_a_directory_that_may_not() {
+    if !is_root() || python_for_everybody().is_none() {
+        eprintln!("not tried: it takes root, and a Python that another user can run");
+        return;
+    }
+    let folder = folder();
+    let file = folder.path().join("profile");
+    fs::write(&file, "old ".repeat(10_000)).unwrap();
+    fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
+    fs::set_permissions(&file, Permissions::from_mode(0o666)).unwrap();
+    let before = fs::metadata(&file).unwrap();
+    written_by_another(&file).well();
+    let profile = fs::read_to_string(&file).unwrap();
+    assert!(share(&profile, "toil").0 > 0 && !profile.contains("old"), "{profile}");
+    let after = fs::metadata(&file).unwrap();
+    assert_eq!((before.ino(), before.mode()), (after.ino(), after.mode()));
+    // Where it may be replaced it is, with all who might write to it.
+    fs::set_permissions(folder.path(), Permissions::from_mode(0o777)).unwrap();
+    written_by_another(&file).well();
+    let after = fs::metadata(&file).unwrap();
+    assert!(before.ino() != after.ino() && before.mode() == after.mode(), "{after:?}");
+}
+
+#[test]
+fn a_file_that_is_mounted_by_itself() {
+    if !is_root() {
+        eprintln!("not tried: it takes root to mount one");
+        return;
+    }
+    let (heart, _subject) = Heart::beating(1, 0);
+    let folder = folder();
+    fs::write(folder.path().join("outside"), "old").unwrap();
+    fs::write(folder.path().join("inside"), "").unwrap();
+    let line = "mount --bind outside inside && exec \"$0\" -s 0.5 -o inside \"$1\"";
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-c", line]).arg(program()).arg(heart.pid().to_string());
+    let ran = start(command.current_dir(folder.path())).end(LONGEST);
+    if ran.err.contains("unshare") {
+        eprintln!("not tried: {}", ran.err);
+        return;
+    }
+    let ran = ran.well();
+    assert!(ran.out.is_empty());
+    let profile = fs::read_to_string(folder.path().join("outside")).unwrap();
+    assert!(share(&profile, "toil").0 > 0, "{profile}");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+    heart.goes_on("a file that is mounted");
 }
 
 #[test]

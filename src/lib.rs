@@ -23,6 +23,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use nix::libc::SIGXFSZ;
 use signal_hook::consts::SIGHUP;
 
 use cli::{Choice, Options, Parsed};
@@ -37,7 +38,7 @@ use sampler::cost::Cost;
 use sampler::govern::CAREFUL;
 use sampler::look::Scope;
 use sampler::{Length, Plan, Sampler, Stopping, Subprocesses, Watch, find};
-use target::{Pid, User};
+use target::{Pid, User, inherited};
 use tui::Left;
 
 /// Mean time between two samples, without `-r`.
@@ -48,6 +49,8 @@ const LENGTH: Duration = Duration::from_secs(1);
 /// Runs the program: its arguments in, its exit status out.
 pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     fault::note_panics();
+    // A file that grows larger than it may (`ulimit -f`) is an error of writing as any, and not our end.
+    inherited::ignore(SIGXFSZ);
     let done = catch_unwind(AssertUnwindSafe(|| match cli::parse(arguments) {
         Ok(Parsed::Print(text)) => print(&text),
         Ok(Parsed::Examine(pid, abi)) => examine(pid, abi),

@@ -93,6 +93,21 @@ fn a_directory_that_goes_away_meanwhile() {
     heart.goes_on("its directory is gone");
 }
 
+#[test]
+fn a_file_that_grows_larger_than_it_may() {
+    let (heart, _subject) = Heart::beating(1, 0);
+    let folder = folder();
+    // Wherever else it is to be kept it is too large, too.
+    let line = "ulimit -f 1; export TMPDIR=.; exec \"$0\" -T -s 1 -o profile \"$1\"";
+    let mut command = Command::new("sh");
+    command.args(["-c", line]).arg(program()).arg(heart.pid().to_string()).current_dir(folder.path());
+    let ran = start(&mut command).end(LONGEST);
+    assert_eq!(ran.code(), 1, "{}", ran.err);
+    assert!(ran.err.contains("File too large") && ran.err.contains("is lost"), "{}", ran.err);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    heart.goes_on("a file that may not grow");
+}
+
 /// A second of a Python by itself, written to this file by somebody who is not root.
 fn written_by_another(file: &Path) -> Ran {
     let python = python_for_everybody().expect("a Python that another user can run");

@@ -61,12 +61,6 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let done = done.unwrap_or(Err(Error::Panicked));
     match done {
         Ok(status) => ExitCode::from(status),
-        // Whoever read our output has seen enough.
-        Err(Error::Write { cause: error, .. } | Error::System(error))
-            if error.kind() == io::ErrorKind::BrokenPipe =>
-        {
-            ExitCode::SUCCESS
-        }
         Err(error) => {
             // If not even this can be said, the status says it.
             let _ = writeln!(io::stderr(), "{error}");
@@ -76,8 +70,13 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
 }
 
 fn print(text: &str) -> Result<u8, Error> {
-    io::stdout().write_all(text.as_bytes()).map_err(Error::System)?;
+    to_a_reader(io::stdout().write_all(text.as_bytes())).map_err(Error::System)?;
     Ok(0)
+}
+
+/// Whoever read our output and has closed the pipe has seen enough: that is no mistake, and changes no status.
+fn to_a_reader(written: io::Result<()>) -> io::Result<()> {
+    written.or_else(|error| if error.kind() == io::ErrorKind::BrokenPipe { Ok(()) } else { Err(error) })
 }
 
 fn examine(pid: Option<u32>, abi: Option<Version>) -> Result<u8, Error> {
@@ -185,11 +184,8 @@ fn plan(options: &Options) -> Plan {
 
 fn write(options: &Options, output: Output, recording: &Recording) -> Result<(), Error> {
     let profile = &recording.profile;
-    output.finish(&|out| write_profile(options, profile, out)).map_err(|cause| {
-        // Whoever has closed our pipe wants no more of it.
-        let wanted = cause.kind() != io::ErrorKind::BrokenPipe;
-        Error::Write { kept: wanted.then(|| keep(options, profile)).flatten(), cause }
-    })
+    to_a_reader(output.finish(&|out| write_profile(options, profile, out)))
+        .map_err(|cause| Error::Write { kept: keep(options, profile), cause })
 }
 
 /// Keeps what has no place to go to.

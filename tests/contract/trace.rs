@@ -52,6 +52,16 @@ fn its_status_is_ours() {
 }
 
 #[test]
+fn its_status_is_ours_though_nobody_reads_our_output() {
+    let end = "import time; time.sleep(0.3); raise SystemExit(7)";
+    let mut command = Command::new(crate::profiler::program());
+    command.args(["-n", "-t", python(), "-c", end]).stdin(Stdio::null()).stdout(Stdio::piped());
+    let mut running = command.spawn().unwrap();
+    drop(running.stdout.take());
+    assert_eq!(running.wait().unwrap().code(), Some(7));
+}
+
+#[test]
 fn it_inherits_everything() {
     let folder = folder();
     let file = folder.path().join("profile");

@@ -33,7 +33,7 @@ use headless::{Recording, Stops};
 use output::Output;
 use profile::{Idle, Lines, Profile, Selection, Thread, Who};
 use python::version::Version;
-use sample::{Ending, Flags, Micros, Totals};
+use sample::{Ending, Failure, Flags, Micros, Totals};
 use sampler::cost::Cost;
 use sampler::govern::CAREFUL;
 use sampler::look::Scope;
@@ -221,10 +221,10 @@ pub fn write_profile(options: &Options, profile: &Profile, mut out: &mut dyn Wri
 /// What it cost, for `--stats`; `memory` is what the profile takes, in bytes.
 pub(crate) fn stats(totals: &Totals, memory: usize, cost: Option<&Cost>) -> String {
     let text = format!(
-        "samples {} in {:.3} s; failed {:?}; late {}; dropped {}; stopped {:.3} ms, {:.2} % of the time; kept in {} KiB",
+        "samples {} in {:.3} s; failed {}; late {}; dropped {}; stopped {:.3} ms, {:.2} % of the time; kept in {} KiB",
         totals.samples,
         Duration::from_micros(totals.elapsed.0).as_secs_f64(),
-        totals.failed,
+        failed(totals),
         totals.late,
         totals.dropped,
         Duration::from_micros(totals.stopped.0).as_secs_f64() * 1e3,
@@ -263,4 +263,32 @@ fn status(launched: bool, ending: Option<&Ending>, signal: Option<i32>) -> Resul
         Some(_) => 0,
     };
     Ok(u8::try_from(status & 0xFF).unwrap_or(1))
+}
+/// The reasons that looks failed for, each with how often.
+fn failures(totals: &Totals) -> impl Iterator<Item = (Failure, u64)> {
+    Failure::ALL.into_iter().zip(totals.failed).filter(|(_, count)| *count > 0)
+}
+
+fn failed(totals: &Totals) -> String {
+    let reasons: Vec<_> =
+        failures(totals).map(|(failure, count)| format!("{}: {count}", failure.label())).collect();
+    let all: u64 = totals.failed.iter().sum();
+    if reasons.is_empty() { all.to_string() } else { format!("{all} ({})", reasons.join(", ")) }
+}
+
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_figures_name_the_reasons_that_there_were() {
+        let said = |failed| stats(&Totals { failed, ..Totals::default() }, 0, None);
+        assert!(said([0; 4]).contains("; failed 0; late 0;"));
+        assert!(
+            said([0, 10, 0, 2]).contains("; failed 12 (GIL changed hands: 10, unreadable: 2); late"),
+            "{}",
+            said([0, 10, 0, 2])
+        );
+    }
 }

@@ -209,10 +209,10 @@ class Ours(Profiler):
         return [self.binary, "-s", "0", "-o", out] + self.words + [str(target.pid)]
 
     def read(self, out, said, job):
-        samples, failed = number(r"samples (\d+)", said), re.search(r"failed \[([\d, ]*)\]", said)
+        samples, failed = number(r"samples (\d+)", said), number(r"failed (\d+)", said)
         if samples is None or failed is None:
             return text(out), None
-        return text(out), samples - sum(map(int, failed.group(1).split(", ")))
+        return text(out), samples - failed
 
 
 class Floor(Profiler):

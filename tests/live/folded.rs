@@ -106,8 +106,9 @@ pub(crate) fn share(text: &str, function: &str) -> (u64, u64) {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Figures {
     pub(crate) samples: u64,
-    /// By cause: not stopped, fled, broken, unreadable.
-    pub(crate) failures: Vec<u64>,
+    failed: u64,
+    /// How many of those for which reason, in words.
+    pub(crate) failures: String,
     pub(crate) late: u64,
     pub(crate) dropped: u64,
     /// Microseconds that one stop lasts.
@@ -119,7 +120,7 @@ pub(crate) struct Figures {
 impl Figures {
     /// Looks that came to nothing.
     pub(crate) fn failed(&self) -> u64 {
-        self.failures.iter().sum()
+        self.failed
     }
 
     /// Reads them from standard error.
@@ -130,10 +131,15 @@ impl Figures {
             rest[..end].to_owned()
         };
         let count = |words| after(words).parse().unwrap();
-        let failed = text.split("failed [").nth(1).and_then(|rest| rest.split(']').next()).unwrap();
         Self {
             samples: count("samples "),
-            failures: failed.split(", ").map(|number| number.parse().unwrap()).collect(),
+            failed: count("failed "),
+            failures: text
+                .split("failed ")
+                .nth(1)
+                .and_then(|rest| rest.split(';').next())
+                .unwrap()
+                .to_owned(),
             late: count("late "),
             dropped: count("dropped "),
             median: after("median ").parse().unwrap(),
@@ -150,8 +156,8 @@ impl std::ops::AddAssign<&Self> for Figures {
         self.late += other.late;
         self.dropped += other.dropped;
         self.retried += other.retried;
-        self.failures.resize(other.failures.len(), 0);
-        self.failures.iter_mut().zip(&other.failures).for_each(|(sum, count)| *sum += count);
+        self.failed += other.failed;
+        self.failures = format!("{} {}", self.failures, other.failures);
         self.median = self.median.max(other.median);
         self.p99 = self.p99.max(other.p99);
     }

@@ -12,6 +12,7 @@ use crate::fault;
 use crate::output::OpenError;
 use crate::python::locate::LocateError;
 use crate::python::published::PublishedError;
+use crate::sample::Failure;
 use crate::sampler::{FindError, StartError};
 use crate::target::AttachError;
 use crate::target::launch::LaunchError;
@@ -44,6 +45,8 @@ pub enum Error {
         /// Where what was seen is.
         kept: Option<PathBuf>,
     },
+    /// The one look that was to be taken failed.
+    Look(Failure),
     /// A command ended without ever having run a Python; or the target became no Python.
     NoPython(String),
     /// A thread of ours panicked; its message has been printed.
@@ -127,6 +130,10 @@ impl fmt::Display for Error {
                     }
                     (None, _) => f.write_str("Without a screen: pyflame-tui --headless -o FILE PID"),
                 }
+            }
+            Self::Look(failure) => {
+                writeln!(f, "The one look that was taken failed: {}.", failure.label())?;
+                f.write_str("Try again; if it stays, `pyflame-tui --doctor PID` says what stands in the way.")
             }
             Self::NoPython(cause) => {
                 writeln!(f, "Failed to locate libpython in the command.")?;

@@ -117,32 +117,62 @@ fn record(options: &Options) -> Result<u8, Error> {
     // Where times are asked for none may be thinned away, whatever memory that takes.
     let profile = if options.timestamps { Profile::with_cap(usize::MAX) } else { Profile::of_sums() };
     let recording = headless::record(profile, sampler, stops, total);
-    write(options, output, &recording)?;
+    let failure = failed_dump(options, &recording.profile);
+    // A file that is there already is worth more than nothing.
+    if failure.is_none() && has_samples(&recording) {
+        write(options, output, &recording)?;
+    }
     if options.stats {
         let Recording { profile, cost, .. } = &recording;
         // Standard error may be gone: then nobody wants to know.
         let _ = writeln!(io::stderr(), "{}", stats(profile.totals(), profile.memory(), cost.as_ref()));
     }
+    if let Some(failure) = failure {
+        return Err(Error::Look(failure));
+    }
+    let status = status(launched, recording.ending.as_ref(), recording.signal)?;
+    if let Some(note) = note(options, &recording) {
+        let _ = writeln!(io::stderr(), "{note}");
+    }
+    Ok(status)
+}
+
+fn has_samples(recording: &Recording) -> bool {
+    recording.profile.last_at().is_some()
+}
+
+/// Why the one look of a dump came to nothing.
+fn failed_dump(options: &Options, profile: &Profile) -> Option<Failure> {
+    if !options.dump || profile.threads().any(|(no, _)| profile.is_present(no)) {
+        return None;
+    }
+    failures(profile.totals()).map(|(failure, _)| failure).next()
+}
+
+/// What somebody should know who finds less than was expected.
+fn note(options: &Options, recording: &Recording) -> Option<String> {
+    let profile = &recording.profile;
+    if !has_samples(recording) {
+        return Some(
+            "Nothing was sampled, and nothing is written: the end came before the first look.".to_owned(),
+        );
+    }
     let is_task = |(_, thread): (_, &Thread)| thread.flags.has(Flags::TASK);
-    if options.tasks && !options.dump && !recording.profile.threads().any(is_task) {
-        let told = recording.profile.about().is_some_and(|about| about.tasks);
+    if options.tasks && !options.dump && !profile.threads().any(is_task) {
+        let told = profile.about().is_some_and(|about| about.tasks);
         let why = if told {
             "no task of asyncio's waited"
         } else {
             "only Python 3.11 and later says where tasks are"
         };
-        let _ = writeln!(io::stderr(), "There is nothing to show: {why}.");
-    } else if let Watch::Process(pid) = options.watch
-        && options.subprocesses == Subprocesses::Ignored
-        && recording.profile.function_count() == 0
-        && let Some(child) = find::python_below(Pid(pid))
-    {
-        let _ = writeln!(
-            io::stderr(),
-            "It did nothing. Its child {child} is a Python, too: pyflame-tui --subprocesses {pid}"
-        );
+        return Some(format!("There is nothing to show: {why}."));
     }
-    status(launched, recording.ending.as_ref(), recording.signal)
+    let Watch::Process(pid) = options.watch else { return None };
+    if options.subprocesses == Subprocesses::Watched || profile.function_count() > 0 {
+        return None;
+    }
+    let child = find::python_below(Pid(pid))?;
+    Some(format!("It did nothing. Its child {child} is a Python, too: pyflame-tui --subprocesses {pid}"))
 }
 
 /// Whom the command runs as. Told in any case, also where nobody may be reading: that a program has other rights than
@@ -237,6 +267,18 @@ pub(crate) fn stats(totals: &Totals, memory: usize, cost: Option<&Cost>) -> Stri
     }
 }
 
+/// The reasons that looks failed for, each with how often.
+fn failures(totals: &Totals) -> impl Iterator<Item = (Failure, u64)> {
+    Failure::ALL.into_iter().zip(totals.failed).filter(|(_, count)| *count > 0)
+}
+
+fn failed(totals: &Totals) -> String {
+    let reasons: Vec<_> =
+        failures(totals).map(|(failure, count)| format!("{}: {count}", failure.label())).collect();
+    let all: u64 = totals.failed.iter().sum();
+    if reasons.is_empty() { all.to_string() } else { format!("{all} ({})", reasons.join(", ")) }
+}
+
 fn share_of(part: Micros, whole: Micros) -> f64 {
     let seconds = |micros: Micros| Duration::from_micros(micros.0).as_secs_f64();
     seconds(part) / seconds(whole).max(f64::MIN_POSITIVE)
@@ -264,22 +306,31 @@ fn status(launched: bool, ending: Option<&Ending>, signal: Option<i32>) -> Resul
     };
     Ok(u8::try_from(status & 0xFF).unwrap_or(1))
 }
-/// The reasons that looks failed for, each with how often.
-fn failures(totals: &Totals) -> impl Iterator<Item = (Failure, u64)> {
-    Failure::ALL.into_iter().zip(totals.failed).filter(|(_, count)| *count > 0)
-}
-
-fn failed(totals: &Totals) -> String {
-    let reasons: Vec<_> =
-        failures(totals).map(|(failure, count)| format!("{}: {count}", failure.label())).collect();
-    let all: u64 = totals.failed.iter().sum();
-    if reasons.is_empty() { all.to_string() } else { format!("{all} ({})", reasons.join(", ")) }
-}
-
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sample::{Event, Outcome, Sample};
+
+    #[test]
+    fn a_dump_of_nobody_tells_why_its_look_failed() {
+        let options = |line: &str| {
+            let words = line.split_whitespace().map(OsString::from);
+            match cli::parse(words).unwrap() {
+                Parsed::Run(options) => *options,
+                other => panic!("{other:?}"),
+            }
+        };
+        let mut profile = Profile::new();
+        profile
+            .record(&Event::Sample(Sample { at: Micros(1), outcome: Outcome::Failed(Failure::NotStopped) }));
+        profile.record(&Event::Totals(Totals { samples: 1, failed: [1, 0, 0, 0], ..Totals::default() }));
+        assert_eq!(failed_dump(&options("pyflame-tui -d 1"), &profile), Some(Failure::NotStopped));
+        assert_eq!(failed_dump(&options("pyflame-tui -s 0 1"), &profile), None);
+        profile.record(&Event::Sample(Sample { at: Micros(2), outcome: Outcome::Taken(Vec::new()) }));
+        profile.record(&Event::Totals(Totals { samples: 1, ..Totals::default() }));
+        assert_eq!(failed_dump(&options("pyflame-tui -d 1"), &profile), None);
+    }
 
     #[test]
     fn the_figures_name_the_reasons_that_there_were() {

@@ -137,6 +137,32 @@ fn what_the_shell_has_opened_is_gone_on_with() {
 }
 
 #[test]
+fn where_nothing_was_sampled_nothing_is_written() {
+    let folder = folder();
+    let (old, new) = (folder.path().join("old"), folder.path().join("new"));
+    fs::write(&old, "good").unwrap();
+    for (words, status, said) in [(&["-t", "sleep", "0.3"][..], 1, "Name the Python itself")] {
+        for file in [&old, &new] {
+            let ran = start(profiler(&["-o", file.to_str().unwrap()]).args(words)).end(LONGEST);
+            assert_eq!(ran.code(), status, "{words:?}: {}", ran.err);
+            assert!(ran.err.contains(said), "{words:?}: {}", ran.err);
+        }
+    }
+    let subject = subject("shares.py", &[]);
+    let pid = subject.pid().to_string();
+    // The chance that its first look is due before we are stopped is a thousandth.
+    let words = ["-s", "2000", "-r", "1000", "-o", old.to_str().unwrap(), &pid];
+    let running = start(&mut profiler(&words));
+    std::thread::sleep(Duration::from_millis(800));
+    running.signal(Signal::SIGTERM);
+    let ran = running.end(LONGEST);
+    assert_eq!(ran.code(), 0, "{}", ran.err);
+    assert!(ran.err.starts_with("Nothing was sampled, and nothing is written"), "{}", ran.err);
+    assert_eq!(fs::read_to_string(&old).unwrap(), "good");
+    assert_eq!(names(folder.path()), ["old"]);
+}
+
+#[test]
 fn a_link_to_where_nothing_is_yet_is_followed() {
     let subject = subject("shares.py", &[]);
     let folder = folder();

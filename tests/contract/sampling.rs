@@ -1,9 +1,11 @@
 //! How many samples, of which threads, of what.
 
+use std::process::Command;
+
 use crate::assert_untouched;
 use crate::folded::{Figures, dump, folded, frame, share};
 use crate::interpreters::python3;
-use crate::profiler::profile;
+use crate::profiler::{profile, program, start};
 use crate::subject;
 use crate::subject::Subject;
 
@@ -142,6 +144,23 @@ fn a_dump_has_all_threads_and_a_star() {
         blocks.iter().filter(|block| block.holds_gil).map(|block| block.name.as_str()).collect();
     assert!(stars.is_empty() || stars == ["busy-0"], "{stars:?}");
     assert_untouched(&mut subject);
+}
+
+#[test]
+fn a_dump_that_fails_says_so() {
+    let subject = subject("threads.py", &["1", "1"]);
+    let mut failed = 0;
+    // With so few open files not every look can succeed; from which number on is not promised.
+    for files in 5..=8 {
+        let line = format!("ulimit -n {files}; exec \"$0\" -d \"$1\"");
+        let mut command = Command::new("sh");
+        command.args(["-c", &line]).arg(program()).arg(subject.pid().to_string());
+        let ran = start(&mut command).end(std::time::Duration::from_secs(20));
+        assert_eq!(ran.code(), i32::from(ran.out.is_empty()), "{files}: {}", ran.err);
+        assert_eq!(ran.out.is_empty(), !ran.err.is_empty(), "{files}: {}", ran.err);
+        failed += ran.code();
+    }
+    assert!(failed > 0);
 }
 
 #[test]

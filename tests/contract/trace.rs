@@ -34,7 +34,7 @@ fn follow(words: &[&str]) -> (String, Ran) {
 
 #[test]
 fn every_word_is_the_commands() {
-    let say = "import sys; print(sys.argv[1:])";
+    let say = "import sys, time; print(sys.argv[1:]); time.sleep(0.3)";
     let (_, ran) = follow(&["-t", python(), "-c", say, "-s", "-t", "--live", "--", "-h"]);
     assert_eq!((ran.code(), ran.err.as_str()), (0, ""));
     assert_eq!(ran.text(), "['-s', '-t', '--live', '--', '-h']\n");
@@ -66,7 +66,8 @@ fn it_inherits_everything() {
     let folder = folder();
     let file = folder.path().join("profile");
     let say = "import os, signal, sys; print(sys.stdin.read() + os.getcwd() + os.environ['OF_OURS'] + \
-        str(signal.getsignal(signal.SIGUSR2) == signal.SIG_DFL)); sys.stderr.write('and here')";
+        str(signal.getsignal(signal.SIGUSR2) == signal.SIG_DFL)); sys.stderr.write('and here'); \
+        import time; time.sleep(0.3)";
     let mut command = profiler(&["-o", file.to_str().unwrap(), "-t", python(), "-c", say]);
     command.stdin(Stdio::piped()).current_dir(folder.path()).env("OF_OURS", "!");
     let mut running = start(&mut command);

@@ -48,7 +48,12 @@ pub enum Error {
     /// The one look that was to be taken failed.
     Look(Failure),
     /// A command ended without ever having run a Python; or the target became no Python.
-    NoPython(String),
+    NoPython {
+        /// What it was.
+        cause: String,
+        /// `--abi` said which Python it was to be taken for.
+        told: bool,
+    },
     /// A thread of ours panicked; its message has been printed.
     Panicked,
 }
@@ -135,14 +140,15 @@ impl fmt::Display for Error {
                 writeln!(f, "The one look that was taken failed: {}.", failure.label())?;
                 f.write_str("Try again; if it stays, `pyflame-tui --doctor PID` says what stands in the way.")
             }
-            Self::NoPython(cause) => {
+            Self::NoPython { cause, told } => {
                 writeln!(f, "Failed to locate libpython in the command.")?;
-                write!(
-                    f,
-                    "It ran to its end, and {}. Name the Python itself: pyflame-tui -t python3 script.py, or watch what the \
-                     command starts: pyflame-tui --subprocesses -t command",
-                    clean(cause)
-                )
+                let cure = if *told {
+                    NO_ABI
+                } else {
+                    "Name the Python itself: pyflame-tui -t python3 script.py, or watch what the command starts: \
+                     pyflame-tui --subprocesses -t command"
+                };
+                write!(f, "It ran to its end, and {}. {cure}", clean(cause))
             }
             Self::Panicked => {
                 writeln!(f, "A fault of ours ended the sampling; the target runs on.")?;
@@ -208,7 +214,7 @@ fn find(error: &FindError, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         LocateError::Unknown(_) | LocateError::Published(PublishedError::Unknown(_)) => {
             "`pyflame-tui --version` lists those that are; a newer release may know it."
         }
-        LocateError::WrongAbi(_) => "Leave --abi out, or name the version that `python --version` says.",
+        LocateError::WrongAbi(_) => NO_ABI,
         LocateError::Nameless(_) => "Run a build of it that was not stripped.",
         LocateError::Broken(_) | LocateError::Published(_) => "Try again; if it stays, it is worth a report.",
         LocateError::Read(_) => "It may have just ended: see `ps -p PID`.",
@@ -253,4 +259,5 @@ fn attach(pid: u32, error: &AttachError, f: &mut fmt::Formatter<'_>) -> fmt::Res
     }
 }
 
+const NO_ABI: &str = "Leave --abi out, or name the version that `python --version` says.";
 const LIST: &str = "`pgrep -a python` lists the Pythons that run.";

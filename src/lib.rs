@@ -99,7 +99,9 @@ fn view(options: &Options) -> Result<u8, Error> {
     match &options.watch {
         Watch::Process(_) => Ok(0),
         // If we have left while it ran, that hangs it up.
-        Watch::Command(_) => status(true, summary.ending.as_ref().or(Some(&Ending::Detached)), Some(SIGHUP)),
+        Watch::Command(_) => {
+            status(options, summary.ending.as_ref().or(Some(&Ending::Detached)), Some(SIGHUP))
+        }
     }
 }
 
@@ -130,7 +132,7 @@ fn record(options: &Options) -> Result<u8, Error> {
     if let Some(failure) = failure {
         return Err(Error::Look(failure));
     }
-    let status = status(launched, recording.ending.as_ref(), recording.signal)?;
+    let status = status(options, recording.ending.as_ref(), recording.signal)?;
     if let Some(note) = note(options, &recording) {
         let _ = writeln!(io::stderr(), "{note}");
     }
@@ -285,19 +287,21 @@ fn share_of(part: Micros, whole: Micros) -> f64 {
 }
 
 /// Ours, or with `-t` the command's, as strace does: 128 + n when signal n ended it.
-fn status(launched: bool, ending: Option<&Ending>, signal: Option<i32>) -> Result<u8, Error> {
+fn status(options: &Options, ending: Option<&Ending>, signal: Option<i32>) -> Result<u8, Error> {
     /// What shells add to a signal's number.
     const SIGNALLED: i32 = 128;
+    let launched = matches!(options.watch, Watch::Command(_));
+    let no_python = |cause: &String| Error::NoPython { cause: cause.clone(), told: options.abi.is_some() };
     let status = match ending {
         None => return Err(Error::Panicked),
-        Some(Ending::NotPython(cause)) if launched => return Err(Error::NoPython(cause.clone())),
+        Some(Ending::NotPython(cause)) if launched => return Err(no_python(cause)),
         Some(Ending::NotPython(cause)) => {
             let cause = error::clean(cause);
             let _ =
                 writeln!(io::stderr(), "The process became another program, which is no Python ({cause}).");
             0
         }
-        Some(Ending::Lost(cause)) => return Err(Error::NoPython(cause.clone())),
+        Some(Ending::Lost(cause)) => return Err(no_python(cause)),
         Some(Ending::Exited(Some(status))) if launched => *status,
         Some(Ending::Killed(signal)) if launched => SIGNALLED + signal,
         // We were told to go while the command runs on.

@@ -141,7 +141,13 @@ fn where_nothing_was_sampled_nothing_is_written() {
     let folder = folder();
     let (old, new) = (folder.path().join("old"), folder.path().join("new"));
     fs::write(&old, "good").unwrap();
-    for (words, status, said) in [(&["-t", "sleep", "0.3"][..], 1, "Name the Python itself")] {
+    let python = python3().command.to_str().unwrap();
+    let sleep = "import time; time.sleep(.5)";
+    let other = if python3().version == (3, 6) { "--abi=39" } else { "--abi=36" };
+    for (words, status, said) in [
+        (&["-t", "sleep", "0.3"][..], 1, "Name the Python itself"),
+        (&[other, "-t", python, "-c", sleep], 1, "Leave --abi out"),
+    ] {
         for file in [&old, &new] {
             let ran = start(profiler(&["-o", file.to_str().unwrap()]).args(words)).end(LONGEST);
             assert_eq!(ran.code(), status, "{words:?}: {}", ran.err);

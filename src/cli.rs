@@ -161,8 +161,15 @@ fn command() -> Command {
 }
 
 fn seconds(word: &str) -> Result<Duration, String> {
+/// A century: what is much longer the clocks cannot count, and nobody waits for.
+const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
     let seconds = word.parse().map_err(|_| "not a number of seconds".to_owned())?;
-    Duration::try_from_secs_f64(seconds).map_err(|_| "not a time that can be waited for".to_owned())
+    match Duration::try_from_secs_f64(seconds) {
+        Ok(time) if time <= LONGEST => Ok(time),
+        Ok(_) => Err(format!("must be {} (a century) or less", LONGEST.as_secs())),
+        Err(_) => Err("not a time that can be waited for".to_owned()),
+    }
 }
 
 fn rate(word: &str) -> Result<Duration, String> {
@@ -299,6 +306,10 @@ fn options(matches: &ArgMatches, rest: Vec<OsString>) -> Result<Options, UsageEr
         seconds,
         interval: matches.get_one("rate").copied(),
         timestamps: flag("timestamp"),
+    // A single look is a text, and no view of what goes on.
+    if flag("live") && seconds == Some(Duration::ZERO) {
+        return Err(UsageError::Incompatible("-s 0", "--live"));
+    }
         exclude_idle: flag("exclude-idle"),
         dump: flag("dump"),
         no_line_numbers: flag("no-line-numbers"),

@@ -59,7 +59,19 @@ fn mistakes() {
     for word in ["0", "99999999999999", "foo", "4194305"] {
         assert_eq!(error(word), UsageError::NotAPid(word.to_owned()));
     }
-    for line in ["--wrong 1", "-r 0 1", "-r x 1", "-s -1 1", "-r nan 1", "-s inf 1", "-p"] {
+    assert_eq!(error("--live -s 0 1"), UsageError::Incompatible("-s 0", "--live"));
+    for line in [
+        "--wrong 1",
+        "-r 0 1",
+        "-r x 1",
+        "-s -1 1",
+        "-r nan 1",
+        "-s inf 1",
+        "-s 3153600001 1",
+        "-r 9e18 1",
+        "-s 1e19 1",
+        "-p",
+    ] {
         let error = error(line);
         assert!(matches!(error, UsageError::Argument(_)), "{line}: {error:?}");
         assert!(error.to_string().starts_with("Usage: "), "{error}");

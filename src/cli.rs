@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::ValueParser;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use crate::python::version::Version;
@@ -160,10 +161,10 @@ fn command() -> Command {
         .arg(Arg::new("words").num_args(0..).value_parser(ValueParser::os_string()).hide(true))
 }
 
-fn seconds(word: &str) -> Result<Duration, String> {
 /// A century: what is much longer the clocks cannot count, and nobody waits for.
 const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
+fn seconds(word: &str) -> Result<Duration, String> {
     let seconds = word.parse().map_err(|_| "not a number of seconds".to_owned())?;
     match Duration::try_from_secs_f64(seconds) {
         Ok(time) if time <= LONGEST => Ok(time),
@@ -181,15 +182,19 @@ fn rate(word: &str) -> Result<Duration, String> {
 
 /// Reads the command line; the first argument is the program's name.
 pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Parsed, UsageError> {
-    let command = command();
+    let mut command = command();
     let mut own: Vec<OsString> = arguments.collect();
     let rest = match trace_at(&command, &own) {
         Some(at) => own.split_off(at + 1),
         None => Vec::new(),
     };
-    let matches = match command.try_get_matches_from(own) {
+    let matches = match command.try_get_matches_from_mut(own) {
         Ok(matches) => matches,
-        Err(error) if error.use_stderr() => return Err(UsageError::Argument(sentence(&error))),
+        Err(error) if error.use_stderr() => {
+            return Err(UsageError::Argument(
+                ambiguity(&command, &error).unwrap_or_else(|| sentence(&error)),
+            ));
+        }
         Err(help) => return Ok(Parsed::Print(help.to_string())),
     };
     if matches.get_flag("version") {
@@ -231,6 +236,17 @@ fn version() -> String {
 fn sentence(error: &clap::Error) -> String {
     let text = error.to_string();
     text.lines().next().unwrap_or_default().to_owned()
+}
+
+/// What clap does not say: which options an abbreviation may stand for. Some that pyflame had are those of more than one now.
+fn ambiguity(command: &Command, error: &clap::Error) -> Option<String> {
+    let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidArg) else { return None };
+    let begun = word.strip_prefix("--").filter(|begun| !begun.is_empty())?;
+    let longs = command.get_arguments().filter_map(Arg::get_long);
+    let meant: Vec<_> =
+        longs.filter(|long| long.starts_with(begun)).map(|long| format!("--{long}")).collect();
+    (error.kind() == ErrorKind::UnknownArgument && meant.len() > 1)
+        .then(|| format!("error: '{word}' is ambiguous: it may be {}", meant.join(", ")))
 }
 
 /// The index of the word that holds `-t`: all that follow belong to the command, whatever they look like, as
@@ -290,6 +306,10 @@ fn options(matches: &ArgMatches, rest: Vec<OsString>) -> Result<Options, UsageEr
             return Err(UsageError::Incompatible(option, "--live"));
         }
     }
+    // A single look is a text, and no view of what goes on.
+    if flag("live") && seconds == Some(Duration::ZERO) {
+        return Err(UsageError::Incompatible("-s 0", "--live"));
+    }
     let screen = match (flag("headless"), flag("live")) {
         (true, _) => Screen::Headless,
         (_, true) => Screen::Live,
@@ -306,10 +326,6 @@ fn options(matches: &ArgMatches, rest: Vec<OsString>) -> Result<Options, UsageEr
         seconds,
         interval: matches.get_one("rate").copied(),
         timestamps: flag("timestamp"),
-    // A single look is a text, and no view of what goes on.
-    if flag("live") && seconds == Some(Duration::ZERO) {
-        return Err(UsageError::Incompatible("-s 0", "--live"));
-    }
         exclude_idle: flag("exclude-idle"),
         dump: flag("dump"),
         no_line_numbers: flag("no-line-numbers"),

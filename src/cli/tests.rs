@@ -79,6 +79,20 @@ fn mistakes() {
 }
 
 #[test]
+fn an_abbreviation_of_more_than_one_names_them() {
+    let said = |line| parsed(line).unwrap_err().to_string();
+    for line in ["--s 1 77", "--s=1 77"] {
+        let said = said(line);
+        assert!(
+            said.contains("'--s' is ambiguous: it may be --subprocesses, --seconds, --stats\n"),
+            "{said}"
+        );
+    }
+    assert_eq!(parsed("--sec 1 77").unwrap().seconds, Some(Duration::from_secs(1)));
+    assert!(said("--sx 1 77").contains("unexpected argument '--sx'"));
+}
+
+#[test]
 fn help_fits_a_screen() {
     let Parsed::Print(help) = parse(["pyflame-tui", "-h"].map(OsString::from).into_iter()).unwrap() else {
         panic!("no help")

@@ -168,9 +168,10 @@ impl Listener {
     }
 }
 
-/// The line on a terminal's standard error that tells how far we are.
+/// The line on a terminal's standard error that tells how far we are. Where that is not known a command is watched, which
+/// writes to the same terminal: there is no line there, which would be in the way of its words.
 struct Progress {
-    total: Option<Duration>,
+    total: Duration,
     on: bool,
 }
 
@@ -178,7 +179,8 @@ impl Progress {
     fn new(total: Option<Duration>) -> Self {
         // A dumb terminal cannot take back what was written.
         let is_smart = std::env::var_os("TERM").is_some_and(|term| term != "dumb");
-        Self { total, on: is_smart && io::stderr().is_terminal() }
+        let on = total.is_some() && is_smart && io::stderr().is_terminal();
+        Self { total: total.unwrap_or_default(), on }
     }
 
     fn show(&self, totals: &Totals) {
@@ -186,13 +188,13 @@ impl Progress {
             return;
         }
         let elapsed = Duration::from_micros(totals.elapsed.0).as_secs_f64();
-        let of = self.total.map_or_else(String::new, |total| format!(" of {:.1}", total.as_secs_f64()));
         let share = |part: f64| if elapsed > 0.0 { part / elapsed } else { 0.0 };
         let failed: u64 = totals.failed.iter().sum();
         let rate = share(u32::try_from(totals.samples).map_or(f64::INFINITY, f64::from));
         let stopped = 100.0 * share(Duration::from_micros(totals.stopped.0).as_secs_f64());
         let mut line = format!(
-            "\r{elapsed:.1}{of} s · {} samples · {rate:.0}/s · stopped {stopped:.2} %",
+            "\r{elapsed:.1} of {:.1} s · {} samples · {rate:.0}/s · stopped {stopped:.2} %",
+            self.total.as_secs_f64(),
             totals.samples
         );
         for (count, what) in [(failed, "failed"), (totals.late, "late"), (totals.dropped, "dropped")] {

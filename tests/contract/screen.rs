@@ -51,6 +51,21 @@ fn a_command_is_seen_and_reached() {
 }
 
 #[test]
+fn a_command_without_a_screen_has_the_terminal_for_itself() {
+    let python = python3().command.to_str().unwrap();
+    let say = "import time; print('half a', end='', flush=True); time.sleep(.5); print(' line')";
+    let mut terminal = Terminal::start(&["--headless", "-o", "/dev/null", "-t", python, "-c", say], (80, 24));
+    assert_eq!(terminal.end(), End::Exited(0));
+    assert_eq!(String::from_utf8_lossy(terminal.written()), "half a line\r\n");
+    // Of a process it is told how far we are.
+    let subject = subject("idle.py", &[]);
+    let pid = subject.pid().to_string();
+    let mut terminal = Terminal::start(&["--headless", "-s", "0.5", "-o", "/dev/null", &pid], (80, 24));
+    assert_eq!(terminal.end(), End::Exited(0));
+    assert!(String::from_utf8_lossy(terminal.written()).contains(" of 0.5 s · "));
+}
+
+#[test]
 fn a_flood_holds_nobody_up_and_loses_nothing() {
     let mut terminal = trace("asks.py", (120, 40));
     terminal.expect("name?");

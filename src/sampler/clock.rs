@@ -33,6 +33,12 @@ impl Clock {
         Self { start: now, interval, slot: 0, part: random.f64(), random }
     }
 
+    /// The same, but the first look is due at once.
+    #[must_use]
+    pub fn at_once(self) -> Self {
+        Self { part: 0.0, ..self }
+    }
+
     /// The mean time between two looks.
     pub const fn interval(&self) -> Duration {
         self.interval
@@ -87,6 +93,14 @@ mod tests {
             assert!(due.at >= start + MS * slot && due.at < start + MS * (slot + 1));
             now = due.at;
         }
+    }
+
+    #[test]
+    fn the_first_may_be_due_at_once() {
+        let start = Instant::now();
+        let mut clock = Clock::new(start, MS, 7).at_once();
+        assert_eq!(clock.next(start).at, start);
+        assert!(clock.next(start).at > start + MS);
     }
 
     #[test]

@@ -232,7 +232,9 @@ impl Turns {
     fn begin(&mut self) {
         if let (Length::For(length), None) = (self.length, self.end) {
             self.began = Instant::now();
-            self.clock = Clock::new(self.began, self.clock.interval(), fastrand::u64(..));
+            let clock = Clock::new(self.began, self.clock.interval(), fastrand::u64(..));
+            // Else it might be over before its first look is due.
+            self.clock = if length < clock.interval() { clock.at_once() } else { clock };
             self.end = Some(self.began + length);
         }
     }

@@ -47,6 +47,11 @@ fn zero_seconds_are_one_sample() {
 }
 
 #[test]
+fn a_run_shorter_than_the_time_between_two_looks_has_one() {
+    assert_as_many(&["-s", "0.1", "-r", "5"], 1);
+}
+
+#[test]
 fn shares_of_time_are_shares_of_samples() {
     let subject = subject("shares.py", &[]);
     let ran = profile(&["-s", "2", "-r", "0.001", &subject.pid().to_string()]).well();

@@ -1,6 +1,7 @@
 //! A picture of threads as they stood at one moment, raw: what is copied between a stop and the release that
 //! follows. Buffers are kept from one picture to the next.
 
+use std::iter::successors;
 use std::ops::Range;
 
 use crate::python::frames::{self, RawFrame, WalkError};
@@ -15,6 +16,8 @@ use crate::target::memory::{Address, Memory, ReadError};
 /// Frames of all threads together: 10,000 threads of 400 frames. Thread states are small and may all point to the
 /// same long chain, so that neither the threads' number nor a stack's depth bounds the sum.
 const MOST_FRAMES: usize = 1 << 22;
+/// Tasks that await each other are followed so far.
+const MOST_NESTED: usize = 64;
 
 /// The threads that were seen, and their frames.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -44,6 +47,8 @@ pub struct Seen {
     /// How many code objects had died or been made, where the interpreter counts them.
     pub stamp: Option<Stamp>,
     frames: Range<usize>,
+    /// How many of them are of callers that are not its own: of the tasks that await it.
+    above: usize,
 }
 
 /// The number of the kernel's thread that a thread state belongs to, as it is where the target lives: from 3.11 on Python
@@ -74,6 +79,7 @@ impl Capture {
             flags: Flags::default(),
             stamp: None,
             frames: 0..frames.len(),
+            above: 0,
         };
         Self { threads: vec![seen], frames: frames.to_vec(), fresh: 1 }
     }
@@ -136,6 +142,11 @@ impl Capture {
     /// A thread's frames, leaf first.
     pub fn frames(&self, seen: &Seen) -> &[RawFrame] {
         self.frames.get(seen.frames.clone()).unwrap_or_default()
+    }
+
+    /// Those of its frames that are of the tasks that await it, leaf first.
+    pub fn callers(&self, seen: &Seen) -> &[RawFrame] {
+        self.frames.get(seen.frames.end - seen.above..seen.frames.end).unwrap_or_default()
     }
 
     /// Adds the thread state at `thread` with its frames. `flags` says what is known of it already.
@@ -207,13 +218,14 @@ impl Capture {
             flags,
             stamp,
             frames,
+            above: 0,
         });
         self.fresh = self.threads.len();
         Ok(())
     }
 
     /// Adds the tasks of the thread that was added last, if there is somebody who reads them: those that wait with their
-    /// frames, the others without.
+    /// frames and those of the tasks that await them, which are shown by that; the others without.
     pub fn add_tasks(
         &mut self,
         layout: &Layout,
@@ -222,19 +234,54 @@ impl Capture {
     ) -> Result<(), WalkError> {
         let (Some(tasks), Some(owner)) = (tasks, self.threads.last().cloned()) else { return Ok(()) };
         let list = tasks.list(layout, memory, owner.thread)?;
+        let first = self.threads.len();
+        let mut futures = Vec::with_capacity(list.len());
         for task in &list {
             let start = self.frames.len();
             if start >= MOST_FRAMES {
                 return Err(WalkError::Broken(*task));
             }
-            tasks.frames(layout, memory, *task, &mut self.frames)?;
+            futures.push(tasks.frames(layout, memory, *task, &mut self.frames)?);
             let frames = start..self.frames.len();
             let label = Some(tasks.label(layout, memory, *task)?);
             let flags = Flags::TASK | Flags::WAITING;
             self.threads.push(Seen { thread: *task, label, flags, frames, ..owner.clone() });
         }
+        let awaited_by = tasks.awaited_by(layout, memory, &list, &futures)?;
         tasks.put_back(list);
         self.fresh = self.threads.len();
+        if awaited_by.iter().any(Option::is_some) { self.nest(first, &awaited_by) } else { Ok(()) }
+    }
+
+    /// Puts tasks, of which the first is the thread with that number, under those that await them.
+    fn nest(&mut self, first: usize, awaited_by: &[Option<usize>]) -> Result<(), WalkError> {
+        let own: Vec<_> = self.threads.iter().skip(first).map(|seen| seen.frames.clone()).collect();
+        let chain = |task| successors(Some(task), |task| *awaited_by.get(*task)?);
+        let mut hidden = vec![false; own.len()];
+        // Who waits for himself, by way of others or not, is under nobody.
+        let is_nested = |task: usize| chain(task).nth(MOST_NESTED).is_none();
+        for (task, frames) in own.iter().enumerate() {
+            if !frames.is_empty() && is_nested(task) {
+                chain(task).skip(1).for_each(|above| hidden[above] = true);
+            }
+        }
+        let start = own.first().map_or(self.frames.len(), |frames| frames.start);
+        let mut all = Vec::with_capacity(self.frames.len() - start);
+        for (task, seen) in self.threads.iter_mut().skip(first).enumerate() {
+            let begin = start + all.len();
+            if begin >= MOST_FRAMES {
+                return Err(WalkError::Broken(seen.thread));
+            }
+            if !seen.frames.is_empty() && !hidden[task] {
+                let nested = chain(task).take(if is_nested(task) { MOST_NESTED } else { 1 });
+                let frames = nested.filter_map(|task| self.frames.get(own.get(task)?.clone()));
+                frames.for_each(|frames| all.extend_from_slice(frames));
+            }
+            seen.above = (start + all.len() - begin).saturating_sub(seen.frames.len());
+            seen.frames = begin..start + all.len();
+        }
+        self.frames.truncate(start);
+        self.frames.append(&mut all);
         Ok(())
     }
 }

@@ -18,6 +18,7 @@ const LARGEST_INSTANCE: u64 = 1 << 20;
 pub(super) mod flag {
     pub(crate) const INLINE_VALUES: u64 = 1 << 2;
     pub(crate) const MANAGED_DICT: u64 = 1 << 4;
+    pub(crate) const IMMUTABLE: u64 = 1 << 8;
     pub(crate) const HEAP_TYPE: u64 = 1 << 9;
     pub(crate) const INT: u64 = 1 << 23;
     pub(crate) const LONG: u64 = 1 << 24;

@@ -5,8 +5,10 @@
 //! task ─coro→ coroutine {frame} ─awaits→ coroutine {frame} ─awaits→ a future
 //! ```
 //!
-//! Where the tasks are is another matter: see `lists.rs` for 3.14 and later, and `sets.rs`.
+//! Where the tasks are is another matter: see `lists.rs` for 3.14 and later, and `sets.rs`. Which of them awaits which, too:
+//! see `awaiting.rs`.
 
+mod awaiting;
 mod coroutines;
 mod lists;
 mod sets;
@@ -28,6 +30,7 @@ use crate::target::elf::{Elf, ElfError};
 use crate::target::maps::{Maps, Module};
 use crate::target::memory::{Address, Memory, ReadError};
 
+use awaiting::Awaiting;
 pub use coroutines::{Coroutines, Top};
 use lists::Lists;
 use sets::Sets;
@@ -37,7 +40,7 @@ pub const MOST_TASKS: usize = 1024;
 /// Bytes of a name by which it is told from others.
 const TOLD_BY: usize = 64;
 /// What types are called whose objects matter.
-const KINDS: [(&[u8], Kind); 8] = [
+const KINDS: [(&[u8], Kind); 11] = [
     (b"coroutine\0", Kind::Coroutine),
     (b"generator\0", Kind::Coroutine),
     (b"async_generator\0", Kind::Coroutine),
@@ -46,6 +49,9 @@ const KINDS: [(&[u8], Kind); 8] = [
     (b"async_generator_athrow\0", Kind::Wrapper),
     (b"int\0", Kind::Integer),
     (b"str\0", Kind::Text),
+    (b"_asyncio.FutureIter\0", Kind::Future),
+    (b"function\0", Kind::Function),
+    (b"method\0", Kind::Method),
 ];
 /// Types that are remembered; there are ten at the most that matter.
 const MOST_KINDS: usize = 256;
@@ -103,8 +109,20 @@ enum Kind {
     Coroutine,
     /// The object that the first field leads to is meant.
     Wrapper,
+    /// The first field leads to a future, which is awaited.
+    Future,
+    Function,
+    Method,
     Integer,
     Text,
+    Other,
+}
+
+/// What a coroutine awaits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Awaited {
+    Coroutine(Address),
+    Future(Address),
     Other,
 }
 
@@ -116,6 +134,9 @@ pub struct TaskReader {
     coroutines: Coroutines,
     integers: IntegerLayout,
     kinds: FxHashMap<Address, Kind>,
+    /// A module's type, which may go with it: known for one look only.
+    iterator: Address,
+    awaiting: Awaiting,
     list: Vec<Address>,
     /// Tasks that run, of those that were listed last.
     running: Vec<Address>,
@@ -124,12 +145,15 @@ pub struct TaskReader {
 
 impl TaskReader {
     fn new(layout: &Layout, source: Source, task: TaskLayout, coroutines: Coroutines) -> Option<Self> {
+        let objects = ObjectLayout::of(layout)?;
         Some(Self {
             source,
             task,
             coroutines,
-            integers: ObjectLayout::of(layout)?.integers,
+            integers: objects.integers,
             kinds: FxHashMap::default(),
+            iterator: Address::NULL,
+            awaiting: Awaiting::of(layout, objects),
             list: Vec::new(),
             running: Vec::new(),
             cut: 0,
@@ -181,6 +205,8 @@ impl TaskReader {
         let mut list = std::mem::take(&mut self.list);
         list.clear();
         self.running.clear();
+        self.iterator = Address::NULL;
+        self.awaiting.begin();
         let all = match &self.source {
             Source::Lists(lists) => lists.fill(memory, thread, &mut list, &mut self.running)?,
             Source::Sets(sets) => sets.fill(layout, memory, thread, &mut list, &mut self.running)?,
@@ -200,21 +226,30 @@ impl TaskReader {
     }
 
     /// Appends the frames of the task at `task`, which was listed last, leaf first: none if it runs (then they are its
-    /// thread's), or is no task of coroutines.
+    /// thread's), or is no task of coroutines. Gives the future that it awaits, which may be another task.
     pub fn frames(
         &mut self,
         layout: &Layout,
         memory: &impl Memory,
         task: Address,
         frames: &mut Vec<RawFrame>,
-    ) -> Result<(), WalkError> {
+    ) -> Result<Option<Address>, WalkError> {
         if self.running.contains(&task) {
-            return Ok(());
+            return Ok(None);
         }
         let start = frames.len();
         let mut chain = Chain::new(DEEPEST);
         let mut object = self.task.coroutine.of(memory, task)?;
-        while let Some(coroutine) = self.coroutine(layout, memory, object)? {
+        let mut future = None;
+        loop {
+            let coroutine = match self.awaited(layout, memory, object)? {
+                Awaited::Coroutine(coroutine) => coroutine,
+                Awaited::Future(awaited) => {
+                    future = Some(awaited);
+                    break;
+                }
+                Awaited::Other => break,
+            };
             chain.step(coroutine).map_err(|Endless| WalkError::Broken(coroutine))?;
             let Coroutines { frame, state, waits, awaits, .. } = &self.coroutines;
             let state = state.of(memory, coroutine)?;
@@ -231,24 +266,26 @@ impl TaskReader {
             object = frames::untagged(self.coroutines.awaited(memory, frame)?);
         }
         frames[start..].reverse();
-        Ok(())
+        Ok(future.filter(|_| frames.len() > start))
     }
 
-    /// The coroutine that an object is, or leads to.
-    fn coroutine(
+    /// The coroutine or the future that an object is, or leads to.
+    fn awaited(
         &mut self,
         layout: &Layout,
         memory: &impl Memory,
         object: Address,
-    ) -> Result<Option<Address>, WalkError> {
+    ) -> Result<Awaited, WalkError> {
+        let leads_to = || memory.pointer(layout.object_type.within(object) + 8);
         Ok(match self.kind_of(layout, memory, object)? {
-            Kind::Coroutine => Some(object),
+            Kind::Coroutine => Awaited::Coroutine(object),
+            Kind::Future => Awaited::Future(leads_to()?),
             Kind::Wrapper => {
-                let wrapped = memory.pointer(layout.object_type.within(object) + 8)?;
+                let wrapped = leads_to()?;
                 let is_it = self.kind_of(layout, memory, wrapped)? == Kind::Coroutine;
-                is_it.then_some(wrapped)
+                if is_it { Awaited::Coroutine(wrapped) } else { Awaited::Other }
             }
-            _ => None,
+            _ => Awaited::Other,
         })
     }
 
@@ -263,9 +300,14 @@ impl TaskReader {
         if let Some(known) = self.kinds.get(&kind) {
             return Ok(*known);
         }
+        if kind == self.iterator {
+            return Ok(Kind::Future);
+        }
         let found = self.find_kind(memory, kind)?;
         // Types that a program has made come and go; those of the interpreter stay where they are.
-        if found != Kind::Other {
+        if found == Kind::Future {
+            self.iterator = kind;
+        } else if found != Kind::Other {
             if self.kinds.len() >= MOST_KINDS {
                 self.kinds.clear();
             }
@@ -276,7 +318,12 @@ impl TaskReader {
 
     fn find_kind(&self, memory: &impl Memory, kind: Address) -> Result<Kind, ReadError> {
         let Coroutines { kind_name, kind_flags, .. } = &self.coroutines;
-        if kind.is_null() || kind_flags.of(memory, kind)? & flag::HEAP_TYPE != 0 {
+        if kind.is_null() {
+            return Ok(Kind::Other);
+        }
+        // Those that are made by `class` can be changed.
+        let flags = kind_flags.of(memory, kind)? & (flag::HEAP_TYPE | flag::IMMUTABLE);
+        if flags == flag::HEAP_TYPE {
             return Ok(Kind::Other);
         }
         let start = kind_name.of(memory, kind)?;
@@ -291,6 +338,8 @@ impl TaskReader {
             }
         }
         let known = KINDS.into_iter().find(|(name, _)| bytes.get(..length) == Some(*name));
+        // What a module has made is no type of the interpreter's.
+        let known = known.filter(|(_, kind)| flags & flag::HEAP_TYPE == 0 || *kind == Kind::Future);
         Ok(known.map_or(Kind::Other, |(_, kind)| kind))
     }
 

@@ -31,7 +31,9 @@ impl Looker {
             };
             let stack = memory.last.stack(&self.codes, self.capture.frames(seen), &mut self.frames);
             if let Some(label) = seen.label {
-                thread = self.tasks.seat((target, &self.python), (seen, label), (thread, &stack));
+                let above = self.codes.calls(self.capture.callers(seen));
+                let own = stack.iter().nth(above).map(|frame| &frame.function);
+                thread = self.tasks.seat((target, &self.python), (seen, label), (thread, own));
             }
             if !stack.is_empty() {
                 taken.push(ThreadSample { thread, stack, flags: seen.flags });

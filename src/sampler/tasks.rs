@@ -9,7 +9,7 @@ use crate::python::capture::Seen;
 use crate::python::locate::Python;
 use crate::python::tasks::{self, Label, TaskReader};
 use crate::python::threads::Interpreter;
-use crate::sample::{Function, Stack, ThreadId, local_name};
+use crate::sample::{Function, ThreadId, local_name};
 use crate::target::Target;
 use crate::target::memory::Address;
 
@@ -67,15 +67,15 @@ impl Tasks {
         self.reader.as_ref().map_or(0, TaskReader::cut)
     }
 
-    /// The seat of a task, which is told from now on by this name if there is one.
+    /// The seat of a task of this function, which is told from now on by this name if there is one.
     pub(super) fn seat(
         &mut self,
         (target, python): (&Target, &Python),
         (seen, label): (&Seen, Label),
-        (thread, stack): (ThreadId, &Stack),
+        (thread, function): (ThreadId, Option<&Arc<Function>>),
     ) -> ThreadId {
         let Self { reader, seats, .. } = self;
-        let Some(function) = stack.iter().next().map(|frame| &frame.function) else {
+        let Some(function) = function else {
             seats.keep(seen.thread, label);
             return thread;
         };

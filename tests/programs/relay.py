@@ -2,8 +2,8 @@
 
     relay.py SECONDS [TASKS] [SHORT]
 
-Each task goes through a maze of coroutines in which every line awaits one that no other line does, so that a caller and
-its callee that were not there together show. One task at a time is in `inside`, under a lock: two of them in one look
+Each task goes through a maze of coroutines in which every line awaits one that no other line does, itself or in a task of
+its own, so that a caller and its callee that were not there together show. One task at a time is in `inside`, under a lock: two of them in one look
 were not seen at one moment. With SHORT tasks end after some turns, and others are made. Says `ready`.
 """
 import asyncio
@@ -14,6 +14,14 @@ import time
 WIDTH, HEIGHT = 6, 5
 
 
+# A coroutine, or a task that runs it.
+WAYS = ["await %s", "await gather(%s)", "async with Group() as group: group.create_task(%s)"]
+
+
+def to(level, number, turn):
+    return f"s{level + 1}_{(number * 3 + turn) % WIDTH}(way)"
+
+
 def maze():
     """`s<level>_<number>` awaits the one of the next level that its line names."""
     lines = []
@@ -22,13 +30,12 @@ def maze():
             lines.append(f"async def s{level}_{number}(way):")
             lines.append("    turn = way.randrange(3)")
             for turn in range(3):
-                to = f"s{level + 1}_{(number * 3 + turn) % WIDTH}(way)" if level + 1 < HEIGHT else "end()"
                 word = ("if turn == 0:", "elif turn == 1:", "else:")[turn]
                 lines.append(f"    {word}")
-                lines.append(f"        await {to}")
+                lines.append(f"        {WAYS[turn] % to(level, number, turn) if level + 1 < HEIGHT else 'await end()'}")
     lines.append("async def end():")
     lines.append("    await sleep(0)")
-    space = {"sleep": asyncio.sleep}
+    space = {"sleep": asyncio.sleep, "gather": asyncio.gather, "Group": asyncio.TaskGroup}
     exec(compile("\n".join(lines), "relay-body.py", "exec"), space)
     return [space[f"s0_{number}"] for number in range(WIDTH)]
 

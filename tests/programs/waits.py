@@ -1,11 +1,12 @@
-"""Tasks of asyncio that wait in known places, each in one of the ways in which a coroutine can wait for another.
+"""Tasks of asyncio that wait in known places, each in one of the ways in which a coroutine or a task can wait for another.
 
     waits.py [SECONDS]
 
-Says what each of them is called and where it stands, `name<TAB>function:line;…` from the task's own coroutine to its
-leaf, then `ready`, and waits. Lines are those that end in a mark: `# name.1`, `# name.2`…
+Says what each of them is called and where it stands, `name<TAB>function:line;…` from the coroutine of the task that nobody
+awaits to its leaf, then `ready`, and waits. Lines are those that end in a mark: `# name.1`, `# name.2`…
 """
 import asyncio
+import os
 import re
 import sys
 import types
@@ -98,9 +99,40 @@ async def over_manager():
         pass
 
 
-async def over_group():
+async def over_gather():
     tasks = [asyncio.create_task(plain(), name="plain"), asyncio.create_task(nested(), name="nested")]
+    # Something else is called, too, when it is done.
+    tasks[0].add_done_callback(EXPECTED.get)
     await asyncio.gather(*tasks)  # gather.1
+
+
+async def over_task(name):
+    await asyncio.create_task(plain(), name=name)  # task.1
+
+
+async def over_wait():
+    await asyncio.wait([asyncio.create_task(over_task("waited"))])  # wait.1
+
+
+async def over_shield():
+    await asyncio.shield(asyncio.create_task(plain(), name="shielded"))  # shield.1
+
+
+async def over_group():
+    async with asyncio.TaskGroup() as group:  # group.1
+        group.create_task(plain(), name="of a group")
+        group.create_task(over_task("below a group"))
+
+
+async def in_group():
+    async with asyncio.TaskGroup() as group:
+        group.create_task(plain(), name="not waited for")
+        await NEVER  # body.1
+
+
+async def over_each_other(tasks, other):
+    await asyncio.sleep(0)
+    await tasks[other]  # circle.1
 
 
 class Iterator:
@@ -128,8 +160,14 @@ def expect(name, *frames):
 async def main(seconds):
     global NEVER
     NEVER = asyncio.get_running_loop().create_future()
-    expect("plain", ("plain", "plain.1"))
-    expect("nested", ("nested", "nested.1"), ("middle", "nested.2"), ("inner", "nested.3"))
+    expect("plain", ("over_gather", "gather.1"), ("plain", "plain.1"))
+    expect("nested", ("over_gather", "gather.1"), ("nested", "nested.1"), ("middle", "nested.2"),
+           ("inner", "nested.3"))
+    expect("waited", ("over_wait", "wait.1"), ("over_task", "task.1"), ("plain", "plain.1"))
+    expect("shielded", ("over_shield", "shield.1"), ("plain", "plain.1"))
+    expect("of a group", ("over_group", "group.1"), ("plain", "plain.1"))
+    expect("below a group", ("over_group", "group.1"), ("over_task", "task.1"), ("plain", "plain.1"))
+    expect("not waited for", ("plain", "plain.1"))
     made = [
         ("deep", down(50), [*[("down", "deep.1")] * 50, ("down", "deep.2")]),
         ("generator", generator(), [("generator", "generator.1"), ("numbers", "generator.2"),
@@ -138,7 +176,7 @@ async def main(seconds):
         ("object", over_object(), [("over_object", "object.1"), ("Awaitable.__await__", "object.2")]),
         ("wrapper", over_wrapper(), [("over_wrapper", "wrapper.1"), ("plain_of_wrapper", "wrapper.2")]),
         ("manager", over_manager(), [("over_manager", "manager.1"), ("Manager.__aexit__", "manager.2")]),
-        ("gather", over_group(), [("over_group", "gather.1")]),
+        ("body", in_group(), [("in_group", "body.1")]),
         ("iterator", over_iterator(), [("over_iterator", "iterator.1")]),
         ("Käse 関", plain(), [("plain", "plain.1")]),
     ]
@@ -146,11 +184,19 @@ async def main(seconds):
     for name, coroutine, frames in made:
         expect(name, *frames)
         tasks.append(asyncio.create_task(coroutine, name=name))
+    # They are shown by those that they await.
+    tasks += [asyncio.create_task(over()) for over in (over_gather, over_wait, over_shield, over_group)]
+    circle = []
+    for name, other in (("one", 1), ("other", 0)):
+        expect(name, ("over_each_other", "circle.1"))
+        circle.append(asyncio.create_task(over_each_other(circle, other), name=name))
     await asyncio.sleep(0.1)
     for name, stack in EXPECTED.items():
         print(name, stack, sep="\t")
     print("ready", flush=True)
     await asyncio.wait([NEVER], timeout=seconds)  # main.1
+    # Those that await each other could not be cancelled.
+    os._exit(0)
 
 
 if __name__ == "__main__":

@@ -65,6 +65,12 @@ fn read(
     let before = memory.reads.get();
     let list = reader.list(layout, memory, thread).unwrap_or_default();
     prop_assert!(list.len() <= MOST_TASKS && memory.reads.get() - before <= MOST_READS);
+    let futures: Vec<_> = list.iter().map(|task| Some(*task + 8)).chain([Some(thread)]).collect();
+    let before = memory.reads.get();
+    let awaited_by = reader.awaited_by(layout, memory, &list, &futures);
+    prop_assert!(memory.reads.get() - before <= MOST_READS + 64 * list.len() as u64);
+    let is_one = |place: &Option<usize>| place.is_none_or(|place| place < futures.len());
+    prop_assert!(awaited_by.is_ok_and(|all| all.iter().all(is_one)) || !list.is_empty());
     for task in list.into_iter().chain([thread]).take(4) {
         let (mut frames, before) = (Vec::new(), memory.reads.get());
         let _ = reader.frames(layout, memory, task, &mut frames);

@@ -145,6 +145,59 @@ fn a_task_stands_where_its_coroutines_wait_for_each_other() {
     }
 }
 
+/// The first awaits the second; the third calls, when it is done, what has a future of the first's in a cell.
+#[test]
+fn who_awaits_whom() {
+    const ITERATOR: u64 = 0x8000;
+    const ITERATOR_TYPE: u64 = 0x8100;
+    const FUNCTION: u64 = 0x8200;
+    const FUNCTION_TYPE: u64 = 0x8300;
+    const CELLS: u64 = 0x8400;
+    const CALLED: u64 = 0x8800;
+    let layout = eras::layout(3, 14, Build::Ordinary);
+    let name = |memory: Literal, text: &str| {
+        let count = text.len() as u64;
+        memory
+            .at(CALLED, 128)
+            .word(8, STR)
+            .word(16, count)
+            .i32(32, 4 | 0x20 | 0x40)
+            .bytes(40, text.as_bytes())
+    };
+    let known = |future: u64, kind: u64, callback: &str| {
+        let memory = memory(14, 254).again(COROUTINES[2]).word(0x178 - 8, ITERATOR | 1);
+        let memory = memory.at(ITERATOR, 32).word(8, ITERATOR_TYPE).word(16, future);
+        let memory = memory.at(ITERATOR_TYPE, 176).word(24, NAMES + 160).word(168, kind);
+        let memory = memory.at(FUNCTION_TYPE, 176).word(24, NAMES + 192);
+        let memory = memory.at(FUNCTION, 128).word(8, FUNCTION_TYPE).word(40, CALLED).word(72, CELLS);
+        // Two cells, one of which is empty.
+        let memory = memory.at(CELLS, 64).word(16, 2).word(32, CELLS + 0x100).word(40, CELLS + 0x200);
+        let memory = memory.at(CELLS + 0x100, 24).at(CELLS + 0x200, 24).word(16, future);
+        let memory = memory.again(NAMES).bytes(160, b"_asyncio.FutureIter\0").bytes(192, b"function\0");
+        name(memory.again(TASKS[2]).word(24, FUNCTION), callback)
+    };
+    let awaited_by = |memory: &Literal| {
+        let mut reader = reader(&layout, 14);
+        let list = reader.list(&layout, memory, Address(THREAD)).expect("a list");
+        let future = |task: &Address| reader.frames(&layout, memory, *task, &mut Vec::new()).expect("frames");
+        let futures: Vec<_> = list.iter().map(future).collect();
+        reader.awaited_by(&layout, memory, &list, &futures).expect("no more than that")
+    };
+    let (heap, fixed) = (flag::HEAP_TYPE, flag::HEAP_TYPE | flag::IMMUTABLE);
+    let gather = "gather.<locals>._done_callback";
+    for (future, kind, callback, by) in [
+        (TASKS[1], fixed, gather, [None, Some(0), None]),
+        (FUTURE, fixed, gather, [None, None, Some(0)]),
+        (FUTURE, 0, gather, [None, None, Some(0)]),
+        // What the program itself calls tells nothing, nor does a class of its own that has that name.
+        (FUTURE, fixed, "gather", [None; 3]),
+        (FUTURE, heap, gather, [None; 3]),
+        (TASKS[1], heap, gather, [None; 3]),
+    ] {
+        assert_eq!(awaited_by(&known(future, kind, callback)), by, "{future:#x} {kind:#x} {callback}");
+    }
+}
+
 #[test]
 fn what_leads_nowhere_is_no_task() {
     let layout = eras::layout(3, 14, Build::Ordinary);

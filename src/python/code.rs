@@ -21,7 +21,7 @@ use crate::target::memory::{Address, Memory, ReadError};
 
 mod confirm;
 
-use confirm::{Doubt, Strings, Trial};
+use confirm::{Doubt, Strings};
 
 /// Code objects kept; a program that has more starts over.
 const MOST: usize = 1 << 17;
@@ -73,7 +73,8 @@ struct Code {
     period: Option<Period>,
     /// The number of the interpreter in which that was.
     home: u32,
-    trial: Trial,
+    /// When all of it was last compared with what stands in memory.
+    compared: Instant,
     /// Its file, name and lines, where the head does not say all.
     strings: Option<Strings>,
     /// Bytes of it and its names, and of its line table or its lines, whichever are more.
@@ -100,8 +101,6 @@ pub struct Codes {
     /// Whose turn it is to be compared, among those of a look.
     turn: usize,
     quiet: Quiet,
-    /// When a code object was last found to have taken another's address.
-    replaced: Option<Instant>,
     /// When this look began.
     begun: Instant,
     /// Of all that are known.
@@ -142,7 +141,6 @@ impl Codes {
             compared: Vec::new(),
             turn: 0,
             quiet: Quiet::default(),
-            replaced: None,
             begun: Instant::now(),
             weight: 0,
             counts: CodeCounts::default(),
@@ -180,7 +178,7 @@ impl Codes {
         for seen in capture.threads() {
             let period = self.period(seen, now);
             let new = codes_of(capture.frames(seen)).filter(|code| !self.known.contains_key(code));
-            unknown.extend(new.map(|code| Doubt { code, period, home: seen.interpreter }));
+            unknown.extend(new.map(|code| Doubt { code, period, home: seen.interpreter, near: true }));
         }
         once_each(&mut unknown);
         for some in unknown.chunks(COMPARED) {
@@ -248,7 +246,7 @@ impl Codes {
     fn read(
         &self,
         memory: &impl Memory,
-        Doubt { code: address, period, home }: Doubt,
+        Doubt { code: address, period, home, .. }: Doubt,
     ) -> Result<Code, CodeError> {
         let layout = &self.layout;
         if layout.object_type.of(memory, address)? != self.kind {
@@ -288,7 +286,7 @@ impl Codes {
             frame_size,
             period,
             home,
-            trial: Trial::new(),
+            compared: Instant::now(),
             strings,
             weight,
         })
@@ -332,9 +330,9 @@ fn codes_of(frames: &[RawFrame]) -> impl Iterator<Item = Address> {
     codes.filter(move |code| std::mem::replace(&mut last, *code) != *code)
 }
 
-/// Leaves out what stands there already.
+/// Leaves out what stands there already, and rather what is far from the leaf.
 fn once_each(codes: &mut Vec<Doubt>) {
-    codes.sort_unstable_by_key(|doubt| doubt.code);
+    codes.sort_unstable_by_key(|doubt| (doubt.code, !doubt.near));
     codes.dedup_by_key(|doubt| doubt.code);
 }
 

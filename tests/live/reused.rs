@@ -30,6 +30,7 @@ pub(crate) fn watch(python: &Interpreter) -> Result<u64, String> {
         all += samples(&["-x"], &subject)?;
     }
     drop(subject);
+    all += samples(&["-x"], &start(python, &["deep"])?)?;
     Ok(all + samples(&["--threads"], &start(python, &["sleep"])?)?)
 }
 

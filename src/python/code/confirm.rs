@@ -4,9 +4,9 @@
 //! - Otherwise from 3.12 on it is if its head is the same: no two of an interpreter have the same version.
 //! - Up to 3.11, and when an interpreter has used up its four billion versions, the head holds pointers to its strings and
 //!   its line table, and its first line. A code object that is made again and again by `exec` can find its own strings, the
-//!   next one's by now, where they were. So what they point to has to be the same, too. That is asked in the same call, of
-//!   new ones always, and of those that have been there for some looks in turn: whoever looks at heads only takes the next
-//!   one for the last one as long as it runs.
+//!   next one's by now, where they were. So what they point to has to be the same, too, which is asked in the same call:
+//!   always of those near the leaf, for whoever looks at heads only takes the next one for the last one as long as it
+//!   runs; of those far from it, to which all that they have called would have to come back, in turn.
 //! - Where another interpreter is seen to have the code object, all of it is read again: from 3.13 on each counts its own
 //!   versions, and one that is made where another was comes to all the same numbers and addresses.
 
@@ -19,12 +19,11 @@ use crate::python::capture::Capture;
 use crate::python::quiet::Period;
 use crate::target::memory::{Address, GAP, Memory, Range, ReadError};
 
-/// All of it is compared so many times,
-const PASSED: u8 = 16;
-/// then when its turn comes, which so many have in each look,
+/// Frames near the leaf, whose code objects are compared wholly in each look.
+const NEAR: usize = 16;
+/// The others are when their turn comes, which so many have in each look, or when it has not come for so long.
 const FEW: usize = 4;
-/// and for so long after it was read in a program in which so recently an address was used again.
-const YOUNG: Duration = Duration::from_secs(10);
+pub(super) const LONG: Duration = Duration::from_millis(20);
 /// File, name and lines.
 const STRINGS: usize = 3;
 /// Bytes of a string that is compared as it stands in memory; longer ones are read anew.
@@ -37,28 +36,8 @@ pub(super) struct Doubt {
     /// The period that the look was in, and the interpreter's number.
     pub(super) period: Option<Period>,
     pub(super) home: u32,
-}
-
-/// What a code object without a version has gone through.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Trial {
-    began: Instant,
-    passed: u8,
-}
-
-impl Trial {
-    pub(super) fn new() -> Self {
-        Self { began: Instant::now(), passed: 0 }
-    }
-
-    /// Is all of it to be compared even if it is not its turn, in a program that uses addresses again, or does not?
-    fn is_due(&self, now: Instant, take_turns: bool) -> bool {
-        self.passed < PASSED || take_turns && now.saturating_duration_since(self.began) < YOUNG
-    }
-
-    const fn pass(&mut self) {
-        self.passed = self.passed.saturating_add(1);
-    }
+    /// It is that of one of the frames near the leaf.
+    pub(super) near: bool,
 }
 
 /// The file, the name and the lines of a code object, as they stand in memory.
@@ -148,12 +127,6 @@ fn read(
 }
 
 impl Codes {
-    /// Have code objects been seen to use addresses again, a short time ago, that cannot be told apart by a version?
-    fn take_turns(&self, now: Instant) -> bool {
-        let is_recent = |then: Instant| now.saturating_duration_since(then) < YOUNG;
-        !self.have_versions() && self.replaced.is_some_and(is_recent)
-    }
-
     /// Can every code object that was met be told from all that have been and will be at its address?
     pub const fn have_versions(&self) -> bool {
         self.have_versions
@@ -192,8 +165,11 @@ impl Codes {
             let certain = |code: &Code| period.is_some() && code.period == period;
             // Those that are not known are not entries.
             let is_doubtful = |code: &Address| self.known.get(code).is_some_and(|code| !certain(code));
-            let some = codes_of(capture.frames(seen)).filter(is_doubtful);
-            doubtful.extend(some.map(|code| Doubt { code, period, home: seen.interpreter }));
+            let (near, far) = capture.frames(seen).split_at(NEAR.min(capture.frames(seen).len()));
+            for (frames, near) in [(near, true), (far, false)] {
+                let some = codes_of(frames).filter(is_doubtful);
+                doubtful.extend(some.map(|code| Doubt { code, period, home: seen.interpreter, near }));
+            }
         }
         once_each(&mut doubtful);
         let last = last.filter(|_| doubtful.len() <= COMPARED);
@@ -257,7 +233,6 @@ impl Codes {
         last: Option<Address>,
     ) -> Result<(bool, Option<u32>), ReadError> {
         let (skip, length) = self.head;
-        let take_turns = self.take_turns(now);
         // The heads, and then the strings of those that are due.
         let mut parts: Parts = some.iter().map(|doubt| (doubt.code + u64::from(skip), length)).collect();
         let mut due = ArrayVec::<_, COMPARED>::new();
@@ -268,7 +243,7 @@ impl Codes {
                 let its_turn = (index + some.len() - first) % some.len() < FEW;
                 if let Some(code) = self.known.get(&doubt.code)
                     && !self.has_version(&code.head)
-                    && (its_turn || code.trial.is_due(now, take_turns))
+                    && (doubt.near || its_turn || now.saturating_duration_since(code.compared) >= LONG)
                 {
                     let strings = self.string_parts(code);
                     due.push((*doubt, strings.map(|strings| add(&mut parts, strings))));
@@ -289,7 +264,7 @@ impl Codes {
                     }
                 }
                 _ => {
-                    self.replace(doubt.code, now);
+                    self.replace(doubt.code);
                     agreed = false;
                 }
             }
@@ -298,18 +273,20 @@ impl Codes {
             let Some(code) = self.known.get_mut(&doubt.code) else { continue };
             let stands = |(known, part): (&[u8], usize)| found.get(part) == Some(&known);
             match code.strings.as_ref().zip(strings) {
-                Some((known, parts)) if known.each().into_iter().zip(parts).all(stands) => code.trial.pass(),
+                Some((known, parts)) if known.each().into_iter().zip(parts).all(stands) => {
+                    code.compared = now
+                }
                 _ => doubtful.push(doubt),
             }
         }
         drop(found);
         self.compared = bytes;
         let number = number.filter(|_| doubtful.is_empty());
-        Ok(((doubtful.is_empty() || self.compare_all(memory, &doubtful, now)) && agreed, number))
+        Ok(((doubtful.is_empty() || self.compare_all(memory, &doubtful)) && agreed, number))
     }
 
     /// Compares all that is known of these.
-    fn compare_all(&mut self, memory: &impl Memory, some: &[Doubt], now: Instant) -> bool {
+    fn compare_all(&mut self, memory: &impl Memory, some: &[Doubt]) -> bool {
         let ahead = self.ahead(memory, some);
         let mut agreed = true;
         for doubt in some {
@@ -318,10 +295,10 @@ impl Codes {
                 (Some(code), Ok(read)) if code.function == read.function && code.lines == read.lines => {
                     code.home = doubt.home;
                     code.strings = read.strings;
-                    code.trial.pass();
+                    code.compared = Instant::now();
                 }
                 _ => {
-                    self.replace(doubt.code, now);
+                    self.replace(doubt.code);
                     agreed = false;
                 }
             }
@@ -330,9 +307,8 @@ impl Codes {
     }
 
     /// Another one is there now.
-    fn replace(&mut self, address: Address, now: Instant) {
+    fn replace(&mut self, address: Address) {
         self.forget(address);
         self.counts.replaced += 1;
-        self.replaced = Some(now);
     }
 }

@@ -146,6 +146,7 @@ impl Sampler {
 
     /// The same, with a terminal of its own for the command. The calling thread is unparked when the sampling has ended.
     pub fn start_at(plan: Plan, seat: Option<Seat>) -> Result<Self, StartError> {
+        crate::target::open_many();
         let caller = std::thread::current();
         let (events_in, events) = bounded(WAITING_EVENTS);
         let (commands, commands_out) = unbounded();

@@ -1,5 +1,5 @@
-//! What our starter gave us: which signals were ignored, which blocked, whether there is a standard output, and open files.
-//! By the time that `main` runs, Rust has already ignored SIGPIPE, and we are going to handle others; a command that we
+//! What our starter gave us: which signals were ignored, which blocked, whether there is a standard output, open files, and
+//! how many. By the time that `main` runs, Rust has already ignored SIGPIPE, and we are going to handle others; a command that we
 //! launch is to find all as we found it (`nohup`, a shell's background job: SIGINT ignored).
 
 use std::io;
@@ -7,11 +7,14 @@ use std::os::fd::{FromRawFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use nix::libc;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 /// A bit per signal, the lowest is signal 1.
 static IGNORED: AtomicU64 = AtomicU64::new(0);
 static BLOCKED: AtomicU64 = AtomicU64::new(0);
 static OUTPUT_IS_CLOSED: AtomicBool = AtomicBool::new(false);
+/// How many files could be open, if that has been changed since; 0 if not.
+static FILES: AtomicU64 = AtomicU64::new(0);
 
 /// Run by the loader before anything of Rust's.
 #[expect(unsafe_code, reason = "later is too late: Rust's own start changes what we want to know")]
@@ -70,7 +73,24 @@ pub fn ignore(signal: i32) {
     set_disposition(signal, libc::SIG_IGN);
 }
 
-/// Puts the signals' dispositions and the mask back, in a child between fork and exec. (Exec itself turns
+/// From now on the kernel tells how our children end, even if whoever started us did not want to know of his.
+pub(super) fn hear_of_children() {
+    if was_ignored(libc::SIGCHLD) {
+        set_disposition(libc::SIGCHLD, libc::SIG_DFL);
+    }
+}
+
+/// From now on as many files may be open as are permitted at all: some are kept open for each thread that is watched.
+pub fn open_many() {
+    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
+        && soft < hard
+        && setrlimit(Resource::RLIMIT_NOFILE, hard, hard).is_ok()
+    {
+        FILES.store(soft, Ordering::Relaxed);
+    }
+}
+
+/// Puts the signals' dispositions, the mask and the limit of files back, in a child between fork and exec. (Exec itself turns
 /// handlers into the default.) Does only what is allowed there.
 pub(super) fn restore() {
     let before = IGNORED.load(Ordering::Relaxed);
@@ -82,6 +102,12 @@ pub(super) fn restore() {
         }
     }
     block_only(BLOCKED.load(Ordering::Relaxed));
+    let files = FILES.load(Ordering::Relaxed);
+    if files > 0
+        && let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
+    {
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, files, hard);
+    }
 }
 
 /// None for what is no signal (the C library keeps a few for itself).

@@ -86,6 +86,7 @@ pub fn launch_at(
     user: Option<&User>,
 ) -> Result<Child, LaunchError> {
     let (program, arguments) = command.split_first().ok_or(LaunchError::Empty)?;
+    inherited::hear_of_children();
     let mut command = Command::new(program);
     command.args(arguments);
     if let Some(seat) = seat {

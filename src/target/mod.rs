@@ -50,7 +50,7 @@ pub use beside::{Beside, Rseq};
 pub use container::Container;
 pub use cpu::{Placement, Stay};
 pub use elf::{Elf, ElfError, Place};
-pub use inherited::{output_was_closed, was_ignored};
+pub use inherited::{open_many, output_was_closed, was_ignored};
 pub use launch::{Child, End, LaunchError, launch};
 pub use live::ProcessMemory;
 pub use maps::{Mapping, Maps, Module};

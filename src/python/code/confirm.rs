@@ -274,7 +274,7 @@ impl Codes {
             let stands = |(known, part): (&[u8], usize)| found.get(part) == Some(&known);
             match code.strings.as_ref().zip(strings) {
                 Some((known, parts)) if known.each().into_iter().zip(parts).all(stands) => {
-                    code.compared = now
+                    code.compared = now;
                 }
                 _ => doubtful.push(doubt),
             }

@@ -141,7 +141,7 @@ fn them(report: &mut Report, pid: u32, abi: Option<Version>) {
         process::command_line(target.pid()).iter().map(|word| word.to_string_lossy().into_owned()).collect();
     report.fine("process", format!("{pid}: {}", clean(words.join(" "))));
     match other_tracer(&target) {
-        None => report.fine("attach", "one thread was stopped and let go"),
+        None => report.fine("attach", "one thread was traced for a moment"),
         Some(error) => return report.wrong("attach", Error::Start(StartError::Attach(pid, error))),
     }
     match process::executable(target.pid()) {

@@ -1,6 +1,7 @@
 //! From what is to be watched to a target and the Python in it; and again, when the target becomes another program.
 
 use std::fmt;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::python::locate::{LocateError, Python, locate};
@@ -72,7 +73,11 @@ pub fn open(plan: &Plan, seat: Option<&Seat>) -> Result<Found, StartError> {
         }
         Watch::Command(words) => {
             let child = launch_at(words, seat, plan.user.as_ref()).map_err(StartError::Launch)?;
-            match child.attach() {
+            let attached = match plan.stopping {
+                Stopping::Brief => child.attach(),
+                Stopping::Never => child.attach_unstopped(),
+            };
+            match attached {
                 Ok(target) => Ok(Found { target, python: None }),
                 // It was quicker than we: it cannot have been a Python.
                 Err(error) if child.wait(QUICK).is_none() => Err(StartError::Attach(child.pid().0, error)),
@@ -123,12 +128,19 @@ pub fn error(target: &Target, cause: LocateError) -> FindError {
 
 /// The first Python below a process, as far as names tell: a shell script's, a supervisor's.
 pub fn python_below(pid: Pid) -> Option<Pid> {
-    process::tree(vec![pid]).take(FAMILY).skip(1).find(|child| is_called_python(*child))
+    let is_one = |child: &Pid| {
+        let program = process::executable(*child).unwrap_or_default();
+        let has_one = |maps: Maps| maps.modules().iter().any(|module| is_python(module.file_name()));
+        is_called_python(&program) || Maps::of(*child).is_ok_and(has_one)
+    };
+    process::tree(vec![pid]).take(FAMILY).skip(1).find(is_one)
 }
 
-fn is_called_python(pid: Pid) -> bool {
-    let program = process::executable(pid).unwrap_or_default();
-    let is_python = |name: &str| name.starts_with("python") || name.starts_with("libpython");
+/// Is this a Python, as far as its name tells?
+pub fn is_called_python(program: &Path) -> bool {
     program.file_name().is_some_and(|name| is_python(&name.to_string_lossy()))
-        || Maps::of(pid).is_ok_and(|maps| maps.modules().iter().any(|module| is_python(module.file_name())))
+}
+
+fn is_python(name: &str) -> bool {
+    name.starts_with("python") || name.starts_with("libpython")
 }

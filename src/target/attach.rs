@@ -3,14 +3,15 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 
 use super::container::Container;
 use super::launch::launch;
 use super::memory::ReadError;
-use super::process::{self, Identity, Pid, RunState, Stat};
+use super::process::{self, Identity, Pid, RunState, Stat, Tid};
+use super::ptrace;
 use super::{Child, ProcessMemory, StopError, Target};
 
 /// Why a process cannot be looked at.
@@ -149,9 +150,26 @@ pub fn trial() -> Option<Result<(), (Pid, AttachError)>> {
 /// How long the process of a trial may take to end.
 const BURIAL: Duration = Duration::from_secs(2);
 
-/// All checks, cheapest first; at their end the target has been stopped and let go once, which is the one
-/// test of permission that leaves no doubt.
+/// All checks, cheapest first; at their end a thread of the target has been traced for a moment, which is the one test of
+/// permission that leaves no doubt.
 pub(super) fn attach(pid: Pid, child: Option<Child>) -> Result<Target, AttachError> {
+    let deadline = Instant::now() + PASSING;
+    loop {
+        match attach_now(pid, child.clone()) {
+            // One of us that begins, too, or looks.
+            Err(AttachError::TracedBy { stands: false, .. }) if Instant::now() < deadline => {
+                std::thread::sleep(PAUSE);
+            }
+            attached => return attached,
+        }
+    }
+}
+
+/// Who traces it for longer than this is no passer-by; between two attempts.
+const PASSING: Duration = Duration::from_millis(50);
+const PAUSE: Duration = Duration::from_millis(1);
+
+fn attach_now(pid: Pid, child: Option<Child>) -> Result<Target, AttachError> {
     check(pid)?;
     nobody_traces(pid)?;
     let target = open(pid, child)?;
@@ -160,8 +178,8 @@ pub(super) fn attach(pid: Pid, child: Option<Child>) -> Result<Target, AttachErr
 }
 
 /// The same without that proof.
-pub(super) fn attach_unstopped(pid: Pid) -> Result<Target, AttachError> {
-    current(open(pid, None)?)
+pub(super) fn attach_unstopped(pid: Pid, child: Option<Child>) -> Result<Target, AttachError> {
+    current(open(pid, child)?)
 }
 
 fn open(pid: Pid, child: Option<Child>) -> Result<Target, AttachError> {
@@ -273,14 +291,14 @@ pub(super) fn open_memory(pid: Pid) -> Result<ProcessMemory, AttachError> {
     })
 }
 
-/// Stops one thread and lets it go.
+/// Traces one thread, and does not stop it: it may sleep in a system call that would then fail, or do less than it should.
 fn prove(target: &Target) -> Result<(), AttachError> {
     let pid = target.identity().pid;
     let threads = target.tasks().list().unwrap_or_else(|_| vec![pid.leader()]);
     for tid in threads {
-        match target.stop(tid) {
-            // It is permitted, even if the thread sleeps too soundly, or is not ours to wake.
-            Ok(_) | Err(StopError::NotInTime | StopError::GroupStopped | StopError::Held) => return Ok(()),
+        match trace_for_a_moment(target, tid) {
+            // It is permitted, even if the thread is not ours to wake.
+            Ok(()) | Err(StopError::NotInTime | StopError::GroupStopped | StopError::Held) => return Ok(()),
             Err(StopError::Gone) => {}
             Err(StopError::TracedBy(tracer)) => return Err(traced_by(tracer)),
             Err(StopError::Refused(errno)) => {
@@ -291,4 +309,23 @@ fn prove(target: &Target) -> Result<(), AttachError> {
     // All threads gone, and the process is there: it has become another program meanwhile, which life() will
     // tell.
     if process::witness(pid).is_some() { Ok(()) } else { Err(AttachError::NoSuchProcess(pid)) }
+}
+
+/// Traces a thread without stopping it. Whoever is traced can be let go by hand only while he stands; but a tracer that
+/// ends lets go of all as they are. So one is made for that.
+fn trace_for_a_moment(target: &Target, tid: Tid) -> Result<(), StopError> {
+    let pid = target.identity().pid;
+    if process::moment(pid, tid).is_some_and(|moment| moment.state == RunState::Stopped) {
+        return Err(StopError::GroupStopped);
+    }
+    let tracer = std::thread::Builder::new().name("trial".to_owned()).spawn(move || ptrace::seize(tid));
+    let seized = tracer.ok().and_then(|tracer| tracer.join().ok()).unwrap_or(Err(Errno::EAGAIN));
+    seized.map_err(|errno| target.tracer().refusal(tid, errno))?;
+    // The kernel has not quite finished with it.
+    let deadline = Instant::now() + PASSING;
+    let is_traced = || process::status(tid).is_ok_and(|status| status.tracer.is_some());
+    while is_traced() && Instant::now() < deadline {
+        std::thread::sleep(PAUSE);
+    }
+    Ok(())
 }

@@ -120,6 +120,11 @@ impl Child {
         attach::attach(self.pid, Some(self.clone()))
     }
 
+    /// The same without stopping it once, as [`Target::attach_unstopped`].
+    pub fn attach_unstopped(&self) -> Result<Target, AttachError> {
+        attach::attach_unstopped(self.pid, Some(self.clone()))
+    }
+
     /// How it ended, if it has. Never blocks.
     pub fn end(&self) -> Option<End> {
         if self.end.get().is_none()

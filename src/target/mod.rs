@@ -104,8 +104,8 @@ impl Life {
 }
 
 impl Target {
-    /// Looks at a process for the first time: checks everything that could be in the way, and stops and
-    /// releases it once.
+    /// Looks at a process for the first time: checks everything that could be in the way, and traces it for a moment, without
+    /// stopping it.
     pub fn attach(pid: Pid) -> Result<Self, AttachError> {
         attach::attach(pid, None)
     }
@@ -113,7 +113,7 @@ impl Target {
     /// Looks at a process for the first time, and leaves it alone: checks only what has to do with reading its memory.
     /// Who traces it does not matter.
     pub fn attach_unstopped(pid: Pid) -> Result<Self, AttachError> {
-        attach::attach_unstopped(pid)
+        attach::attach_unstopped(pid, None)
     }
 
     fn new(identity: Identity, memory: ProcessMemory, child: Option<Child>) -> Result<Self, Errno> {

@@ -200,7 +200,7 @@ impl Tracer {
     }
 
     /// EPERM has many causes; and of a thread that is just dying it is said too.
-    fn refusal(&self, tid: Tid, errno: Errno) -> StopError {
+    pub(super) fn refusal(&self, tid: Tid, errno: Errno) -> StopError {
         if errno == Errno::ESRCH {
             return StopError::Gone;
         }

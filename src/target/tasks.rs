@@ -74,9 +74,9 @@ impl Tasks {
         ask(&mut self.calls, (self.pid, tid, "syscall"), futex).flatten()
     }
 
-    /// How often it was asked what a thread does, or sleeps on.
-    pub fn asked(&self) -> u64 {
-        self.asked.get()
+    /// How often it was asked what a thread does, or sleeps on, since this was last asked.
+    pub fn take_asked(&self) -> u64 {
+        self.asked.take()
     }
 
     /// The kernel's name of a thread, at most 15 bytes; bytes that are not UTF-8 are replaced.

@@ -202,3 +202,23 @@ fn the_ends_of_others_are_told() {
         }
     });
 }
+
+/// Whoever sleeps in a system call that does not begin again sleeps on.
+#[test]
+fn who_sleeps_does_not_notice() {
+    let mut subject = Subject::python(
+        "import ctypes, select\npoll = select.epoll()\nprint(flush=True)\n\
+        print(ctypes.CDLL(None).epoll_wait(poll.fileno(), ctypes.create_string_buffer(12), 1, 3000))",
+    );
+    subject.line();
+    subject.until(RunState::Sleeping);
+    let begun = std::time::Instant::now();
+    for _ in 0..5 {
+        let pid = subject.pid();
+        within(10, move || drop(Target::attach(pid).unwrap()));
+        assert_eq!(process::status(subject.tid()).unwrap().tracer, None);
+    }
+    // Nothing came in three seconds; the call was not interrupted, which would give -1 at once.
+    assert_eq!(subject.line().trim(), "0");
+    assert!(begun.elapsed() > Duration::from_secs(2));
+}

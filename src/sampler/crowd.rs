@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::sampler::look::{Compare, Looker};
 use crate::sampler::miss::Miss;
-use crate::target::{OffCpu, Target, Tid};
+use crate::target::{OffCpu, RunState, Target, Tid};
 
 /// The way to a stop takes some 30 µs; who takes longer than this has waited for its turn, as long as others had theirs.
 const SLOW: Duration = Duration::from_millis(2);
@@ -47,23 +47,29 @@ impl Looker {
         off
     }
 
-    /// Copies something while a thread has no CPU, if it has none, and says whether it had none all the time.
+    /// Copies something while a thread has no CPU, if it has none, and says whether it had none all the time. One that sleeps
+    /// (`copy` is told) is not to be stopped: the system call in which it does may fail by that, or do less than it should.
+    /// So if it has woken meanwhile it is one that has fled.
     pub(super) fn take_off_cpu(
         &mut self,
         target: &Target,
         tid: Tid,
-        copy: impl FnOnce(&mut Self) -> Result<(), Miss>,
+        copy: impl FnOnce(&mut Self, bool) -> Result<(), Miss>,
     ) -> Result<bool, Miss> {
-        let Some(off) = self.off_cpu(target, tid) else { return Ok(false) };
-        let copied = copy(self);
+        let state = target.tasks().moment(tid).map(|moment| moment.state);
+        let sleeps = matches!(state, Some(RunState::Sleeping | RunState::Uninterruptible));
+        let not_off = if sleeps { Err(Miss::Fled) } else { Ok(false) };
+        let off = if sleeps { target.tasks().off_cpu(tid) } else { self.off_cpu(target, tid) };
+        let Some(off) = off else { return not_off };
+        let copied = copy(self, sleeps);
         if !target.tasks().stayed_off(off) {
             // What was copied is of no moment in particular.
             self.compare = Compare::Before;
-            return Ok(false);
+            return not_off;
         }
         match copied {
             // It stands in the middle of something, and would as long as it waits.
-            Err(Miss::Again(_)) => {
+            Err(Miss::Again(_)) if !sleeps => {
                 (self.compare, self.whole) = (Compare::Before, true);
                 self.cost.retried += 1;
                 Ok(false)

@@ -19,7 +19,6 @@ impl Looker {
             return Err(Miss::Again(Failure::Broken));
         }
         self.remember();
-        let before = taken.len();
         taken.reserve(self.capture.threads().len());
         for index in 0..self.capture.threads().len() {
             let Some(seen) = self.capture.threads().get(index) else { break };
@@ -39,7 +38,6 @@ impl Looker {
                 taken.push(ThreadSample { thread, stack, flags: seen.flags });
             }
         }
-        self.memories.keep(64 + 4 * self.capture.threads().len().max(taken.len() - before));
         Ok(())
     }
 

@@ -6,11 +6,11 @@ use std::time::Instant;
 
 use crate::python::capture::{attached, identity_of};
 use crate::python::threads::{self, Interpreter};
-use crate::sample::{Flags, ThreadSample};
+use crate::sample::{Failure, Flags, ThreadSample};
 use crate::sampler::look::{Compare, Looker, Scope};
 use crate::sampler::miss::Miss;
 use crate::target::memory::Address;
-use crate::target::{Target, Tid};
+use crate::target::{RunState, StopError, Target, Tid};
 
 /// A thread that runs Python.
 #[derive(Debug, Clone, Copy)]
@@ -97,14 +97,24 @@ impl Looker {
         interpreter: &Interpreter,
         one: Running,
     ) -> Result<(), Miss> {
+        let stands = || target.tasks().is_in(one.tid, RunState::Stopped);
+        if self.standing && stands() {
+            self.copy_one(target, interpreter, one)?;
+            return if stands() { Ok(()) } else { Err(Miss::Again(Failure::NotStopped)) };
+        }
         self.memories.of(one.thread).snapshot.prepare();
         if self.take_here(target, interpreter, one)?
-            || self.take_off_cpu(target, one.tid, |looker| looker.copy_one(target, interpreter, one))?
+            || self.take_off_cpu(target, one.tid, |looker, _| looker.copy_one(target, interpreter, one))?
         {
             return Ok(());
         }
         let stopped = match target.stop(one.tid) {
             Ok(stopped) => stopped,
+            // Job control has stopped it, and until that lets it go on it stands as it is.
+            Err(StopError::GroupStopped) => {
+                self.standing = true;
+                return Err(Miss::Again(Failure::NotStopped));
+            }
             Err(error) => {
                 let miss = Miss::from(error);
                 if matches!(miss, Miss::Fled) {
@@ -113,6 +123,7 @@ impl Looker {
                 return Err(miss);
             }
         };
+        self.standing = false;
         let copied = self.copy_one(target, interpreter, one);
         self.let_go(stopped);
         copied

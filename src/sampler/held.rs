@@ -56,8 +56,11 @@ impl Looker {
         }
         self.standing = false;
         self.memories.of(holder).snapshot.prepare();
-        let copy = |looker: &mut Self| looker.copy(target, what, Still::InPlace(None)).map(drop);
-        if self.crowd.is_likely() && !self.is_lent(target, holder)? && self.take_off_cpu(target, tid, copy)? {
+        let copy = |looker: &mut Self, sleeps: bool| {
+            let still = if sleeps { Still::Supposed(None) } else { Still::InPlace(None) };
+            looker.copy(target, what, still).map(drop)
+        };
+        if !self.is_lent(target, holder)? && self.take_off_cpu(target, tid, copy)? {
             if self.holder_is_tidy() {
                 return Ok(());
             }

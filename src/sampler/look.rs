@@ -235,7 +235,10 @@ impl Looker {
             self.asleep.wake();
         }
         match listed.and_then(|()| self.take(target, scope, &mut taken)) {
-            Ok(()) => Ok(Outcome::Taken(taken)),
+            Ok(()) => {
+                self.memories.keep(64 + 4 * self.capture.threads().len().max(taken.len()));
+                Ok(Outcome::Taken(taken))
+            }
             Err(Miss::Gone) => Err(Gone),
             Err(Miss::Fled) => Ok(Outcome::Failed(Failure::HolderFled)),
             Err(Miss::Again(failure) | Miss::Failed(failure)) => Ok(Outcome::Failed(failure)),

@@ -4,6 +4,7 @@
 mod family;
 mod waiting;
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant, SystemTime};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError};
@@ -37,6 +38,8 @@ const REBIRTH: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) struct Turns {
     events: Sender<Event>,
+    /// What there was no room for and must not be lost, the oldest first.
+    unsaid: VecDeque<Event>,
     commands: Receiver<Command>,
     abi: Option<Version>,
     /// It is a command of ours, which may run a Python at any time.
@@ -75,6 +78,7 @@ impl Turns {
         let epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         Self {
             events,
+            unsaid: VecDeque::new(),
             commands,
             abi: plan.abi,
             follow: matches!(plan.watch, Watch::Command(_)),
@@ -119,29 +123,36 @@ impl Turns {
 
     /// Says the last words.
     pub(super) fn end(mut self, ending: Ending) -> Cost {
-        self.tell_totals();
-        let _ = self.events.send(Event::Ended(ending));
+        self.totals.elapsed = micros(self.began.elapsed());
+        self.unsaid.extend([Event::Totals(self.totals.clone()), Event::Ended(ending)]);
+        // Now it may take as long as it takes.
+        let _ = self.unsaid.into_iter().try_for_each(|event| self.events.send(event));
         self.cost
     }
 
     /// Waits until a command runs a Python, or ends.
     fn await_python(&mut self, target: &mut Target) -> Result<Python, Over> {
         let mut pause = WATCH.0;
-        let mut cause = LocateError::NotPython(0);
+        let (mut cause, mut program) = (LocateError::NotPython(0), None);
         let deadline = (!self.follow).then(|| Instant::now() + REBIRTH);
         loop {
             match find::attempt(target, self.abi) {
                 Ok(python) => return Ok(python),
-                Err(LocateError::Read(_)) => {}
+                // Its files are gone before it is.
+                Err(LocateError::Read(_) | LocateError::NotPython(0)) => {}
                 Err(error) => cause = error,
             }
+            program = process::executable(target.pid()).ok().or(program);
             match target.life() {
                 Life::Running | Life::Ending => {}
                 Life::Execed => {
                     let _ = target.reopen();
                     pause = WATCH.0;
                 }
-                life => return Err(Over(self.never(target, life, cause))),
+                life => {
+                    let was_python = program.as_deref().is_some_and(find::is_called_python);
+                    return Err(Over(self.never(target, life, cause, was_python)));
+                }
             }
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 return Err(Over(Ending::NotPython(find::error(target, cause).to_string())));
@@ -151,9 +162,10 @@ impl Turns {
         }
     }
 
-    /// A command ended before it ran a Python that could be read.
-    fn never(&self, target: &Target, life: Life, cause: LocateError) -> Ending {
-        if self.totals.samples > 0 || matches!(cause, LocateError::NotYet) {
+    /// A command ended before it ran a Python that could be read. What is called one was just too quick.
+    fn never(&self, target: &Target, life: Life, cause: LocateError, was_python: bool) -> Ending {
+        let was_quick = matches!(cause, LocateError::NotPython(_)) && was_python;
+        if self.totals.samples > 0 || was_quick || matches!(cause, LocateError::NotYet) {
             return ending(life);
         }
         Ending::NotPython(find::error(target, cause).to_string())
@@ -182,10 +194,11 @@ impl Turns {
     /// Looks at one Python, again and again.
     fn watch(&mut self, target: &Target, python: Python) -> Result<Gone, Over> {
         self.totals.processes = 1;
-        self.tell_of(self.about(target, &python))?;
+        let about = self.about(target, &python);
+        self.tell_of(about)?;
         let mut looker = Looker::new(python, self.stopping, target.rseq(), std::mem::take(&mut self.cost));
         let result = self.look_on(target, &mut looker);
-        looker.cost_mut().asked = target.tasks().asked();
+        looker.cost_mut().asked += target.tasks().take_asked();
         self.cost = looker.into_cost();
         result
     }
@@ -223,7 +236,7 @@ impl Turns {
     }
 
     /// Says who is watched from now on.
-    fn tell_of(&self, about: About) -> Result<(), Over> {
+    fn tell_of(&mut self, about: About) -> Result<(), Over> {
         self.tell(Event::About(about))?;
         self.tell(Event::Interval(micros(self.clock.interval())))
     }
@@ -248,7 +261,7 @@ impl Turns {
         let is_due = now.saturating_duration_since(self.told) >= TOTALS;
         if is_due {
             self.govern()?;
-            self.tell_totals();
+            self.tell_totals()?;
         }
         Ok(is_due)
     }
@@ -280,25 +293,49 @@ impl Turns {
         if let Some(count) = index.and_then(|index| self.totals.failed.get_mut(index)) {
             *count += 1;
         }
-        match self.events.try_send(Event::Sample(Sample { at, outcome })) {
-            Ok(()) => Ok(()),
-            Err(TrySendError::Full(_)) => {
-                self.totals.dropped += 1;
-                Ok(())
-            }
+        if !self.say_the_unsaid()? || !self.offer(Event::Sample(Sample { at, outcome }))? {
+            self.totals.dropped += 1;
+        }
+        Ok(())
+    }
+
+    /// Tells something, unless there is no room for it.
+    fn offer(&self, event: Event) -> Result<bool, Over> {
+        match self.events.try_send(event) {
+            Ok(()) => Ok(true),
+            Err(TrySendError::Full(_)) => Ok(false),
             Err(TrySendError::Disconnected(_)) => Err(Over(UNHEARD)),
         }
     }
 
-    /// For what must not be lost; the target is never stopped meanwhile.
-    fn tell(&self, event: Event) -> Result<(), Over> {
-        self.events.send(event).map_err(|_| Over(UNHEARD))
+    /// For what must not be lost. Nobody is waited for: a thread that was told to stop may come to its stop meanwhile.
+    fn tell(&mut self, event: Event) -> Result<(), Over> {
+        self.unsaid.push_back(event);
+        self.say_the_unsaid().map(drop)
     }
 
-    fn tell_totals(&mut self) {
+    /// Is all told that there is to tell?
+    fn say_the_unsaid(&mut self) -> Result<bool, Over> {
+        while let Some(event) = self.unsaid.pop_front() {
+            match self.events.try_send(event) {
+                Ok(()) => {}
+                Err(TrySendError::Full(event)) => {
+                    self.unsaid.push_front(event);
+                    return Ok(false);
+                }
+                Err(TrySendError::Disconnected(_)) => return Err(Over(UNHEARD)),
+            }
+        }
+        Ok(true)
+    }
+
+    fn tell_totals(&mut self) -> Result<(), Over> {
         self.told = Instant::now();
         self.totals.elapsed = micros(self.began.elapsed());
-        let _ = self.events.send(Event::Totals(self.totals.clone()));
+        if self.say_the_unsaid()? {
+            self.offer(Event::Totals(self.totals.clone()))?;
+        }
+        Ok(())
     }
 
     /// A moment on the wall clock.

@@ -23,9 +23,9 @@ const LARGEST: usize = 256;
 /// CPU of the busiest, mostly. Reading /proc costs 5 µs a thread, to look for a Python some milliseconds.
 const BETWEEN: Duration = Duration::from_millis(100);
 const SPARE: (u32, u32) = (100, 10);
-/// No search goes on for longer: looks would be late. The rest is found by the next.
+/// Once it is known who there is, no search goes on for longer: looks would be late. The rest is found by the next.
 const LONGEST: Duration = Duration::from_millis(20);
-/// Where only one look is taken there is no next.
+/// Before the first look.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// A younger process may be about to become another program: between `fork` and `exec`, after `vfork` even in its parent's
 /// memory, it looks like a Python.
@@ -90,7 +90,7 @@ impl Member {
     /// Its Python is gone.
     fn lose(&mut self, cost: &mut Cost) {
         if let Some(mut looker) = self.looker.take() {
-            looker.cost_mut().asked = self.target.tasks().asked();
+            looker.cost_mut().asked += self.target.tasks().take_asked();
             cost.add(&looker.into_cost());
         }
     }
@@ -120,8 +120,10 @@ impl Family {
         let tree = self.tree();
         self.strangers.retain(|pid, _| tree.contains(pid));
         let mut spare = SPARE.0;
+        // Where there are many threads it has taken its time to learn who there is.
+        let listed = Instant::now();
         for pid in tree {
-            if now.elapsed() > longest {
+            if listed.elapsed() > longest {
                 self.below.cut += 1;
                 spare = SPARE.1;
                 break;
@@ -241,15 +243,14 @@ impl Turns {
     /// Waits until there is a Python, and says which.
     fn await_family(&mut self, family: &mut Family) -> Result<(), Over> {
         let deadline = (!self.follow).then(|| Instant::now() + REBIRTH);
-        let longest = if self.length == Length::Once { PATIENCE } else { LONGEST };
         loop {
-            family.search(Instant::now(), longest);
+            family.search(Instant::now(), PATIENCE);
             if family.count() > 0 {
                 break;
             }
             let life = family.life();
             if life.is_over() {
-                return Err(Over(self.never(&family.first.target, life, family.cause.clone())));
+                return Err(Over(self.never(&family.first.target, life, family.cause.clone(), false)));
             }
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 let error = find::error(&family.first.target, family.cause.clone());
@@ -260,7 +261,8 @@ impl Turns {
         let Family { first, others, .. } = &family;
         let python =
             first.looker.iter().chain(others.iter().filter_map(|other| other.looker.as_ref())).next();
-        python.map_or(Ok(()), |looker| self.tell_of(self.about(&first.target, looker.python())))
+        let about = python.map(|looker| self.about(&first.target, looker.python()));
+        about.map_or(Ok(()), |about| self.tell_of(about))
     }
 
     fn watch_family(&mut self, family: &mut Family) -> Result<Infallible, Over> {

@@ -211,7 +211,8 @@ impl Turns {
         let mut now = Instant::now();
         let mut woken = now;
         loop {
-            if let Next::Look = self.wait_for_turn(|| target.tracer().settle(), woken, now)? {
+            let lives = || target.life() == Life::Running;
+            if let Next::Look = self.wait_for_turn(|| target.tracer().settle(), lives, woken, now)? {
                 now = Instant::now();
                 woken = now;
                 let at = self.at(now);

@@ -181,3 +181,38 @@ fn the_profile_follows_what_the_command_said() {
     let profile = text.strip_prefix("ready\n").expect("the command comes first");
     assert!(share(profile, "work").0 > 0, "{profile}");
 }
+
+/// The next look would be in minutes.
+#[test]
+fn its_end_is_not_waited_for_with_the_next_look() {
+    let begun = std::time::Instant::now();
+    let (_, ran) =
+        follow(&["-r", "500", "-t", python(), "-c", "import time; time.sleep(1); raise SystemExit(5)"]);
+    assert_eq!(ran.code(), 5, "{}", ran.err);
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+}
+
+/// A supervisor that does not want to know how its children end still may hear from us how ours did.
+#[test]
+fn its_status_is_ours_whoever_starts_us() {
+    let ignore = "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); \
+        os.execv(sys.argv[1], sys.argv[1:])";
+    let end = "import signal, sys, time; time.sleep(0.3); \
+        sys.exit(9 if signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN else 1)";
+    let ours = env!("CARGO_BIN_EXE_pyflame-tui");
+    let ran = Command::new(python())
+        .args(["-c", ignore, ours, "-o", "/dev/null", "-t", python(), "-c", end])
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    assert_eq!(ran.status.code(), Some(9), "{}", String::from_utf8_lossy(&ran.stderr));
+}
+
+/// So quick that there is nothing to be looked at, mostly: its status is ours all the same.
+#[test]
+fn a_python_that_is_over_at_once_has_its_status() {
+    for _ in 0..10 {
+        let (_, ran) = follow(&["-t", python(), "-I", "-S", "-c", "import os; os._exit(7)"]);
+        assert_eq!(ran.code(), 7, "{}", ran.err);
+    }
+}

@@ -270,7 +270,8 @@ impl Turns {
         let mut now = Instant::now();
         let mut woken = now;
         loop {
-            if let Next::Look = self.wait_for_turn(|| family.settle(), woken, now)? {
+            let lives = || !family.first.target.life().is_over();
+            if let Next::Look = self.wait_for_turn(|| family.settle(), lives, woken, now)? {
                 now = Instant::now();
                 woken = now;
                 fault::point("sampler");

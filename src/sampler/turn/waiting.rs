@@ -14,6 +14,8 @@ use crate::sampler::{Length, UNHEARD};
 const LONG: Duration = Duration::from_millis(20);
 /// Who sleeps for less than this is late: to wake up again takes longer.
 const SHORTEST: Duration = Duration::from_micros(5);
+/// How often it is asked whether the target lives, where looks are farther from each other.
+const ALIVE: Duration = Duration::from_millis(100);
 /// How often a thread is looked after that is still to stop.
 const SETTLING: Duration = Duration::from_millis(1);
 
@@ -39,11 +41,12 @@ impl Turns {
         self.tell(Event::Interval(micros(interval)))
     }
 
-    /// Sleeps until the clock says that a look is due, doing what is asked for meanwhile. `settle` looks after threads that
-    /// were told to stop and have not yet, and says how many these are.
+    /// Sleeps until the clock says that a look is due, or the target no longer `lives`, doing what is asked for meanwhile.
+    /// `settle` looks after threads that were told to stop and have not yet, and says how many these are.
     pub(super) fn wait_for_turn(
         &mut self,
         settle: impl Fn() -> usize,
+        lives: impl Fn() -> bool,
         woken: Instant,
         mut now: Instant,
     ) -> Result<Next, Over> {
@@ -69,6 +72,14 @@ impl Turns {
         let rest = self.placing.as_ref().map_or(Duration::ZERO, |placing| placing.rest(awake));
         let wait = left.max(rest.min(self.clock.interval()));
         let until = if wait < SHORTEST { now } else { now + wait };
+        while until.saturating_duration_since(now) > ALIVE {
+            self.obey_for(ALIVE)?;
+            now = Instant::now();
+            if !lives() {
+                // Which that will find.
+                return Ok(Next::Look);
+            }
+        }
         self.obey_until(now, until, due.then)?;
         Ok(if self.paused { Next::Nothing } else { Next::Look })
     }

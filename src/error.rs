@@ -54,7 +54,9 @@ pub enum Error {
         /// `--abi` said which Python it was to be taken for.
         told: bool,
     },
-    /// A thread of ours panicked; its message has been printed.
+    /// The sampling could not go on; the sentence says why.
+    Lost(String),
+    /// A thread of ours panicked; what it said is noted.
     Panicked,
 }
 
@@ -150,6 +152,7 @@ impl fmt::Display for Error {
                 };
                 write!(f, "It ran to its end, and {}. {cure}", clean(cause))
             }
+            Self::Lost(why) => f.write_str(&clean(why)),
             Self::Panicked => {
                 writeln!(f, "A fault of ours ended the sampling; the target runs on.")?;
                 write!(f, "Please report it: {}", fault::noted().unwrap_or("nothing is known of it"))

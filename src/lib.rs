@@ -301,7 +301,7 @@ fn status(options: &Options, ending: Option<&Ending>, signal: Option<i32>) -> Re
                 writeln!(io::stderr(), "The process became another program, which is no Python ({cause}).");
             0
         }
-        Some(Ending::Lost(cause)) => return Err(no_python(cause)),
+        Some(Ending::Lost(why)) => return Err(Error::Lost(why.clone())),
         Some(Ending::Exited(Some(status))) if launched => *status,
         Some(Ending::Killed(signal)) if launched => SIGNALLED + signal,
         // We were told to go while the command runs on.

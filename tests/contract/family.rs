@@ -3,6 +3,8 @@
 use std::process::Command;
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
+
 use crate::folded::{Figures, dump, share};
 use crate::interpreters::python3;
 use crate::profiler::{profile, profiler, start};
@@ -130,4 +132,22 @@ fn nobody_to_watch_is_an_error() {
     let ran = profile(&["--subprocesses", "-t", "sleep", "0.2"]);
     assert_eq!(ran.code(), 1);
     assert!(ran.err.starts_with("Failed to locate libpython in the command."), "{}", ran.err);
+}
+
+/// A program that is called like a Python, below a shell.
+#[test]
+fn where_there_is_none_that_is_said() {
+    let folder = crate::folder();
+    let fake = folder.path().join("python3");
+    std::fs::copy("/bin/sleep", &fake).unwrap();
+    let lines = "\"$0\" 60 & wait";
+    let shell = Subject::of(Command::new("sh").args(["-c", lines, fake.to_str().unwrap()]));
+    std::thread::sleep(Duration::from_millis(300));
+    let ran = profile(&["--subprocesses", "-s", "1", &shell.pid().to_string()]);
+    assert_eq!((ran.code(), ran.text()), (1, ""), "{}", ran.err);
+    assert!(ran.err.contains("of the processes there 1 run something else, and 0 could not"), "{}", ran.err);
+    let child = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", shell.pid())).unwrap();
+    drop(shell);
+    let child = nix::unistd::Pid::from_raw(child.trim().parse().unwrap());
+    nix::sys::signal::kill(child, Signal::SIGKILL).unwrap();
 }

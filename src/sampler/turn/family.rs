@@ -192,6 +192,18 @@ impl Family {
         self.strangers.insert(pid, Stranger { identity, stack_start: stat.stack_start, again });
     }
 
+    /// Why there is nobody to be looked at.
+    fn why_nobody(&self) -> String {
+        let Below { strangers, barred, .. } = self.below;
+        let pid = self.first.target.pid();
+        format!(
+            "There is no Python in process {pid} ({}) and none to be seen below it: of the processes there {strangers} run \
+             something else, and {barred} could not be looked at. Of one of these, pyflame-tui --doctor PID says what is in \
+             the way.",
+            self.cause
+        )
+    }
+
     /// What has become of the first, where no Python is known in it.
     fn life(&mut self) -> Life {
         if self.first.looker.is_some() {
@@ -253,8 +265,7 @@ impl Turns {
                 return Err(Over(self.never(&family.first.target, life, family.cause.clone(), false)));
             }
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-                let error = find::error(&family.first.target, family.cause.clone());
-                return Err(Over(Ending::NotPython(error.to_string())));
+                return Err(Over(Ending::Lost(family.why_nobody())));
             }
             self.obey_for(WATCH.0)?;
         }

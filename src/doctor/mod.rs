@@ -133,7 +133,7 @@ fn rights(report: &mut Report, facts: &Denied) {
 
 /// The steps to its stacks, to the first that fails.
 fn them(report: &mut Report, pid: u32, abi: Option<Version>) {
-    let target = match Target::attach(Pid(pid)) {
+    let mut target = match Target::attach(Pid(pid)) {
         Ok(target) => target,
         Err(error) => return report.wrong("attach", Error::Start(StartError::Attach(pid, error))),
     };
@@ -148,7 +148,7 @@ fn them(report: &mut Report, pid: u32, abi: Option<Version>) {
         Ok(path) => report.fine("program", clean(path.display())),
         Err(error) => report.note("program", format!("its link cannot be read: {error}")),
     }
-    let python = match find::patiently(&target, abi) {
+    let python = match find::patiently(&mut target, abi) {
         Ok(python) => python,
         Err(error) => return report.wrong("Python", Error::Start(StartError::Find(error))),
     };

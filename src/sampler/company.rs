@@ -14,7 +14,7 @@ impl Looker {
     /// An alternation of two chains of calls in a sub-interpreter of 3.12, made by one thread and run by another, gave
     /// stacks of both.
     pub(super) fn stop_company<'a>(
-        &self,
+        &mut self,
         target: &'a Target,
         holder: Address,
         tid: Tid,
@@ -23,7 +23,29 @@ impl Looker {
             return Ok(Vec::new());
         }
         let others: Vec<_> = running(target).into_iter().filter(|other| *other != tid).collect();
-        target.stop_all(&others).into_iter().map(|stopped| stopped.map_err(Miss::from)).collect()
+        self.stop_all(target, &others)
+    }
+
+    /// Stops all of these, or none.
+    pub(super) fn stop_all<'a>(
+        &mut self,
+        target: &'a Target,
+        tids: &[Tid],
+    ) -> Result<Vec<Stopped<'a>>, Miss> {
+        let (mut stopped, mut miss) = (Vec::new(), None);
+        for told in target.stop_all(tids) {
+            match told {
+                Ok(one) => stopped.push(one),
+                Err(error) => miss = Some(error.into()),
+            }
+        }
+        match miss {
+            None => Ok(stopped),
+            Some(miss) => {
+                self.release(stopped);
+                Err(miss)
+            }
+        }
     }
 
     /// Is it uncertain which thread runs `holder`?
@@ -41,7 +63,7 @@ impl Looker {
     pub(super) fn take_contested(&mut self, target: &Target, lock: Lock) -> Result<(), Miss> {
         let told = target.stop_all(&running(target));
         let stopped: Vec<_> = told.into_iter().filter_map(Result::ok).collect();
-        let copied = match self.glance(target, lock)? {
+        let copied = self.glance(target, lock).map_err(Miss::from).and_then(|glanced| match glanced {
             (None, turn) => self.take_idle(target, lock, turn),
             (Some(holder), _) => match self.tids.of(&self.python, target, holder) {
                 Some((tid, identity)) if stopped.iter().any(|one| one.tid() == tid) => {
@@ -50,7 +72,7 @@ impl Looker {
                 }
                 _ => Err(Miss::Fled),
             },
-        };
+        });
         self.release(stopped);
         copied
     }

@@ -62,8 +62,8 @@ pub fn open(plan: &Plan, seat: Option<&Seat>) -> Result<Found, StartError> {
                 Stopping::Brief => Target::attach(Pid(*pid)),
                 Stopping::Never => Target::attach_unstopped(Pid(*pid)),
             };
-            let target = attached.map_err(|error| StartError::Attach(*pid, error))?;
-            match patiently(&target, plan.abi) {
+            let mut target = attached.map_err(|error| StartError::Attach(*pid, error))?;
+            match patiently(&mut target, plan.abi) {
                 Ok(python) => Ok(Found { target, python: Some(python) }),
                 Err(FindError { child: Some(_), .. }) if plan.subprocesses == Subprocesses::Watched => {
                     Ok(Found { target, python: None })
@@ -99,7 +99,7 @@ pub fn attempt(target: &Target, abi: Option<Version>) -> Result<Python, LocateEr
 }
 
 /// Looks for the Python until it is there or there is no hope.
-pub fn patiently(target: &Target, abi: Option<Version>) -> Result<Python, FindError> {
+pub fn patiently(target: &mut Target, abi: Option<Version>) -> Result<Python, FindError> {
     let deadline = Instant::now() + PATIENCE;
     let young = target.identity().age().is_some_and(|age| age < YOUNG);
     loop {
@@ -112,7 +112,13 @@ pub fn patiently(target: &Target, abi: Option<Version>) -> Result<Python, FindEr
             LocateError::NotPython(_) | LocateError::Read(ReadError::Unmapped(_)) => young,
             _ => false,
         };
-        if !hope || Instant::now() >= deadline || target.life() != Life::Running {
+        // What was opened before an exec is gone.
+        let goes_on = match target.life() {
+            Life::Running => hope,
+            Life::Execed => target.reopen().is_ok(),
+            _ => false,
+        };
+        if !goes_on || Instant::now() >= deadline {
             return Err(error(target, cause));
         }
         std::thread::sleep(PAUSE);

@@ -108,7 +108,7 @@ impl Looker {
         }
         let watched = self.watch_moved(target, only);
         let running: Vec<_> = watched.iter().filter(|one| one.runs).map(|one| one.tid).collect();
-        let stopped = target.stop_all(&running).into_iter().collect::<Result<Vec<_>, _>>()?;
+        let stopped = self.stop_all(target, &running)?;
         let first = if stopped.is_empty() { Ok(()) } else { read(self) };
         let second = first.and_then(|()| {
             std::mem::swap(&mut self.capture, &mut self.again);

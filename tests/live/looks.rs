@@ -33,8 +33,8 @@ pub(crate) fn at_memory<T: Send + 'static>(
     // A target belongs to one thread, and that thread waits for its stops: not the one that holds our other children.
     let pid = Pid(subject.pid());
     let work = move || {
-        let target = Target::attach(pid).map_err(|error| format!("{error:?}"))?;
-        let python = find::patiently(&target, None).map_err(|error| error.to_string())?;
+        let mut target = Target::attach(pid).map_err(|error| format!("{error:?}"))?;
+        let python = find::patiently(&mut target, None).map_err(|error| error.to_string())?;
         work(&target, &python)
     };
     let thread = std::thread::Builder::new().name("target".into()).spawn(work).unwrap();

@@ -37,7 +37,7 @@ pub use places::{Origin, is_plumbing, origin};
 pub use selection::{Direction, Idle, Lines, Selection, Span, Step, Threads, Who};
 pub use stacks::{FunctionId, NodeId};
 pub use store::{Mark, MarkKind, Profile};
-pub use threads::{State, Thread, ThreadNo, ThreadRow, thread_rows};
+pub use threads::{Spot, State, Thread, ThreadNo, ThreadRow, thread_rows};
 pub use timeline::{Bucket, Timeline};
 pub use top::{Top, TopRow};
 pub use tree::{Call, CallId, CallTree};

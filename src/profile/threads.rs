@@ -3,8 +3,9 @@
 use std::cmp::Reverse;
 
 use super::columns::Look;
+use super::places::Origin;
 use super::selection::Selection;
-use super::stacks::NodeId;
+use super::stacks::{FunctionId, NodeId};
 use super::store::Profile;
 use super::window::Window;
 use crate::sample::{Flags, Micros, ThreadId};
@@ -68,7 +69,26 @@ pub struct Thread {
     pub(super) look: Look,
 }
 
-/// A row of the thread list.
+/// Where a stack stands, for people. Unlike a [`NodeId`] it outlives a change of [`Profile::revision`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Spot {
+    /// Function and line of the innermost frame in the program's own code; of the leaf, if there is none.
+    pub own: (FunctionId, u32),
+    /// The same of the frame at the top of the stack.
+    pub leaf: (FunctionId, u32),
+}
+
+impl Spot {
+    /// That of a stack; nothing for [`NodeId::ROOT`].
+    pub fn of(profile: &Profile, node: NodeId) -> Option<Self> {
+        let leaf = profile.frame(node)?;
+        let mut frames = profile.path(node).filter_map(|node| profile.frame(node));
+        let own = frames.find(|(function, _)| profile.origin(*function) == Origin::Own);
+        Some(Self { own: own.unwrap_or(leaf), leaf })
+    }
+}
+
+/// A row of the thread list. It may be shown for longer than node numbers are valid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ThreadRow {
     /// Whose row; [`Profile::thread`] tells name, stack and flags.
@@ -77,10 +97,14 @@ pub struct ThreadRow {
     pub now: Option<State>,
     /// How long it has stood in the same stack.
     pub standing: Micros,
+    /// Where it stood when it was last seen.
+    pub here: Option<Spot>,
+    /// How long it has not been seen.
+    pub unseen: Micros,
     /// In how many looks of the window it was seen in each state, by [`State::ALL`].
     pub states: [u64; 5],
-    /// The stack in which it was seen most often in each state, and how often.
-    pub places: [(u64, NodeId); 5],
+    /// Where it was seen most often in each state.
+    pub places: [Option<Spot>; 5],
 }
 
 impl ThreadRow {
@@ -94,46 +118,53 @@ impl ThreadRow {
         State::BUSY.iter().map(|doing| self.states[doing.index()]).sum()
     }
 
-    /// What it did most of the time, and the stack in which it mostly did that.
-    pub fn mostly(&self) -> (State, NodeId) {
+    /// What it did most of the time, and where it mostly did that.
+    pub fn mostly(&self) -> (State, Option<Spot>) {
         self.most_of(&State::ALL)
     }
 
     /// The same, of the time in which it had something to do.
-    pub fn mostly_busy(&self) -> (State, NodeId) {
+    pub fn mostly_busy(&self) -> (State, Option<Spot>) {
         self.most_of(&State::BUSY)
     }
 
-    fn most_of(&self, states: &[State]) -> (State, NodeId) {
+    fn most_of(&self, states: &[State]) -> (State, Option<Spot>) {
         let doing = states.iter().rev().max_by_key(|doing| self.states[doing.index()]);
         let doing = *doing.unwrap_or(&State::Idle);
-        (doing, self.places[doing.index()].1)
+        (doing, self.places[doing.index()])
     }
 }
+
+/// The stack in which a thread was seen most often in each state, and how often.
+type Places = [(u64, NodeId); 5];
 
 /// The threads that were seen in this window and that the selection takes, in the order in which
 /// they were first seen.
 pub fn thread_rows(profile: &Profile, window: &Window, selection: &Selection) -> Vec<ThreadRow> {
-    let mut rows: Vec<Option<ThreadRow>> = vec![None; profile.thread_count()];
+    let mut rows: Vec<Option<(ThreadRow, Places)>> = vec![None; profile.thread_count()];
     for (thread, node, flags, count) in window.counts() {
         if !selection.has(thread, flags) {
             continue;
         }
-        let row = rows[thread.index()].get_or_insert_with(|| row_of(profile, thread));
+        let nowhere = [(0, NodeId::ROOT); 5];
+        let (row, places) = rows[thread.index()].get_or_insert_with(|| (row_of(profile, thread), nowhere));
         let state = profile.state(node, flags).index();
         row.states[state] += count;
         // Flags make several counts of one stack: the largest of them will do.
-        let place = &mut row.places[state];
+        let place = &mut places[state];
         if (count, Reverse(node)) > (place.0, Reverse(place.1)) {
             *place = (count, node);
         }
     }
-    rows.into_iter().flatten().collect()
+    let spots = |places: Places| places.map(|(_, node)| Spot::of(profile, node));
+    rows.into_iter().flatten().map(|(row, places)| ThreadRow { places: spots(places), ..row }).collect()
 }
 
 fn row_of(profile: &Profile, thread: ThreadNo) -> ThreadRow {
     let known = profile.thread(thread);
     let now = profile.is_present(thread).then(|| profile.state(known.node, known.flags));
     let standing = Micros(known.seen.0.saturating_sub(known.since.0));
-    ThreadRow { thread, now, standing, states: [0; 5], places: [(0, NodeId::ROOT); 5] }
+    let here = Spot::of(profile, known.node);
+    let unseen = Micros(profile.last_at().unwrap_or_default().0.saturating_sub(known.seen.0));
+    ThreadRow { thread, now, standing, here, unseen, states: [0; 5], places: [None; 5] }
 }

@@ -12,7 +12,7 @@ use super::pools::{Fold, Line};
 use super::state::State;
 use super::text;
 use super::theme::state_label;
-use crate::profile::{NodeId, Origin, State as Doing, Thread, ThreadNo, ThreadRow, Who};
+use crate::profile::{FunctionId, Spot, State as Doing, Thread, ThreadNo, ThreadRow, Who};
 use crate::sample::Micros;
 
 /// Who stands in one stack for so long is shown there.
@@ -145,7 +145,7 @@ fn paint_line(state: &State, line: &Line, label: &str, place: Rect, buffer: &mut
 /// What it does, where, for how long, and how much it ran.
 fn thread_spans(state: &State, thread: &ThreadRow, taken: usize, width: usize, spans: &mut Vec<Span<'_>>) {
     let theme = state.theme;
-    let (mut doing, mut leaf) = shown(state, thread);
+    let (mut doing, mut spot) = shown(thread);
     let mut label = Span::styled(format!(" {:<8}", state_label(doing)), theme.state(doing));
     // A worker that mostly waits for work: what it does when it has some is what there is to know.
     if doing == Doing::Idle
@@ -153,12 +153,11 @@ fn thread_spans(state: &State, thread: &ThreadRow, taken: usize, width: usize, s
         && let Some(busy) = busy(state, std::slice::from_ref(thread))
     {
         label = Span::styled(format!(" {busy:<8}"), theme.text());
-        let (busiest, node) = thread.mostly_busy();
-        (doing, leaf) = (busiest, Some(node));
+        (doing, spot) = thread.mostly_busy();
     }
     spans.push(label);
     let spark = if width >= 100 { SPARK } else { 0 };
-    let words = standing_at(state, thread, doing, leaf, width.saturating_sub(taken + spark + 1));
+    let words = standing_at(state, thread, doing, spot, width.saturating_sub(taken + spark + 1));
     let style = if doing == Doing::Idle { theme.faint() } else { theme.text() };
     spans.push(Span::styled(format!(" {words}"), style));
     spans.push(Span::styled(
@@ -182,7 +181,7 @@ fn pool_spans(
         None => Span::styled(format!(" {:<8}", state_label(Doing::Idle)), theme.state(Doing::Idle)),
     });
     let rest = width.saturating_sub(taken + 1);
-    let (doing, leaf) = shown(state, &rows[0]);
+    let (doing, spot) = shown(&rows[0]);
     let stuck = folded && rows[0].standing >= STUCK && doing != Doing::Idle && doing != Doing::Running;
     let spark = if width >= 100 {
         SPARK.min(rest)
@@ -193,7 +192,7 @@ fn pool_spans(
     };
     let room = rest - spark;
     let words = if stuck {
-        standing_at(state, &rows[0], doing, leaf, room)
+        standing_at(state, &rows[0], doing, spot, room)
     } else {
         " ".repeat(if width >= 100 { room } else { 0 })
     };
@@ -209,7 +208,7 @@ fn busy(state: &State, rows: &[ThreadRow]) -> Option<String> {
 }
 
 /// Where a thread stands, and for how long if that is long, in so many cells.
-fn standing_at(state: &State, thread: &ThreadRow, doing: Doing, leaf: Option<NodeId>, room: usize) -> String {
+fn standing_at(state: &State, thread: &ThreadRow, doing: Doing, spot: Option<Spot>, room: usize) -> String {
     let signs = state.theme.signs;
     let standing = if thread.standing >= STUCK && doing != Doing::Running {
         text::seconds(thread.standing)
@@ -217,7 +216,7 @@ fn standing_at(state: &State, thread: &ThreadRow, doing: Doing, leaf: Option<Nod
         String::new()
     };
     let rest = room.saturating_sub(text::width(&standing) + 1);
-    let place = place(state, leaf, rest);
+    let place = place(state, spot, rest);
     if standing.is_empty() {
         text::pad(&place, room, signs)
     } else {
@@ -227,32 +226,20 @@ fn standing_at(state: &State, thread: &ThreadRow, doing: Doing, leaf: Option<Nod
 
 /// What it does, and where: now, if it has stood there for a while; else most of the time, for the newest look alone
 /// would flicker.
-fn shown(state: &State, thread: &ThreadRow) -> (Doing, Option<NodeId>) {
-    match (thread.now, state.view.stood(thread.thread)) {
-        (Some(now), Some(node)) if thread.standing >= STUCK => (now, Some(node)),
-        (_, stood) if thread.looks() == 0 => (Doing::Idle, stood),
-        _ => {
-            let (doing, node) = thread.mostly();
-            (doing, Some(node))
-        }
+fn shown(thread: &ThreadRow) -> (Doing, Option<Spot>) {
+    match thread.now {
+        Some(now) if thread.standing >= STUCK => (now, thread.here),
+        _ if thread.looks() == 0 => (Doing::Idle, thread.here),
+        _ => thread.mostly(),
     }
 }
 
 /// Where it stands in the program's own code, and what that has called, as far as there is room.
-fn place(state: &State, leaf: Option<NodeId>, width: usize) -> String {
-    let profile = &state.profile;
+fn place(state: &State, spot: Option<Spot>, width: usize) -> String {
     let signs = state.theme.signs;
-    let Some(leaf) = leaf.filter(|node| profile.frame(*node).is_some()) else {
-        return "no Python frame".to_owned();
-    };
-    let is_own = |node: &NodeId| {
-        profile.frame(*node).is_some_and(|(function, _)| profile.origin(function) == Origin::Own)
-    };
-    let own = profile.path(leaf).find(is_own).unwrap_or(leaf);
-    let words = |node: NodeId, shorten: fn(&str) -> &str| {
-        profile.frame(node).map_or(String::new(), |(function, line)| {
-            format!("{}:{line}", text::clean(shorten(&profile.function(function).name), signs))
-        })
+    let Some(Spot { own, leaf }) = spot else { return "no Python frame".to_owned() };
+    let words = |(function, line): (FunctionId, u32), shorten: fn(&str) -> &str| {
+        format!("{}:{line}", text::clean(shorten(&state.profile.function(function).name), signs))
     };
     let whole = words(own, text::local_name);
     let both = format!("{whole}{}{}", signs.chain, words(leaf, text::local_name));

@@ -14,9 +14,9 @@ use super::pools::{self, Line};
 use super::state::{Order, Reach, State};
 use super::still::{self, Moment, Stillness};
 use crate::profile::{
-    AutoWindow, Call, CallId, CallTree, Caller, Diff, FunctionId, Heat, Idle, MarkKind, NodeId, Origin,
-    Profile, Selection, Span, State as Doing, Step, ThreadNo, ThreadRow, Timeline, Top, TopRow, Trend,
-    Weights, Who, Window, look_closer, thread_rows,
+    AutoWindow, Call, CallId, CallTree, Caller, Diff, FunctionId, Heat, Idle, MarkKind, Origin, Profile,
+    Selection, Span, State as Doing, Step, ThreadNo, ThreadRow, Timeline, Top, TopRow, Trend, Weights, Who,
+    Window, look_closer, thread_rows,
 };
 use crate::sample::Micros;
 
@@ -57,8 +57,6 @@ pub struct View {
     pub threads: Vec<ThreadRow>,
     /// The same as they are listed: pools, and their threads where those are shown.
     pub thread_lines: Vec<Line>,
-    /// Where each thread stood last, as far as the picture knows.
-    stood: HashMap<ThreadNo, (NodeId, Option<Doing>, Micros)>,
     /// Mean threads in each state, by `State::ALL`, of all threads.
     pub states: [f64; 5],
     /// Functions by weight.
@@ -94,7 +92,6 @@ impl Default for View {
             changed: None,
             threads: Vec::new(),
             thread_lines: Vec::new(),
-            stood: HashMap::new(),
             states: [0.0; 5],
             top: Vec::new(),
             heat: Heat::default(),
@@ -124,11 +121,6 @@ impl View {
     /// The same of one of its lines.
     pub fn line_waits(&self, function: FunctionId, line: u32) -> bool {
         self.leaf_lines.get(&(function, line)).is_some_and(|(runs, waits)| *waits > 2 * *runs)
-    }
-
-    /// The stack that a thread stood in last.
-    pub fn stood(&self, thread: ThreadNo) -> Option<NodeId> {
-        self.stood.get(&thread).map(|(node, ..)| *node)
     }
 
     /// The threads of a line of the list.
@@ -220,15 +212,18 @@ impl View {
 
     fn count_threads(&mut self, state: &State) {
         let everybody = Selection { threads: crate::profile::Threads::All, ..state.whole_selection() };
-        self.threads = thread_rows(&state.profile, &self.window, &everybody);
-        for row in &mut self.threads {
+        let rows = thread_rows(&state.profile, &self.window, &everybody);
+        let before = std::mem::replace(&mut self.threads, rows);
+        if state.frozen.is_some() {
             // A frozen picture shows where they stood when it froze.
-            let known = (state.profile.thread(row.thread).node, row.now, row.standing);
-            let shown = self.stood.entry(row.thread).or_insert(known);
-            if state.frozen.is_none() {
-                *shown = known;
+            let before: HashMap<ThreadNo, ThreadRow> =
+                before.into_iter().map(|row| (row.thread, row)).collect();
+            for row in &mut self.threads {
+                if let Some(old) = before.get(&row.thread) {
+                    (row.now, row.standing, row.here, row.unseen) =
+                        (old.now, old.standing, old.here, old.unseen);
+                }
             }
-            (row.now, row.standing) = (shown.1, shown.2);
         }
         let looks = self.window.looks().max(1) as f64;
         let mut sums = [0_u64; 5];

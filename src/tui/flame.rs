@@ -4,7 +4,7 @@
 use hashbrown::HashMap;
 
 use super::still::{Moment, Path, Place, Scale, Stillness};
-use crate::profile::{CallId, CallTree};
+use crate::profile::{CallId, CallTree, Direction};
 
 /// A chain folds where all but the one child weighs less than this share of everything …
 const FOLDS: f64 = 0.01;
@@ -51,10 +51,21 @@ impl Cell {
         self.calls().last().copied().unwrap_or(CallId::ROOT)
     }
 
+    /// The call that a chain is named and coloured after: the last, to which the time goes; turned round, the first, at
+    /// which it was spent.
+    pub fn head(&self, direction: Direction) -> CallId {
+        match direction {
+            Direction::Callees => self.last(),
+            Direction::Callers => {
+                self.calls().iter().copied().find(|call| *call != CallId::ROOT).unwrap_or(CallId::ROOT)
+            }
+        }
+    }
+
     /// The call that the cursor stands on when it stands here.
-    pub fn cursor(&self) -> CallId {
+    pub fn cursor(&self, direction: Direction) -> CallId {
         match &self.what {
-            What::Chain(_) => self.last(),
+            What::Chain(_) => self.head(direction),
             What::Line(call, ..) => *call,
             What::Crowd(calls) => calls.first().copied().unwrap_or(CallId::ROOT),
         }

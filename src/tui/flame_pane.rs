@@ -111,7 +111,11 @@ fn nothing(state: &State) -> String {
 /// What colour a call has.
 pub(super) fn kind(state: &State, call: &Call) -> Kind {
     let Some(step) = call.step else { return Kind::Waiting };
-    if call.own * 2 >= call.total && state.view.waits(step.function) {
+    let ends = match state.direction {
+        Direction::Callees => call.own * 2 >= call.total,
+        Direction::Callers => call.depth == 1,
+    };
+    if ends && state.view.waits(step.function) {
         return Kind::Waiting;
     }
     Kind::of(state.profile.origin(step.function))
@@ -157,7 +161,7 @@ fn label(state: &State, cell: &Cell, width: usize) -> String {
     } else {
         format!("  {share}")
     };
-    let growth = state.view.growth(tree.call(cell.last()));
+    let growth = state.view.growth(tree.call(cell.head(state.direction)));
     if let Some(growth) = growth.filter(|growth| growth.abs() >= GROWTH && !calls.contains(&CallId::ROOT)) {
         let sign = if growth > 0.0 { signs.change } else { signs.fall };
         tail = format!("{tail} {sign}{:+.0}", growth * 100.0);
@@ -180,29 +184,38 @@ fn fitting(tries: [String; 2], width: usize) -> String {
 }
 
 /// The names of a chain, with the first of these `tails` that leaves room for them. The end of a chain is where the
-/// time goes: classes are left out first, then the beginning.
+/// time goes, and of one that is turned round the beginning: classes are left out first, then what is far from there.
 fn chain_label(state: &State, calls: &[CallId], tails: &[String], width: usize) -> String {
     let signs = state.theme.signs;
+    let turned = state.direction == Direction::Callers;
+    let joined = |mut names: Vec<Cow<'_, str>>| {
+        if !turned {
+            names.reverse();
+        }
+        names.join(signs.chain) + &tails[0]
+    };
     let room = width.checked_sub(text::width(&tails[0]));
-    let (names, _) = last_names(state, calls, text::local_name, room);
+    let (names, _) = nearest_names(state, calls, text::local_name, room);
     if names.len() == calls.len() {
-        return names.join(signs.chain) + &tails[0];
+        return joined(names);
     }
-    let (names, mut left) = last_names(state, calls, text::last_name, room);
+    let (mut names, mut left) = nearest_names(state, calls, text::last_name, room);
     if names.len() == calls.len() {
-        return names.join(signs.chain) + &tails[0];
+        return joined(names);
     }
-    let lead = [signs.ellipsis, signs.chain].concat();
-    let mut names = &names[..];
-    while let ([first, rest @ ..], true) = (names, left < text::width(&lead)) {
-        left += text::width(first) + text::width(signs.chain);
-        names = rest;
+    let between = text::width(signs.chain);
+    while left < text::width(signs.ellipsis) + between
+        && let Some(far) = names.pop()
+    {
+        left += text::width(&far) + between;
     }
     if !names.is_empty() {
-        return [&lead, &*names.join(signs.chain), &tails[0]].concat();
+        names.push(signs.ellipsis.into());
+        return joined(names);
     }
-    let Some(last) = calls.last() else { return String::new() };
-    let ends = [text::local_name, text::last_name].map(|shorten| named(state, *last, shorten));
+    let nearest = if turned { calls.first() } else { calls.last() };
+    let Some(nearest) = nearest else { return String::new() };
+    let ends = [text::local_name, text::last_name].map(|shorten| named(state, *nearest, shorten));
     let alone = tails.iter().flat_map(|tail| ends.iter().map(move |end| (end, tail)));
     for (end, tail) in alone {
         if text::width(end) + text::width(tail) <= width {
@@ -212,8 +225,9 @@ fn chain_label(state: &State, calls: &[CallId], tails: &[String], width: usize) 
     text::cut(&ends[1], width, signs)
 }
 
-/// As many of a chain's last names as there is room for (it may be as long as a stack is deep), and what is left of it.
-fn last_names<'a>(
+/// As many of a chain's names as there is room for (it may be as long as a stack is deep), from where its time goes or
+/// was spent, and what is left of the room.
+fn nearest_names<'a>(
     state: &'a State,
     calls: &[CallId],
     shorten: fn(&str) -> &str,
@@ -223,13 +237,14 @@ fn last_names<'a>(
     let mut names = Vec::new();
     let Some(room) = room else { return (names, 0) };
     let mut left = room + between;
-    for call in calls.iter().rev() {
-        let name = named(state, *call, shorten);
+    let turned = state.direction == Direction::Callers;
+    let count = calls.len();
+    for place in 0..count {
+        let name = named(state, calls[if turned { place } else { count - 1 - place }], shorten);
         let Some(rest) = left.checked_sub(text::width(&name) + between) else { break };
         left = rest;
         names.push(name);
     }
-    names.reverse();
     (names, left)
 }
 
@@ -263,14 +278,14 @@ fn paint_cell(state: &State, cell: &Cell, line: Rect, buffer: &mut Buffer) {
     }
     let emphasis = emphasis(state, cell);
     let crowd = matches!(cell.what, What::Crowd(_));
-    let last = state.view.tree.call(cell.last());
-    let colour = if crowd { Kind::Waiting } else { kind(state, last) };
+    let head = state.view.tree.call(cell.head(state.direction));
+    let colour = if crowd { Kind::Waiting } else { kind(state, head) };
     let style = if let What::Line(call, line, _) = &cell.what {
         let step = state.view.tree.call(*call).step;
         let waits = step.is_some_and(|step| state.view.line_waits(step.function, *line));
         let own = step.map_or(Kind::Own, |step| Kind::of(state.profile.origin(step.function)));
         theme.line(if waits { Kind::Waiting } else { own }, emphasis)
-    } else if last.step.is_none() && emphasis == Emphasis::Plain {
+    } else if head.step.is_none() && emphasis == Emphasis::Plain {
         theme.root()
     } else {
         theme.frame(colour, cell.second, emphasis)

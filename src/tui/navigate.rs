@@ -2,14 +2,14 @@
 
 use super::action::{Action, Direction, Effect, Note};
 use super::console;
-use super::flame::{Cell, What};
+use super::flame::What;
 use super::keys::Pane;
 use super::layout;
 use super::pools::{Fold, Line};
 use super::state::{Back, List, Overlay, Reach, State};
 use super::text;
 use super::time;
-use crate::profile::CallId;
+use crate::profile::{CallId, Direction as Turned};
 
 /// Moves.
 pub(super) fn update(state: &mut State, action: &Action) {
@@ -87,7 +87,8 @@ fn in_flame(state: &mut State, action: &Action) {
 
 /// Puts the cursor on a box, and the box on the screen.
 fn set_cursor(state: &mut State, at: (usize, usize)) {
-    let Some(call) = state.view.flame.cell(at).map(Cell::cursor) else { return };
+    let direction = state.direction;
+    let Some(call) = state.view.flame.cell(at).map(|cell| cell.cursor(direction)) else { return };
     state.follow = false;
     state.view.cursor = call;
     state.cursor = state.view.tree.path(call);
@@ -283,7 +284,16 @@ fn scroll(state: &mut State, pane: Pane, by: i32) {
 
 /// The stack under the cursor as text to paste, root first.
 pub(super) fn stack_text(state: &State) -> Option<String> {
-    let path = state.view.tree.path(state.view.cursor);
+    let (tree, flame) = (&state.view.tree, &state.view.flame);
+    let mut path = tree.path(state.view.cursor);
+    if state.direction == Turned::Callers {
+        // The cursor stands on the leaf; who called it stands in the same box.
+        let cell = flame.find(tree, state.view.cursor).and_then(|at| flame.cell(at));
+        if let Some(cell) = cell.filter(|cell| matches!(cell.what, What::Chain(_))) {
+            path = tree.path(cell.last());
+        }
+        path.reverse();
+    }
     let frames = path.iter().map(|step| {
         let function = state.profile.function(step.function);
         let signs = state.theme.signs;

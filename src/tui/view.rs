@@ -14,9 +14,9 @@ use super::pools::{self, Line};
 use super::state::{Order, Reach, State};
 use super::still::{self, Moment, Stillness};
 use crate::profile::{
-    AutoWindow, Call, CallId, CallTree, Caller, Diff, FunctionId, Heat, Idle, MarkKind, Origin, Profile,
-    Selection, Span, State as Doing, Step, ThreadNo, ThreadRow, Timeline, Top, TopRow, Trend, Weights, Who,
-    Window, look_closer, thread_rows,
+    AutoWindow, Call, CallId, CallTree, Caller, Diff, Direction, FunctionId, Heat, Idle, MarkKind, Origin,
+    Profile, Selection, Span, State as Doing, Step, ThreadNo, ThreadRow, Timeline, Top, TopRow, Trend,
+    Weights, Who, Window, look_closer, thread_rows,
 };
 use crate::sample::Micros;
 
@@ -305,7 +305,7 @@ impl View {
         // path is kept for when it comes back.
         self.zoom = self.tree.find_nearest(&state.zoom).0;
         if state.follow {
-            self.cursor = self.hottest(&state.profile, self.cursor_still_there(&state.cursor));
+            self.cursor = self.hottest(state, self.cursor_still_there(&state.cursor));
             state.cursor = self.tree.path(self.cursor);
         } else {
             self.cursor = self.tree.find_nearest(&state.cursor).0;
@@ -343,17 +343,21 @@ impl View {
 
     /// Where most time ends in code of one's own: the call to look at first. It stays with `before`
     /// unless something is clearly heavier.
-    fn hottest(&self, profile: &Profile, before: Option<CallId>) -> CallId {
-        let own = |call: &Call| call.step.is_some_and(|step| profile.origin(step.function) == Origin::Own);
+    fn hottest(&self, state: &State, before: Option<CallId>) -> CallId {
+        let turned = state.direction == Direction::Callers;
+        let own = |step: Step| state.profile.origin(step.function) == Origin::Own;
+        let counts = |call: &Call| if turned { call.depth == 1 } else { call.step.is_some_and(own) };
         let mut weights: HashMap<CallId, u64> = HashMap::new();
         // What ends in no frame that is shown (plumbing that waits for work) is nothing to look at.
         for (id, call) in self.tree.calls().filter(|(id, call)| call.own > 0 && *id != CallId::ROOT) {
             // The time of a library counts for whoever of the program called it.
             let mut at = id;
-            while at != CallId::ROOT && !own(self.tree.call(at)) {
+            while at != CallId::ROOT && !counts(self.tree.call(at)) {
                 at = self.tree.call(at).parent;
             }
-            *weights.entry(if at == CallId::ROOT { id } else { at }).or_default() += self.heat_of(call);
+            let at = if at == CallId::ROOT { id } else { at };
+            let leaf = self.tree.call(if turned { at } else { id });
+            *weights.entry(at).or_default() += self.heat_of(leaf, call.own);
         }
         let heaviest = weights.iter().max_by_key(|(id, weight)| (**weight, std::cmp::Reverse(**id)));
         let Some((heaviest, weight)) = heaviest else { return CallId::ROOT };
@@ -363,11 +367,11 @@ impl View {
         }
     }
 
-    /// How much a call's own time draws the eye: a thread that waits is often meant to, one that runs never is.
-    fn heat_of(&self, call: &Call) -> u64 {
+    /// How much time at the top of stacks draws the eye: a thread that waits is often meant to, one that runs never is.
+    fn heat_of(&self, call: &Call, weight: u64) -> u64 {
         let known = call.step.and_then(|step| self.leaves.get(&step.function));
         let (runs, waits) = known.copied().unwrap_or((1, 0));
-        call.own * (4 * runs + waits) / (4 * (runs + waits)).max(1)
+        weight * (4 * runs + waits) / (4 * (runs + waits)).max(1)
     }
 
     /// Lines and callers of the function under the cursor.

@@ -14,3 +14,4 @@ mod sessions;
 mod simulation;
 mod stillness;
 mod tasks;
+mod turned;

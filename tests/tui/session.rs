@@ -67,6 +67,7 @@ impl Session {
                 "Esc" => KeyCode::Esc,
                 "Tab" => KeyCode::Tab,
                 "Down" => KeyCode::Down,
+                "Right" => KeyCode::Right,
                 key => KeyCode::Char(key.chars().next().unwrap()),
             };
             let event = KeyEvent::new(code, held);

@@ -97,10 +97,10 @@ pub enum Action {
     PickRow(Pane, usize),
     /// Scroll this pane by so many rows.
     Scroll(Pane, i32),
-    /// A span was dragged on the timeline, in its columns.
+    /// A span was dragged on the timeline: the moments at which its first and its last column begin.
     Drag {
-        from: u16,
-        to: u16,
+        from: Micros,
+        to: Micros,
         done: bool,
     },
 

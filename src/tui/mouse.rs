@@ -19,8 +19,8 @@ const DOUBLE: Micros = Micros(400_000);
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Mouse {
     clicked: Option<(Micros, u16, u16)>,
-    /// The timeline's column where the button went down.
-    dragged: Option<u16>,
+    /// The timeline's column where the button went down, and which moment that was: columns move on.
+    dragged: Option<(u16, Micros)>,
 }
 
 impl Mouse {
@@ -33,8 +33,8 @@ impl Mouse {
         }
         match event.kind {
             MouseEventKind::Down(MouseButton::Left) => self.click(state, &areas, (x, y), now),
-            MouseEventKind::Drag(MouseButton::Left) => self.drag(&areas, x, false),
-            MouseEventKind::Up(MouseButton::Left) => self.drag(&areas, x, true),
+            MouseEventKind::Drag(MouseButton::Left) => self.drag(state, &areas, x, false),
+            MouseEventKind::Up(MouseButton::Left) => self.drag(state, &areas, x, true),
             MouseEventKind::Down(MouseButton::Right) => vec![Action::Back],
             MouseEventKind::ScrollUp => wheel(&areas, (x, y), -3),
             MouseEventKind::ScrollDown => wheel(&areas, (x, y), 3),
@@ -67,7 +67,8 @@ impl Mouse {
             Pane::Source => vec![],
             Pane::Output => vec![Action::Focus(pane)],
             Pane::Timeline => {
-                self.dragged = x.checked_sub(area.x + timeline::LABEL);
+                let column = x.checked_sub(area.x + timeline::LABEL);
+                self.dragged = column.and_then(|column| Some((column, timeline::moment_at(state, column)?)));
                 vec![Action::Focus(pane)]
             }
         };
@@ -77,15 +78,16 @@ impl Mouse {
         actions
     }
 
-    fn drag(&mut self, areas: &Areas, x: u16, done: bool) -> Vec<Action> {
-        let Some(from) = self.dragged else { return Vec::new() };
+    fn drag(&mut self, state: &State, areas: &Areas, x: u16, done: bool) -> Vec<Action> {
+        let Some((start, from)) = self.dragged else { return Vec::new() };
         if done {
             self.dragged = None;
         }
         let strip = areas.inner(areas.timeline);
         let last = strip.width.saturating_sub(timeline::LABEL + 1);
-        let to = x.saturating_sub(strip.x + timeline::LABEL).min(last);
-        vec![Action::Drag { from, to, done }]
+        let column = x.saturating_sub(strip.x + timeline::LABEL).min(last);
+        let to = if column == start { Some(from) } else { timeline::moment_at(state, column) };
+        to.map(|to| Action::Drag { from, to, done }).into_iter().collect()
     }
 }
 

@@ -21,7 +21,7 @@ pub(super) fn update(state: &mut State, action: &Action) {
             state.threads = None;
             state.scroll = 0;
             if matches!(state.reach, Reach::Between(..)) {
-                state.reach = Reach::Auto;
+                state.reach = state.reach_before;
             }
         }
         Action::PickBox { row, column } => {
@@ -163,7 +163,7 @@ fn back(state: &mut State) {
         state.zoom.clear();
     } else if state.threads.take().is_some() {
     } else if matches!(state.reach, Reach::Between(..)) {
-        state.reach = Reach::Auto;
+        state.reach = state.reach_before;
     } else if state.pane != Pane::Flame && !layout::is_small(state.size) {
         state.pane = Pane::Flame;
     } else {

@@ -162,7 +162,9 @@ pub struct State {
     pub reach: Reach,
     /// What [`Reach::Auto`] comes to at the moment.
     pub auto_span: Span,
-    /// The timeline's cursor and the column where a span begins, in columns from the right.
+    /// What [`Reach::Between`] goes back to.
+    pub reach_before: Reach,
+    /// The timeline's cursor and where a span begins.
     pub timeline: TimelineCursor,
     /// Which threads.
     pub threads: Option<BTreeSet<ThreadNo>>,
@@ -223,13 +225,13 @@ pub struct State {
     pub effects: Vec<Effect>,
 }
 
-/// Where the timeline's cursor stands, in columns before the newest one.
+/// Where the timeline's cursor stands: moments, for columns move on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct TimelineCursor {
-    /// The cursor.
-    pub at: u16,
+    /// The cursor; nothing for the newest column, whichever that is.
+    pub at: Option<Micros>,
     /// The other end of a span that is being chosen.
-    pub anchor: Option<u16>,
+    pub anchor: Option<Micros>,
     /// Columns show this many times the finest step; 0 for what fits.
     pub zoom: u32,
 }
@@ -250,6 +252,7 @@ impl State {
             console: options.command.clone().map(|command| Console::new(command, size)),
             overlay: Overlay::None,
             reach: Reach::Auto,
+            reach_before: Reach::Auto,
             auto_span: Span::All,
             timeline: TimelineCursor::default(),
             threads: None,

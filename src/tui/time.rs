@@ -65,10 +65,10 @@ fn zoom_strip(state: &mut State, out: bool) {
 
 /// Moves on the timeline; Enter takes the span that was begun.
 pub(super) fn in_timeline(state: &mut State, action: &Action) {
-    let columns = Ruler::of(state).columns;
-    let last = columns.saturating_sub(1);
-    let at = state.timeline.at;
-    state.timeline.at = match action {
+    let ruler = Ruler::of(state);
+    let last = ruler.columns.saturating_sub(1);
+    let at = ruler.before(state.timeline.at).min(last);
+    let before = match action {
         Action::Move(Direction::Left) => at.saturating_add(1).min(last),
         Action::Move(Direction::Right) => at.saturating_sub(1),
         Action::PageUp => at.saturating_add(10).min(last),
@@ -81,28 +81,28 @@ pub(super) fn in_timeline(state: &mut State, action: &Action) {
         }
         _ => return,
     };
+    // At the newest column it stays there.
+    state.timeline.at = if before == 0 { None } else { ruler.ends(before).map(|(from, _)| from) };
 }
 
 /// Begins a span at the cursor, or takes the one that was begun.
 fn span(state: &mut State) {
-    if let Some(anchor) = state.timeline.anchor.take() {
-        let (from, to) = (anchor.max(state.timeline.at), anchor.min(state.timeline.at));
-        let ruler = Ruler::of(state);
-        let ends = (ruler.ends(from), ruler.ends(to));
-        if let (Some((from, _)), Some((_, to))) = ends {
-            take(state, from, to);
+    let ruler = Ruler::of(state);
+    let here = ruler.ends(ruler.before(state.timeline.at)).map(|(from, _)| from);
+    let at = state.timeline.at.or(here);
+    if let (Some(anchor), Some(at)) = (state.timeline.anchor.take(), at) {
+        if let Some((_, end)) = ruler.ends(ruler.before(Some(anchor.max(at)))) {
+            take(state, anchor.min(at), end);
         }
         return;
     }
     state.pane = Pane::Timeline;
-    state.timeline.anchor = Some(state.timeline.at);
+    state.timeline.anchor = at;
     state.say(Note::good("move to the other end of the span, then v or Enter; Esc lets go"));
 }
 
-fn drag(state: &mut State, from: u16, to: u16, done: bool) {
-    let right = Ruler::of(state).columns.saturating_sub(1);
-    let (from, to) = (right.saturating_sub(from), right.saturating_sub(to));
-    state.timeline.at = to;
+fn drag(state: &mut State, from: Micros, to: Micros, done: bool) {
+    state.timeline.at = Some(to);
     state.timeline.anchor = Some(from);
     if !done {
         return;
@@ -117,9 +117,12 @@ fn drag(state: &mut State, from: u16, to: u16, done: bool) {
 }
 
 fn take(state: &mut State, from: Micros, to: Micros) {
+    if !matches!(state.reach, Reach::Between(..)) {
+        state.reach_before = state.reach;
+    }
     state.reach = Reach::Between(from, to);
     state.frozen = None;
     let length = Micros(to.0.saturating_sub(from.0));
     let clock = text::clock(from, state.options.east);
-    state.say(Note::good(format!("{} from {clock}; Esc goes back to now", text::span(length))));
+    state.say(Note::good(format!("{} from {clock}; Esc goes back", text::span(length))));
 }

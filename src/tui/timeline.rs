@@ -1,6 +1,6 @@
 //! The strip of time: how many threads ran and waited, the changes, and the span that is looked at.
 
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -59,12 +59,25 @@ impl Ruler {
         Some((Micros(from), Micros(from + width)))
     }
 
+    /// The column, counted from the newest one, in which a moment lies.
+    pub(super) fn before(&self, at: Option<Micros>) -> u16 {
+        let (Some(origin), Some(at)) = (self.origin, at) else { return 0 };
+        let number = at.0.saturating_sub(origin.0) / (u64::from(self.steps) * Timeline::STEP.0);
+        u16::try_from(self.newest.saturating_sub(number)).unwrap_or(u16::MAX)
+    }
+
     /// The steps that a column shows.
     fn numbers(&self, before: u16) -> Option<Range<u64>> {
         let steps = u64::from(self.steps);
         let number = self.newest.checked_sub(u64::from(before))?;
         Some(number * steps..(number + 1) * steps)
     }
+}
+
+/// When the column begins that is this far from the first one on the screen.
+pub(super) fn moment_at(state: &State, column: u16) -> Option<Micros> {
+    let ruler = Ruler::of(state);
+    ruler.ends(ruler.columns.saturating_sub(1).saturating_sub(column)).map(|(from, _)| from)
 }
 
 /// What happened in these steps.
@@ -90,8 +103,8 @@ pub(super) fn title(state: &State) -> Vec<Span<'static>> {
     let shown = u64::from(ruler.columns) * u64::from(ruler.steps) * Timeline::STEP.0;
     let mut words = format!("{} {} wide", theme.signs.dot, text::seconds(Micros(shown)));
     if state.pane == Pane::Timeline {
-        let clock = |before| ruler.ends(before).map(|(from, _)| text::clock(from, state.options.east));
-        if let Some(at) = clock(state.timeline.at) {
+        if let Some((from, _)) = ruler.ends(ruler.before(state.timeline.at)) {
+            let at = text::clock(from, state.options.east);
             words = format!("{words} {} cursor {at}", theme.signs.dot);
         }
         words.push_str(" · [ ] zoom · v span".replace('·', theme.signs.dot).as_str());
@@ -107,6 +120,7 @@ pub(super) fn paint(state: &State, area: Rect, buffer: &mut Buffer) {
     let theme = state.theme;
     let columns = area.width - LABEL;
     let ruler = Ruler::of(state);
+    let marked = marked(state, &ruler);
     let buckets: Vec<Option<Bucket>> = (0..columns)
         .map(|before| ruler.numbers(before).map(|steps| bucket(&state.view.timeline, steps)))
         .collect();
@@ -146,7 +160,9 @@ pub(super) fn paint(state: &State, area: Rect, buffer: &mut Buffer) {
             if let Some(mark) = ends.and_then(|ends| mark(state, ends)) {
                 cell.set_symbol(mark).set_style(theme.alert());
             }
-            cell.set_style(cursor(state, before));
+            if marked.as_ref().is_some_and(|marked| marked.contains(&before)) {
+                cell.set_style(Style::new().add_modifier(Modifier::REVERSED));
+            }
         }
     }
 }
@@ -178,12 +194,14 @@ fn mark(state: &State, (from, to): (Micros, Micros)) -> Option<&'static str> {
     })
 }
 
-fn cursor(state: &State, before: u16) -> Style {
-    let cursor = state.timeline;
-    let (low, high) = match cursor.anchor {
-        Some(anchor) => (anchor.min(cursor.at), anchor.max(cursor.at)),
-        None if state.pane == Pane::Timeline => (cursor.at, cursor.at),
-        None => return Style::new(),
-    };
-    if (low..=high).contains(&before) { Style::new().add_modifier(Modifier::REVERSED) } else { Style::new() }
+/// The columns under the cursor, or of the span that is being chosen.
+fn marked(state: &State, ruler: &Ruler) -> Option<RangeInclusive<u16>> {
+    let at = ruler.before(state.timeline.at);
+    match state.timeline.anchor {
+        Some(anchor) => {
+            let anchor = ruler.before(Some(anchor));
+            Some(anchor.min(at)..=anchor.max(at))
+        }
+        None => (state.pane == Pane::Timeline).then_some(at..=at),
+    }
 }

@@ -14,4 +14,5 @@ mod sessions;
 mod simulation;
 mod stillness;
 mod tasks;
+mod time;
 mod turned;

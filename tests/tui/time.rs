@@ -1,0 +1,67 @@
+//! Spans of time, chosen while time goes on.
+
+use crossterm::event::{KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
+use pyflame_tui::profile::Span;
+use pyflame_tui::tui::state::Reach;
+
+use crate::session::Session;
+use crate::simulation::{Program, START};
+
+/// The chosen span, in seconds since the start.
+fn chosen(session: &Session) -> (f64, f64) {
+    let Reach::Between(from, to) = session.state.reach else { panic!("{:?}", session.state.reach) };
+    assert_eq!(session.state.span(), Span::Between(from, to));
+    ((from.0 - START.0) as f64 / 1e6, (to.0 - START.0) as f64 / 1e6)
+}
+
+#[test]
+fn the_ends_of_a_span_are_moments() {
+    let mut session = Session::new(Program::Steady, (160, 48));
+    session.run(20.0);
+    // Columns of a quarter of a second.
+    session.press(&["1", "h", "h", "h", "h", "v"]);
+    session.run(5.0);
+    session.press(&["h", "h", "v"]);
+    assert_eq!(chosen(&session), (18.25, 19.0), "from where the cursor was, two columns back");
+}
+
+#[test]
+fn the_end_of_a_span_at_the_newest_column_stays_there() {
+    let mut session = Session::new(Program::Steady, (160, 48));
+    session.run(20.0);
+    session.press(&["v"]);
+    session.run(5.0);
+    session.press(&["v"]);
+    assert_eq!(chosen(&session), (19.75, 25.0));
+}
+
+#[test]
+fn a_span_is_dragged_from_where_the_button_went_down() {
+    let mouse = |kind, column| MouseEvent { kind, column, row: 3, modifiers: KeyModifiers::NONE };
+    let mut session = Session::new(Program::Steady, (160, 48));
+    session.run(20.0);
+    // The newest column is the last before the line: 158.
+    session.point(mouse(MouseEventKind::Down(MouseButton::Left), 148));
+    session.point(mouse(MouseEventKind::Drag(MouseButton::Left), 150));
+    session.run(5.0);
+    session.point(mouse(MouseEventKind::Up(MouseButton::Left), 158));
+    assert_eq!(chosen(&session), (17.25, 25.0));
+    // A click is none, however long it takes.
+    session.press(&["Esc"]);
+    session.point(mouse(MouseEventKind::Down(MouseButton::Left), 148));
+    session.run(2.0);
+    session.point(mouse(MouseEventKind::Up(MouseButton::Left), 148));
+    assert_eq!((session.state.reach, session.state.timeline.anchor), (Reach::Auto, None));
+}
+
+#[test]
+fn the_way_back_from_a_span_leads_to_the_window_before() {
+    for back in ["Esc", "="] {
+        let mut session = Session::new(Program::Steady, (160, 48));
+        session.run(20.0);
+        session.press(&["]", "v", "h", "v", "v", "h", "h", "v"]);
+        chosen(&session);
+        session.press(&[back]);
+        session.expect("LIVE ● last 30 s");
+    }
+}

@@ -4,6 +4,7 @@ use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
 use nucleo_matcher::{Config, Matcher, Utf32Str};
 
 use super::action::{Action, Note};
+use super::keys::Pane;
 use super::navigate;
 use super::state::{Find, Overlay, State};
 use super::text;
@@ -78,6 +79,9 @@ pub(super) fn tally(find: &Find, tree: &CallTree) -> (usize, f64) {
 
 /// To the next match in the order of the picture: row by row, from left to right.
 fn step(state: &mut State, forward: bool) {
+    if state.pane == Pane::Top {
+        return step_row(state, forward);
+    }
     let view = &state.view;
     let matches = |function: FunctionId| state.find.matches.contains(&function);
     let mut places: Vec<(usize, usize, CallId)> = Vec::new();
@@ -102,5 +106,21 @@ fn step(state: &mut State, forward: bool) {
             navigate::go_to(state, call);
         }
         None => state.say(Note::bad("no match in this picture")),
+    }
+}
+
+/// The same in the top list.
+fn step_row(state: &mut State, forward: bool) {
+    let here = state.top_list.cursor;
+    let matches = |place: &usize| state.find.matches.contains(&state.view.top[*place].step.function);
+    let hits: Vec<usize> = (0..state.view.top.len()).filter(matches).collect();
+    let next = if forward {
+        hits.iter().find(|place| **place > here).or(hits.first())
+    } else {
+        hits.iter().rev().find(|place| **place < here).or(hits.last())
+    };
+    match next {
+        Some(place) => state.top_list.cursor = *place,
+        None => state.say(Note::bad("no match in this list")),
     }
 }

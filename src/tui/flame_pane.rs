@@ -8,6 +8,7 @@ use ratatui::style::Style;
 use ratatui::text::Span;
 
 use super::flame::{Cell, What};
+use super::navigate;
 use super::picture::{put, row, say};
 use super::state::State;
 use super::text;
@@ -69,7 +70,7 @@ pub(super) fn paint(state: &State, area: Rect, buffer: &mut Buffer) {
     }
     let rows = &view.flame.rows;
     let height = usize::from(area.height);
-    let scroll = state.scroll.min(rows.len().saturating_sub(2));
+    let scroll = navigate::flame_scroll(state);
     let hidden = (rows.len() - scroll).saturating_sub(height);
     let whole = if hidden > 0 { height - 1 } else { height };
     for (at, cells) in (0..).zip(rows.iter().skip(scroll).take(whole)) {

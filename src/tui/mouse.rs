@@ -8,8 +8,10 @@ use super::console;
 use super::footer;
 use super::keys::Pane;
 use super::layout::{self, Areas};
+use super::navigate;
 use super::state::{Overlay, State};
 use super::timeline;
+use super::top_pane;
 use crate::sample::Micros;
 
 /// Two clicks within this time on one place are one double click.
@@ -58,11 +60,15 @@ impl Mouse {
         let Some((pane, area)) = areas.pane_at(x, y) else { return title(areas, (x, y)) };
         let row = usize::from(y - area.y);
         let mut actions = match pane {
-            Pane::Flame => vec![Action::PickBox { row: row + state.scroll, column: x - area.x }],
-            Pane::Threads => vec![Action::PickRow(pane, row)],
-            Pane::Top => {
-                let head = usize::from(area.height > 4);
-                row.checked_sub(head).map(|row| Action::PickRow(pane, row)).into_iter().collect()
+            Pane::Flame => {
+                let row = row + navigate::flame_scroll(state);
+                vec![Action::PickBox { row, column: x - area.x }]
+            }
+            Pane::Threads | Pane::Top => {
+                let head = if pane == Pane::Top { top_pane::head(area) } else { 0 };
+                let first = navigate::first_row(state, pane, usize::from(area.height - head));
+                let row = row.checked_sub(usize::from(head));
+                row.map(|row| Action::PickRow(pane, first + row)).into_iter().collect()
             }
             Pane::Source => vec![],
             Pane::Output => vec![Action::Focus(pane)],

@@ -9,6 +9,7 @@ use super::pools::{Fold, Line};
 use super::state::{Back, List, Overlay, Reach, State};
 use super::text;
 use super::time;
+use super::top_pane;
 use crate::profile::{CallId, Direction as Turned};
 
 /// Moves.
@@ -177,6 +178,27 @@ fn list_length(state: &State, pane: Pane) -> Option<usize> {
         Pane::Top => Some(state.view.top.len()),
         _ => None,
     }
+}
+
+/// The first row of a list in an area of so many; painting and the mouse ask the same. One without the keys begins at
+/// its beginning.
+pub(super) fn first_row(state: &State, pane: Pane, height: usize) -> usize {
+    let list = if pane == Pane::Threads { state.thread_list } else { state.top_list };
+    if pane == state.pane { list.first(list_length(state, pane).unwrap_or(0), height) } else { 0 }
+}
+
+/// Keeps lists where they are on the screen, so that they scroll as little as the cursor asks for.
+pub(super) fn keep_lists(state: &mut State) {
+    let areas = layout::areas(state.size, state.pane, state.strip);
+    let main = areas.inner(areas.main);
+    let threads = first_row(state, Pane::Threads, usize::from(main.height));
+    let top = first_row(state, Pane::Top, usize::from(main.height - top_pane::head(main)));
+    (state.thread_list.top, state.top_list.top) = (threads, top);
+}
+
+/// Rows of the flame above the screen: of one that has become lower, fewer than somebody scrolled.
+pub(super) fn flame_scroll(state: &State) -> usize {
+    state.scroll.min(state.view.flame.rows.len().saturating_sub(2))
 }
 
 fn list_mut(state: &mut State, pane: Pane) -> &mut List {

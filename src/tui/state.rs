@@ -126,8 +126,17 @@ pub struct Back {
 pub struct List {
     /// The row of the cursor.
     pub cursor: usize,
-    /// The first row on the screen.
+    /// The first row on the screen, when the cursor was last moved.
     pub top: usize,
+}
+
+impl List {
+    /// The first row on a screen of so many: scrolled as little as shows the cursor.
+    pub fn first(self, length: usize, height: usize) -> usize {
+        let height = height.max(1);
+        let cursor = self.cursor.min(length.saturating_sub(1));
+        self.top.min(length.saturating_sub(height)).clamp((cursor + 1).saturating_sub(height), cursor)
+    }
 }
 
 /// The screen.

@@ -7,6 +7,7 @@ use ratatui::layout::Rect;
 use ratatui::text::Span;
 
 use super::keys::Pane;
+use super::navigate;
 use super::picture::{put, row, say};
 use super::pools::{Fold, Line};
 use super::state::State;
@@ -105,7 +106,7 @@ pub(super) fn paint(state: &State, area: Rect, buffer: &mut Buffer) {
     let columns = labels.iter().map(|label| text::width(label)).max().unwrap_or(0).min(most);
     let cursor = state.thread_list.cursor.min(lines.len() - 1);
     let height = usize::from(area.height);
-    let first = if state.pane == Pane::Threads { cursor.saturating_sub(height - 1) } else { 0 };
+    let first = navigate::first_row(state, Pane::Threads, height);
     for (at, (line, label)) in (0..area.height).zip(lines.iter().zip(&labels).skip(first)) {
         let place = row(area, at);
         paint_line(state, line, &text::pad(label, columns, state.theme.signs), place, buffer);

@@ -5,6 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::text::Span;
 
 use super::keys::Pane;
+use super::navigate;
 use super::picture::{put, row, say};
 use super::state::{Order, State};
 use super::text;
@@ -24,6 +25,11 @@ pub(super) fn title(state: &State) -> Vec<Span<'static>> {
     vec![Span::styled(words, state.theme.faint())]
 }
 
+/// The rows above the list.
+pub(super) fn head(area: Rect) -> u16 {
+    u16::from(area.height > 4)
+}
+
 /// Paints the list.
 pub(super) fn paint(state: &State, area: Rect, buffer: &mut Buffer) {
     if area.is_empty() {
@@ -33,7 +39,7 @@ pub(super) fn paint(state: &State, area: Rect, buffer: &mut Buffer) {
     if rows.is_empty() {
         return say("no Python frame in this window", state.theme.faint(), area, buffer);
     }
-    let head = u16::from(area.height > 4);
+    let head = head(area);
     if head > 0 {
         let words = if area.width >= 60 {
             "   self  total  trend        function"
@@ -44,7 +50,7 @@ pub(super) fn paint(state: &State, area: Rect, buffer: &mut Buffer) {
     }
     let height = usize::from(area.height - head);
     let cursor = state.top_list.cursor.min(rows.len() - 1);
-    let first = cursor.saturating_sub(height.saturating_sub(1));
+    let first = navigate::first_row(state, Pane::Top, height);
     for (at, entry) in (head..area.height).zip(rows.iter().skip(first)) {
         let selected = state.pane == Pane::Top && first + usize::from(at - head) == cursor;
         paint_row(state, entry, selected, row(area, at), buffer);

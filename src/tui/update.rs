@@ -56,6 +56,7 @@ pub fn update(state: &mut State, action: Action) {
         action => chosen(state, action),
     }
     view::refresh(state);
+    navigate::keep_lists(state);
 }
 
 fn sampled(state: &mut State, event: &Event) {

@@ -96,6 +96,8 @@ fn nothing(state: &State) -> String {
         "waiting for the first sample".to_owned()
     } else if state.view.looks() == 0 {
         "no samples in this window".to_owned()
+    } else if state.find.keep && state.find.is_on() {
+        "no stack in this window has a match; & shows all".to_owned()
     } else if state.who == Who::GilHolder {
         "nobody held the GIL in this window; a shows all threads".to_owned()
     } else if state.who == Who::Tasks && !state.profile.about().is_some_and(|about| about.tasks) {

@@ -194,6 +194,8 @@ impl View {
         if self.tree.total() == 0 && state.idle == Idle::RestingHidden {
             state.all_idle = true;
             weights = self.grow(state);
+            // Nobody is there at all, or nobody who is looked for.
+            state.all_idle = self.tree.total() > 0;
         }
         self.count_threads(state);
         self.count_leaves(&state.profile, &state.whole_selection());
@@ -216,8 +218,7 @@ impl View {
         let before = std::mem::replace(&mut self.threads, rows);
         if state.frozen.is_some() {
             // A frozen picture shows where they stood when it froze.
-            let before: HashMap<ThreadNo, ThreadRow> =
-                before.into_iter().map(|row| (row.thread, row)).collect();
+            let before: HashMap<_, _> = before.into_iter().map(|row| (row.thread, row)).collect();
             for row in &mut self.threads {
                 if let Some(old) = before.get(&row.thread) {
                     (row.now, row.standing, row.here, row.unseen) =

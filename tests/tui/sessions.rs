@@ -313,6 +313,20 @@ fn idle_programs_show_what_they_wait_in() {
 }
 
 #[test]
+fn a_picture_without_a_box_says_why() {
+    let mut session = Session::new(Program::Steady, (160, 48));
+    session.run(2.0);
+    session.press(&["/", "x", "y", "z", "z", "y", "Enter", "&"]);
+    session.expect_not("all idle, so shown");
+    session.expect("no stack in this window has a match; & shows all");
+    let mut session = Session::new(Program::Idle, (160, 48));
+    session.run(2.0);
+    session.press(&["a"]);
+    session.expect_not("all idle, so shown");
+    session.expect("nobody held the GIL in this window; a shows all threads");
+}
+
+#[test]
 fn hostile_names_do_nothing_to_the_terminal() {
     let mut session = Session::new(Program::Hostile, (160, 48));
     session.run(2.0);

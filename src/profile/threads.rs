@@ -99,7 +99,7 @@ pub struct ThreadRow {
     pub standing: Micros,
     /// Where it stood when it was last seen.
     pub here: Option<Spot>,
-    /// How long it has not been seen.
+    /// How long it had not been seen when the window ended.
     pub unseen: Micros,
     /// In how many looks of the window it was seen in each state, by [`State::ALL`].
     pub states: [u64; 5],
@@ -141,13 +141,15 @@ type Places = [(u64, NodeId); 5];
 /// The threads that were seen in this window and that the selection takes, in the order in which
 /// they were first seen.
 pub fn thread_rows(profile: &Profile, window: &Window, selection: &Selection) -> Vec<ThreadRow> {
+    let end = window.last_at(profile).unwrap_or_default();
     let mut rows: Vec<Option<(ThreadRow, Places)>> = vec![None; profile.thread_count()];
     for (thread, node, flags, count) in window.counts() {
         if !selection.has(thread, flags) {
             continue;
         }
         let nowhere = [(0, NodeId::ROOT); 5];
-        let (row, places) = rows[thread.index()].get_or_insert_with(|| (row_of(profile, thread), nowhere));
+        let (row, places) =
+            rows[thread.index()].get_or_insert_with(|| (row_of(profile, thread, end), nowhere));
         let state = profile.state(node, flags).index();
         row.states[state] += count;
         // Flags make several counts of one stack: the largest of them will do.
@@ -160,11 +162,11 @@ pub fn thread_rows(profile: &Profile, window: &Window, selection: &Selection) ->
     rows.into_iter().flatten().map(|(row, places)| ThreadRow { places: spots(places), ..row }).collect()
 }
 
-fn row_of(profile: &Profile, thread: ThreadNo) -> ThreadRow {
+fn row_of(profile: &Profile, thread: ThreadNo, end: Micros) -> ThreadRow {
     let known = profile.thread(thread);
     let now = profile.is_present(thread).then(|| profile.state(known.node, known.flags));
     let standing = Micros(known.seen.0.saturating_sub(known.since.0));
     let here = Spot::of(profile, known.node);
-    let unseen = Micros(profile.last_at().unwrap_or_default().0.saturating_sub(known.seen.0));
+    let unseen = Micros(end.0.saturating_sub(known.seen.0));
     ThreadRow { thread, now, standing, here, unseen, states: [0; 5], places: [None; 5] }
 }

@@ -12,7 +12,7 @@ use super::stacks::NodeId;
 use super::store::Profile;
 use super::threads::ThreadNo;
 use super::verdicts::Verdicts;
-use crate::sample::Flags;
+use crate::sample::{Flags, Micros};
 
 type Key = (ThreadNo, NodeId, Flags);
 
@@ -105,6 +105,11 @@ impl Window {
     /// Looks that were taken: what a weight is divided by to be "in threads".
     pub fn looks(&self) -> u64 {
         self.verdicts.taken()
+    }
+
+    /// When its last look was.
+    pub fn last_at(&self, profile: &Profile) -> Option<Micros> {
+        profile.at(Look(self.range.end.0.checked_sub(1)?))
     }
 
     /// For how many looks each of them stands, on average.

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
+use super::threads_pane::is_gone;
 use crate::profile::{State as Doing, ThreadNo, ThreadRow};
 
 /// Fewer threads than these are listed as they are.
@@ -134,13 +135,19 @@ pub(super) fn arrange(
     lines
 }
 
-/// The stuck first: those that do not idle, by how long they have stood in one stack; then the idle.
+/// The stuck first: those that do not idle, by how long they have stood in one stack; then the idle; then who is gone.
 fn sort(rows: &mut [ThreadRow]) {
     // Whole seconds: rows that change places at every picture cannot be read.
     rows.sort_by_key(|row| {
         let idle = row.states[Doing::Idle.index()] * 2 > row.looks();
         let stuck = row.now.is_some_and(|now| now != Doing::Idle && row.standing.0 >= 1_000_000);
-        (idle, !stuck, std::cmp::Reverse(if stuck { row.standing.0 / 1_000_000 } else { 0 }), row.thread)
+        (
+            is_gone(row),
+            idle,
+            !stuck,
+            std::cmp::Reverse(if stuck { row.standing.0 / 1_000_000 } else { 0 }),
+            row.thread,
+        )
     });
 }
 

@@ -296,12 +296,10 @@ impl State {
         }
     }
 
-    /// How many there are of what is looked at: threads of this time, or tasks of this moment, which come and go.
+    /// How many there were of what is looked at, on average: as many as those in each state come to. Where they come
+    /// and go, many more were seen.
     pub fn count(&self) -> usize {
-        match self.who {
-            Who::Tasks => self.view.threads.iter().filter(|row| row.now.is_some()).count(),
-            _ => self.view.threads.len(),
-        }
+        self.view.states.iter().sum::<f64>().round() as usize
     }
 
     /// What is looked at, so many of them.

@@ -1,6 +1,7 @@
 //! The threads: what each does, where, and for how long already; the stuck come first.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -18,15 +19,29 @@ use crate::sample::Micros;
 
 /// Who stands in one stack for so long is shown there.
 const STUCK: Micros = Micros(1_000_000);
+/// Who was not seen for so long has ended.
+const GONE: Micros = Micros(250_000);
 /// Steps of the strip that a sparkline shows.
 const SPARK: usize = 40;
 
+/// Had it ended when the window did? One look may have failed to see it.
+pub(super) fn is_gone(thread: &ThreadRow) -> bool {
+    !is_there(thread) && thread.unseen >= GONE
+}
+
+fn is_there(thread: &ThreadRow) -> bool {
+    thread.now.is_some() || thread.unseen == Micros(0)
+}
+
 /// The words in the line above the list.
 pub(super) fn title(state: &State) -> Vec<Span<'static>> {
-    let count = state.count();
+    let rows = &state.view.threads;
+    let count = rows.iter().filter(|row| is_there(row)).count();
     let tasks = if state.who == Who::Tasks { format!(" {}", state.unit(count)) } else { String::new() };
-    let words = format!("{} {count}{tasks}", state.theme.signs.dot);
-    vec![Span::styled(words, state.theme.faint())]
+    let dot = state.theme.signs.dot;
+    let gone = rows.iter().filter(|row| is_gone(row)).count();
+    let gone = if gone > 0 { format!(" {dot} {gone} gone") } else { String::new() };
+    vec![Span::styled(format!("{dot} {count}{tasks}{gone}"), state.theme.faint())]
 }
 
 /// A thread's name, or its number where it has none.
@@ -59,7 +74,7 @@ pub(super) fn given_name(state: &State, thread: ThreadNo) -> Option<String> {
 pub(super) fn names(state: &State, set: &BTreeSet<ThreadNo>) -> String {
     let pool = state.view.thread_lines.iter().enumerate().find_map(|(place, line)| match line {
         Line::Pool { stem, rows, .. } if state.view.threads_at(place).as_ref() == Some(set) => {
-            Some(pool_name(state, stem, rows.len(), usize::MAX))
+            Some(pool_name(state, stem, rows.clone(), usize::MAX))
         }
         _ => None,
     });
@@ -67,17 +82,19 @@ pub(super) fn names(state: &State, set: &BTreeSet<ThreadNo>) -> String {
     pool.unwrap_or_else(each)
 }
 
-/// In at most so many cells; what is cut is the name, and never the number.
-fn pool_name(state: &State, stem: &str, count: usize, cells: usize) -> String {
+/// In at most so many cells; what is cut is the name, and never the number: of those that are there, if any is.
+fn pool_name(state: &State, stem: &str, rows: Range<usize>, cells: usize) -> String {
     let signs = state.theme.signs;
-    let count = format!(" {}{count}", signs.times);
+    let rows = state.view.threads.get(rows).unwrap_or_default();
+    let there = rows.iter().filter(|row| is_there(row)).count();
+    let count = format!(" {}{}", signs.times, if there > 0 { there } else { rows.len() });
     format!("{}{count}", text::cut(stem, cells.saturating_sub(text::width(&count)), signs))
 }
 
 /// The name of a line: a thread of a pool has only what tells it from the others.
 fn label(state: &State, line: &Line, cells: usize) -> String {
     match line {
-        Line::Pool { stem, rows, .. } => pool_name(state, stem, rows.len(), cells),
+        Line::Pool { stem, rows, .. } => pool_name(state, stem, rows.clone(), cells),
         Line::Thread { row, suffix } => {
             let Some(thread) = state.view.threads.get(*row).map(|row| row.thread) else {
                 return String::new();
@@ -146,20 +163,11 @@ fn paint_line(state: &State, line: &Line, label: &str, place: Rect, buffer: &mut
 /// What it does, where, for how long, and how much it ran.
 fn thread_spans(state: &State, thread: &ThreadRow, taken: usize, width: usize, spans: &mut Vec<Span<'_>>) {
     let theme = state.theme;
-    let (mut doing, mut spot) = shown(thread);
-    let mut label = Span::styled(format!(" {:<8}", state_label(doing)), theme.state(doing));
-    // A worker that mostly waits for work: what it does when it has some is what there is to know.
-    if doing == Doing::Idle
-        && thread.standing < STUCK
-        && let Some(busy) = busy(state, std::slice::from_ref(thread))
-    {
-        label = Span::styled(format!(" {busy:<8}"), theme.text());
-        (doing, spot) = thread.mostly_busy();
-    }
-    spans.push(label);
+    let (says, doing, spot) = says(state, thread);
+    spans.push(says.label(state));
     let spark = if width >= 100 { SPARK } else { 0 };
     let words = standing_at(state, thread, doing, spot, width.saturating_sub(taken + spark + 1));
-    let style = if doing == Doing::Idle { theme.faint() } else { theme.text() };
+    let style = if doing == Doing::Idle || is_gone(thread) { theme.faint() } else { theme.text() };
     spans.push(Span::styled(format!(" {words}"), style));
     spans.push(Span::styled(
         sparkline(state, std::slice::from_ref(thread), spark),
@@ -167,8 +175,82 @@ fn thread_spans(state: &State, thread: &ThreadRow, taken: usize, width: usize, s
     ));
 }
 
-/// How many of a pool's threads are busy, on average, and how much they ran; where the first of them stands, if they are
-/// not listed and it is stuck there.
+/// What a row says of a thread, or of a pool.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Says {
+    /// It has ended, as far as anybody can see.
+    Gone,
+    /// All of them do the same.
+    Does(Doing),
+    /// So many of them are busy with this, on average; with this and that.
+    Busy(f64, Option<Doing>),
+}
+
+impl Says {
+    fn label(self, state: &State) -> Span<'static> {
+        let theme = state.theme;
+        let (word, style) = match self {
+            Self::Gone => ("gone".to_owned(), theme.faint()),
+            Self::Does(doing) => (state_label(doing).to_owned(), theme.state(doing)),
+            Self::Busy(threads, doing) => {
+                let word = match doing {
+                    Some(Doing::Running) => "CPU",
+                    Some(Doing::GilWait) => "GIL",
+                    Some(Doing::Waiting) => "wait",
+                    _ => "busy",
+                };
+                (format!("{} {word}", text::threads(threads.max(0.1))), theme.text())
+            }
+        };
+        Span::styled(format!(" {word:<8}"), style)
+    }
+}
+
+/// What its row says of a thread; what it does, and where.
+fn says(state: &State, thread: &ThreadRow) -> (Says, Doing, Option<Spot>) {
+    let (doing, spot) = shown(thread);
+    if is_gone(thread) {
+        return (Says::Gone, doing, spot);
+    }
+    // A worker that mostly waits for work: what it does when it has some is what there is to know.
+    if doing == Doing::Idle
+        && thread.standing < STUCK
+        && let Some(busy) = busy(state, std::slice::from_ref(thread))
+    {
+        let (doing, spot) = thread.mostly_busy();
+        return (Says::Busy(busy, None), doing, spot);
+    }
+    (Says::Does(doing), doing, spot)
+}
+
+/// What the row of a pool says: what the rows of its threads do, taken together.
+fn pool_says(state: &State, rows: &[ThreadRow]) -> Says {
+    let (mut counts, mut mixed) = ([0; Doing::ALL.len()], false);
+    for row in rows {
+        match says(state, row).0 {
+            Says::Does(doing) => counts[doing.index()] += 1,
+            Says::Busy(..) => mixed = true,
+            Says::Gone => {}
+        }
+    }
+    let said: Vec<Doing> = Doing::ALL.into_iter().filter(|doing| counts[doing.index()] > 0).collect();
+    match (&said[..], busy(state, rows)) {
+        ([], _) if !mixed => Says::Gone,
+        ([doing], _) if !mixed => Says::Does(*doing),
+        (_, Some(busy)) => {
+            let mut with = said.into_iter().filter(|doing| Doing::BUSY.contains(doing));
+            let first = with.next().filter(|_| !mixed);
+            Says::Busy(busy, first.filter(|_| with.next().is_none()))
+        }
+        (said, None) => {
+            let most = said.iter().max_by_key(|doing| counts[doing.index()]);
+            Says::Does(most.copied().unwrap_or(Doing::Idle))
+        }
+    }
+}
+
+/// What the threads of a pool do, and how much they ran; where the first of them stands, if they are not listed and it
+/// is stuck there.
 fn pool_spans(
     state: &State,
     rows: &[ThreadRow],
@@ -177,13 +259,13 @@ fn pool_spans(
     spans: &mut Vec<Span<'_>>,
 ) {
     let theme = state.theme;
-    spans.push(match busy(state, rows) {
-        Some(busy) => Span::styled(format!(" {busy:<8}"), theme.strong()),
-        None => Span::styled(format!(" {:<8}", state_label(Doing::Idle)), theme.state(Doing::Idle)),
-    });
+    let says = pool_says(state, rows);
+    let label = says.label(state);
+    spans.push(if matches!(says, Says::Busy(..)) { label.style(theme.strong()) } else { label });
     let rest = width.saturating_sub(taken + 1);
     let (doing, spot) = shown(&rows[0]);
-    let stuck = folded && rows[0].standing >= STUCK && doing != Doing::Idle && doing != Doing::Running;
+    let waits = doing != Doing::Idle && doing != Doing::Running && says != Says::Gone;
+    let stuck = folded && rows[0].standing >= STUCK && waits;
     let spark = if width >= 100 {
         SPARK.min(rest)
     } else if stuck {
@@ -202,16 +284,16 @@ fn pool_spans(
 }
 
 /// How many of these have something to do, on average; nothing if that is next to none.
-fn busy(state: &State, rows: &[ThreadRow]) -> Option<String> {
+fn busy(state: &State, rows: &[ThreadRow]) -> Option<f64> {
     let busy: u64 = rows.iter().map(ThreadRow::busy).sum();
     let threads = busy as f64 / state.view.looks().max(1) as f64;
-    (threads >= 0.05).then(|| format!("{} busy", text::threads(threads.max(0.1))))
+    (threads >= 0.05).then_some(threads)
 }
 
 /// Where a thread stands, and for how long if that is long, in so many cells.
 fn standing_at(state: &State, thread: &ThreadRow, doing: Doing, spot: Option<Spot>, room: usize) -> String {
     let signs = state.theme.signs;
-    let standing = if thread.standing >= STUCK && doing != Doing::Running {
+    let standing = if thread.standing >= STUCK && doing != Doing::Running && !is_gone(thread) {
         text::seconds(thread.standing)
     } else {
         String::new()

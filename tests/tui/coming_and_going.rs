@@ -3,6 +3,7 @@
 use pyflame_tui::profile::Profile;
 use pyflame_tui::sample::{Event, Flags, Micros, Outcome, Sample, Stack, ThreadId, ThreadSample};
 use pyflame_tui::tui::action::Action;
+use pyflame_tui::tui::state::Reach;
 
 use crate::programs::stack;
 use crate::session::Session;
@@ -59,5 +60,88 @@ fn a_picture_outlives_the_numbers_of_its_stacks() {
         // Counted anew, by a key.
         session.press(&["2", "3"]);
         session.expect("thread 2 CPU ");
+    }
+}
+
+fn at_work(name: &'static str) -> Stack {
+    stack(&[("/srv/app/compute.py", name, 1, 4)])
+}
+
+/// A thread every 50 ms, beside two that stay.
+fn short_threads(size: (u16, u16)) -> Session {
+    let mut session = Session::new(Program::Idle, size);
+    for turn in 0..400_u32 {
+        let at = Micros(START.0 + u64::from(turn) * 10_000);
+        let short = thread(100 + turn / 5, at_work("compute"), Flags::ON_CPU);
+        let name = Event::Thread(short.thread, format!("compute-{}", turn / 5));
+        session.act(Action::Sampled(name));
+        let stays = (1..3).map(|tid| thread(tid, at_work("rest"), Flags::WAITING));
+        let all = stays.chain((turn < 200).then_some(short)).collect();
+        look(&mut session, at, all);
+        session.act(Action::Now(at));
+    }
+    session.act(Action::Now(Micros(START.0 + 5_000_000)));
+    session
+}
+
+#[test]
+fn as_many_threads_are_told_of_as_there_are() {
+    let mut session = short_threads((160, 48));
+    session.press(&["c"]);
+    session.expect("CPU 0.5  ▒ waiting 2.0  ░ idle 0.0  of 3 threads");
+}
+
+#[test]
+fn threads_that_have_ended_say_so_and_come_last() {
+    let mut session = short_threads((160, 48));
+    session.press(&["c", "3"]);
+    session.expect("3 Threads · 2 · 40 gone");
+    let rows: Vec<String> = session.lines()[6..].to_vec();
+    assert!(rows[0].contains("thread 1") && rows[0].contains(" waiting "), "{rows:#?}");
+    assert!(rows[1].contains("thread 2") && rows[1].contains(" waiting "), "{rows:#?}");
+    assert!(rows[2].contains("+compute ×40 gone "), "{rows:#?}");
+    session.press(&["Down", "Down", "l"]);
+    let row = session.lines()[9].clone();
+    assert!(row.contains("-0") && row.contains(" gone     compute:4 "), "{row}");
+}
+
+/// What has ended since is told as it was.
+#[test]
+fn threads_of_a_time_in_the_past_are_told_of_as_of_then() {
+    let mut session = short_threads((160, 48));
+    session.state.reach = Reach::Between(START, Micros(START.0 + 1_000_000));
+    session.press(&["3"]);
+    session.expect("of 3 threads");
+    session.expect("3 Threads · 3 · 15 gone");
+    session.expect("+compute ×1 ");
+    session.expect_not("+compute ×1 gone");
+}
+
+#[test]
+fn a_pool_says_what_its_threads_say() {
+    // Flags of four threads of a pool, and what the pool says.
+    let (none, waits, runs) = (Flags::default(), Flags::WAITING, Flags::ON_CPU);
+    for (flags, words) in [
+        ([waits; 4], "waiting "),
+        ([none; 4], "unknown "),
+        ([waits, waits, none, none], "2.0 wait "),
+        ([runs, runs, none, none], "2.0 CPU "),
+        ([runs, waits, waits, waits], "4.0 busy "),
+        ([none, none, none, waits], "1.0 wait "),
+    ] {
+        let mut session = Session::new(Program::Idle, (160, 48));
+        for turn in 0..300 {
+            let at = Micros(START.0 + turn * 10_000);
+            let workers = (1..).zip(flags).map(|(tid, flags)| thread(tid, at_work("work"), flags));
+            let workers: Vec<ThreadSample> = workers.collect();
+            for worker in &workers {
+                let name = format!("worker-{}", worker.thread.tid);
+                session.act(Action::Sampled(Event::Thread(worker.thread, name)));
+            }
+            look(&mut session, at, workers);
+        }
+        session.act(Action::Now(Micros(START.0 + 4_000_000)));
+        session.press(&["3"]);
+        session.expect(&format!("worker ×4 {words}"));
     }
 }

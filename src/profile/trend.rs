@@ -42,7 +42,12 @@ impl Trend {
 
     /// Counts the looks that came since.
     pub fn advance(&mut self, profile: &Profile) {
-        let (Some(origin), Some(newest)) = (profile.first_at(), profile.last_at()) else { return };
+        self.advance_to(profile, profile.last_at().unwrap_or_default());
+    }
+
+    /// Counts those that came since, up to this moment.
+    pub fn advance_to(&mut self, profile: &Profile, newest: Micros) {
+        let Some(origin) = profile.first_at() else { return };
         let last = newest.0.saturating_sub(origin.0) / STEP;
         let oldest = (last + 1).saturating_sub(Self::SLOTS as u64);
         self.slots.retain(|slot| slot.number >= oldest);
@@ -58,7 +63,8 @@ impl Trend {
             }
             slot.counted = newest;
             let from = origin.0 + number * STEP;
-            if slot.window.advance(profile, Span::Between(Micros(from), Micros(from + STEP))) {
+            let to = (from + STEP).min(newest.0 + 1);
+            if slot.window.advance(profile, Span::Between(Micros(from), Micros(to))) {
                 let top = Top::build(profile, &slot.window, &self.selection);
                 slot.looks = top.looks;
                 slot.functions =

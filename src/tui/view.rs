@@ -274,7 +274,7 @@ impl View {
             self.trend = Some((merged.clone(), Trend::new(&merged)));
         }
         if let Some((_, trend)) = &mut self.trend {
-            trend.advance(&state.profile);
+            trend.advance_to(&state.profile, self.at);
         }
     }
 

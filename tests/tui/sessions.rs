@@ -81,6 +81,20 @@ fn freezing_stops_the_picture_and_not_the_sampling() {
 }
 
 #[test]
+fn a_frozen_trend_stands_still() {
+    let mut session = Session::new(Program::Web, (160, 48));
+    session.run(19.0);
+    session.press(&["4", " "]);
+    let list = |session: &Session| session.lines()[5..12].join("\n");
+    let before = list(&session);
+    session.run(8.0);
+    session.press(&["2", "4"]);
+    assert_eq!(before, list(&session));
+    session.press(&[" "]);
+    assert_ne!(before, list(&session));
+}
+
+#[test]
 fn finding_lights_and_counts() {
     let mut session = Session::new(Program::Web, (160, 48));
     session.run(5.0);

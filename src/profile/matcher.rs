@@ -3,7 +3,7 @@
 
 use hashbrown::HashMap;
 
-use super::selection::{Direction, Selection, Step};
+use super::selection::{Direction, Lines, Selection, Step};
 use super::stacks::{FunctionId, NodeId};
 use super::store::Profile;
 use super::threads::ThreadNo;
@@ -122,7 +122,9 @@ impl<'a> Matcher<'a> {
         if root[matched as usize] == step { matched + 1 } else { LEFT }
     }
 
+    /// The root tells itself whether it tells lines apart: what is written to a file may do otherwise.
     fn step(&self, function: FunctionId, line: u32) -> Step {
-        step_of(function, line, self.selection.lines)
+        let apart = self.selection.root.first().is_some_and(|step| step.line.is_some());
+        step_of(function, line, if apart { Lines::Apart } else { Lines::Merged })
     }
 }

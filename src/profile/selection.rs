@@ -26,7 +26,8 @@ pub struct Selection {
     /// Views only: a function that calls itself is one call.
     pub fold_recursion: bool,
     /// Only stacks that pass through this path of a [`CallTree`](super::CallTree) built with the same
-    /// rules; empty for all. They stay whole: what leads to the path is kept.
+    /// rules (but for lines: the path shows whether it tells them apart); empty for all. They stay whole: what leads to
+    /// the path is kept.
     pub root: Vec<Step>,
     /// Only stacks that have one of these functions anywhere. They stay whole.
     pub through: Option<BTreeSet<FunctionId>>,

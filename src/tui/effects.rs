@@ -87,10 +87,12 @@ impl World {
                 Effect::Mouse(ours) => self.terminal.mouse(ours)?,
                 Effect::Read(file) => self.read_source(state, file),
                 Effect::Copy(text) => {
-                    let frames = text.lines().count();
+                    let lines = text.lines().count();
+                    let plural = if lines == 1 { "" } else { "s" };
                     Terminal::copy(&text)?;
-                    let note =
-                        Note::good(format!("copied {frames} frames, if the terminal allows it (OSC 52)"));
+                    let note = Note::good(format!(
+                        "copied {lines} line{plural}, if the terminal allows it (OSC 52)"
+                    ));
                     update::update(state, Action::Said(note));
                 }
                 Effect::Write { format, file, with_picture } => {

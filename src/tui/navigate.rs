@@ -2,7 +2,7 @@
 
 use super::action::{Action, Direction, Effect, Note};
 use super::console;
-use super::flame::What;
+use super::flame::{Cell, What};
 use super::keys::Pane;
 use super::layout;
 use super::pools::{Fold, Line};
@@ -307,20 +307,26 @@ fn scroll(state: &mut State, pane: Pane, by: i32) {
 /// The stack under the cursor as text to paste, root first.
 pub(super) fn stack_text(state: &State) -> Option<String> {
     let (tree, flame) = (&state.view.tree, &state.view.flame);
-    let mut path = tree.path(state.view.cursor);
+    let mut end = state.view.cursor;
     if state.direction == Turned::Callers {
         // The cursor stands on the leaf; who called it stands in the same box.
-        let cell = flame.find(tree, state.view.cursor).and_then(|at| flame.cell(at));
-        if let Some(cell) = cell.filter(|cell| matches!(cell.what, What::Chain(_))) {
-            path = tree.path(cell.last());
-        }
-        path.reverse();
+        let cell = flame.find(tree, end).and_then(|at| flame.cell(at));
+        end = cell.filter(|cell| matches!(cell.what, What::Chain(_))).map_or(end, Cell::last);
     }
-    let frames = path.iter().map(|step| {
+    let up = std::iter::successors(Some(end), |id| Some(tree.call(*id).parent));
+    let mut calls: Vec<_> = up.map(|id| tree.call(id)).take_while(|call| call.step.is_some()).collect();
+    if state.direction == Turned::Callees {
+        calls.reverse();
+    }
+    let signs = state.theme.signs;
+    let frames = calls.into_iter().filter_map(|call| {
+        let step = call.step?;
         let function = state.profile.function(step.function);
-        let signs = state.theme.signs;
         let line = step.line.unwrap_or(function.first_line);
-        format!("{} ({}:{line})\n", text::clean(&function.name, signs), text::clean(&function.file, signs))
+        let (name, file) = (text::clean(&function.name, signs), text::clean(&function.file, signs));
+        let times =
+            if call.repeats > 1 { format!(" {}{}", signs.times, call.repeats) } else { String::new() };
+        Some(format!("{name} ({file}:{line}){times}\n"))
     });
     Some(frames.collect::<String>()).filter(|text| !text.is_empty())
 }

@@ -19,8 +19,6 @@ use crate::sample::Micros;
 /// The selection that goes to a file: what is on the screen, with the lines that `-n` leaves out.
 pub(super) fn selection(state: &State) -> Selection {
     let lines = if state.options.no_line_numbers { Lines::Merged } else { Lines::Apart };
-    // A zoom is a path of the tree on the screen: it finds its stacks only under the same rules.
-    let lines = if state.zoom.is_empty() { lines } else { state.lines };
     // What is on the screen must not grow between the key and the file.
     let span = state.span().pinned(&state.profile);
     Selection { span, lines, ..state.selection() }

@@ -3,12 +3,14 @@
 use std::ffi::OsString;
 
 use pyflame_tui::cli::{self, Parsed};
+use pyflame_tui::export::Format;
 use pyflame_tui::profile::{Idle, Profile};
-use pyflame_tui::sample::{Event, Failure, Micros, Outcome, Sample};
+use pyflame_tui::sample::{Event, Failure, Flags, Micros, Outcome, Sample, ThreadId, ThreadSample};
 use pyflame_tui::tui::action::{Action, Effect};
 use pyflame_tui::tui::{Options, save, update};
 use pyflame_tui::write_profile;
 
+use crate::programs::stack;
 use crate::session::Session;
 use crate::simulation::{Program, START, Simulation};
 
@@ -99,5 +101,46 @@ fn e_writes_what_a_run_without_a_screen_writes() {
             }
             assert_eq!(one.len(), other.len(), "{program:?} {words:?}");
         }
+    }
+}
+
+#[test]
+fn a_zoom_takes_lines_away_but_not_their_numbers() {
+    let written = |session: &Session| {
+        let mut out = Vec::new();
+        save::export(&session.state, Format::Folded, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    };
+    for turned in [false, true] {
+        let mut session = Session::new(Program::Steady, (160, 48));
+        session.run(3.0);
+        if turned {
+            session.press(&["o"]);
+        }
+        let whole = written(&session);
+        session.press(&["/", "v", "i", "e", "w", "_", "r", "e", "p", "Enter", "Enter"]);
+        session.expect("zoomed (Esc)");
+        let zoomed = written(&session);
+        assert!(zoomed.lines().count() > 2, "{zoomed}");
+        for line in zoomed.lines() {
+            assert!(line.contains("view_report"), "{line}");
+            assert!(whole.lines().any(|other| other == line), "{line} is not in\n{whole}");
+        }
+    }
+}
+
+#[test]
+fn a_copied_stack_says_how_often_a_function_called_itself() {
+    let mut session = Session::new(Program::Idle, (160, 48));
+    let rec = ("/srv/app/deep.py", "rec", 5, 6);
+    let stack = stack(&[("/srv/app/deep.py", "main", 1, 2), rec, rec, rec, rec]);
+    let thread = ThreadId { tid: 1, interpreter: 0, seat: 0 };
+    let threads = vec![ThreadSample { thread, stack, flags: Flags::HOLDS_GIL }];
+    session.act(Action::Sampled(Event::Sample(Sample { at: START, outcome: Outcome::Taken(threads) })));
+    for turn in [&[][..], &["o"]] {
+        session.press(turn);
+        session.press(&["y"]);
+        let Some(Effect::Copy(text)) = session.effects.pop() else { panic!("{:?}", session.effects) };
+        assert_eq!(text, "main (/srv/app/deep.py:1)\nrec (/srv/app/deep.py:5) ×4\n");
     }
 }

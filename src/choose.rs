@@ -9,63 +9,89 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Sender, bounded};
 use nix::unistd::{Uid, User};
 
-use crate::cli::{Choice, UsageError};
+use crate::cli::{Choice, Options, UsageError};
 use crate::error::{Error, Watched};
 use crate::python::recognise::{self, Kind};
 use crate::sample::Micros;
-use crate::sampler::StartError;
+use crate::sampler::{Sampler, StartError, Watch};
 use crate::target::process::Stat;
 use crate::target::{AttachError, Care, Listed, Pid, Roster, maps, may_attach, process};
 use crate::tui::picker::{Barred, Candidate};
-use crate::tui::{Given, Held, Left};
+use crate::tui::{Given, Held, Picked};
 use crate::{fault, live, tui};
 
 /// The first numbers of CPU time come soon, the others at leisure.
 const BETWEEN: (Duration, Duration) = (Duration::from_millis(300), Duration::from_secs(1));
 
+/// A process that was chosen, and how it is watched.
+type Chosen = (Options, Sampler);
+
 /// Lets a person choose, and shows what was chosen.
 pub(crate) fn choose(choice: &Choice) -> Result<u8, Error> {
-    if live::is_wanted(choice.options()) {
-        go_on(choice, None, String::new())
-    } else {
-        Err(UsageError::NoTarget.into())
+    if !live::is_wanted(choice.options()) {
+        return Err(UsageError::NoTarget.into());
+    }
+    let failed = |cause| Error::Screen { cause, watched: Watched::Nothing, kept: None };
+    let mut held = Held::take(live::screen(choice.options()).mouse).map_err(|error| failed(error.into()))?;
+    match pick(choice, &mut held, None).map_err(failed)? {
+        Picked::Chosen(chosen) => go_on(choice, chosen, Some(held)),
+        Picked::Back | Picked::Left => Ok(0),
     }
 }
 
-/// The same, again and again until somebody has seen enough; in the terminal that is `held`, if one is. What was `said` of
-/// the processes that were watched before stays on the normal screen, too.
-pub(crate) fn go_on(choice: &Choice, mut held: Option<Held>, mut said: String) -> Result<u8, Error> {
+/// Shows what was chosen, and what is chosen after it, until somebody has seen enough; in the terminal that is `held`, if
+/// one is. What is said of each process stays on the normal screen.
+pub(crate) fn go_on(choice: &Choice, mut chosen: Chosen, mut held: Option<Held>) -> Result<u8, Error> {
+    let mut said = String::new();
     let ended = loop {
-        match watch_one(choice, held.take()) {
-            Ok(Some(left)) => {
+        let (options, sampler) = chosen;
+        let watched = match options.watch {
+            Watch::Process(pid) => Some(pid),
+            Watch::Command(_) => None,
+        };
+        let mut next = None;
+        let mut another = |held: &mut Held| {
+            Ok(match pick(choice, held, watched)? {
+                Picked::Chosen(chosen) => {
+                    next = Some(chosen);
+                    Picked::Chosen(())
+                }
+                Picked::Back => Picked::Back,
+                Picked::Left => Picked::Left,
+            })
+        };
+        let given = Given { held: held.take(), wire: None };
+        match live::show(&options, sampler, live::screen(&options), given, Some(&mut another)) {
+            Ok(left) => {
                 said.push_str(&left.summary.to_string());
                 held = left.held;
             }
-            ended => break ended,
+            Err(error) => break Err(error),
         }
-        if held.is_none() {
-            break Ok(None);
+        match (next, &held) {
+            (Some(next), Some(_)) => chosen = next,
+            (Some((_, sampler)), None) => {
+                // We were told to end when it had been chosen.
+                sampler.join();
+                break Ok(0);
+            }
+            (None, _) => break Ok(0),
         }
     };
     crate::print(&said)?;
-    ended.map(|_| 0)
+    ended
 }
 
-/// What is left of one that was chosen; nothing if nobody was.
-fn watch_one(choice: &Choice, held: Option<Held>) -> Result<Option<Left>, Error> {
-    let screen = live::screen(choice.options());
+/// Lets a person choose, with the process that was `watched` before to go back to.
+fn pick(choice: &Choice, held: &mut Held, watched: Option<u32>) -> Result<Picked<Chosen>, tui::Error> {
     let (sender, lists) = bounded(1);
-    Builder::new().name("roster".to_owned()).spawn(move || list(&sender)).map_err(Error::System)?;
+    Builder::new().name("roster".to_owned()).spawn(move || list(&sender))?;
     let mut attach = |pid| {
         let options = choice.process(pid);
         let sampler = live::attach(&options, crate::plan(&options));
         sampler.map(|sampler| (options, sampler)).map_err(|error| Error::from(error).to_string())
     };
-    let chosen = tui::pick(&screen, held, &lists, &mut attach);
-    let chosen = chosen.map_err(|cause| Error::Screen { cause, watched: Watched::Nothing, kept: None })?;
-    let Some(((options, sampler), held)) = chosen else { return Ok(None) };
-    drop(lists);
-    live::show(&options, sampler, screen, Given { held: Some(held), wire: None }).map(Some)
+    tui::pick(&live::screen(choice.options()), held, &lists, watched, &mut attach)
 }
 
 /// Lists until nobody wants to know any more.

@@ -39,7 +39,6 @@ use sampler::govern::CAREFUL;
 use sampler::look::Scope;
 use sampler::{Length, Plan, Sampler, Stopping, Subprocesses, Watch, find};
 use target::{Pid, User, inherited};
-use tui::Left;
 
 /// Mean time between two samples, without `-r`.
 const INTERVAL: Duration = Duration::from_millis(1);
@@ -91,18 +90,14 @@ fn watch(options: &Options) -> Result<u8, Error> {
 
 /// The live view.
 fn view(options: &Options) -> Result<u8, Error> {
-    let Left { summary, held } = live::view(options, plan(options))?;
-    if held.is_some() {
-        return choose::go_on(&Choice::like(options), held, summary.to_string());
-    }
+    let Watch::Command(words) = &options.watch else {
+        let sampler = live::attach(options, plan(options))?;
+        return choose::go_on(&Choice::like(options), (options.clone(), sampler), None);
+    };
+    let summary = live::trace(options, words, plan(options))?;
     print(&summary.to_string())?;
-    match &options.watch {
-        Watch::Process(_) => Ok(0),
-        // If we have left while it ran, that hangs it up.
-        Watch::Command(_) => {
-            status(options, summary.ending.as_ref().or(Some(&Ending::Detached)), Some(SIGHUP))
-        }
-    }
+    // If we have left while it ran, that hangs it up.
+    status(options, summary.ending.as_ref().or(Some(&Ending::Detached)), Some(SIGHUP))
 }
 
 /// Without a screen.

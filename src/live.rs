@@ -1,6 +1,7 @@
 //! The live view: the sampler at one end, the screen at the other; and between them, with `-t`, the terminal that the
 //! command gets because ours has become the screen.
 
+use std::ffi::OsString;
 use std::io::{self, IsTerminal};
 use std::time::Duration;
 
@@ -8,10 +9,10 @@ use crate::INTERVAL;
 use crate::cli::{Options, Screen};
 use crate::error::{Error, Watched};
 use crate::sampler::look::Scope;
-use crate::sampler::{Length, Plan, Sampler, StartError, Watch};
+use crate::sampler::{Length, Plan, Sampler, StartError};
 use crate::target::{LaunchError, Pty, Seat};
 use crate::tui::theme::Depth;
-use crate::tui::{self, Failed, Given, Left, Wire};
+use crate::tui::{self, Another, Failed, Given, Left, Summary, Wire};
 
 /// Is there somebody to look at a screen, and nothing that says otherwise?
 pub(crate) fn is_wanted(options: &Options) -> bool {
@@ -27,16 +28,14 @@ pub(crate) fn is_wanted(options: &Options) -> bool {
     }
 }
 
-/// Shows what is to be watched, until somebody has seen enough.
-pub(crate) fn view(options: &Options, plan: Plan) -> Result<Left, Error> {
+/// Runs a command, and shows what it does until somebody has seen enough.
+pub(crate) fn trace(options: &Options, words: &[OsString], plan: Plan) -> Result<Summary, Error> {
     let mut screen = screen(options);
-    let Watch::Command(words) = &options.watch else {
-        return show(options, attach(options, plan)?, screen, Given::default());
-    };
     let words: Vec<_> = words.iter().map(|word| word.to_string_lossy()).collect();
     screen.command = Some(words.join(" "));
     let (sampler, wire) = launch(live(options, plan), screen.depth)?;
-    show(options, sampler, screen, Given { wire: Some(wire), held: None })
+    let given = Given { wire: Some(wire), held: None };
+    show(options, sampler, screen, given, None).map(|left| left.summary)
 }
 
 /// Begins to sample a process as the screen wants it.
@@ -71,9 +70,10 @@ pub(crate) fn show(
     sampler: Sampler,
     screen: tui::Options,
     given: Given,
+    another: Option<Another<'_>>,
 ) -> Result<Left, Error> {
     let watched = if given.wire.is_some() { Watched::Command } else { Watched::Process };
-    let mut left = tui::run_with(Vec::new(), &sampler.events, &sampler.commands, given, screen);
+    let mut left = tui::run_with(Vec::new(), &sampler.events, &sampler.commands, given, another, screen);
     let cost = sampler.join();
     if options.stats
         && let Ok(Left { summary, .. }) = &mut left

@@ -12,11 +12,13 @@ use crossbeam_channel::{Receiver, Sender, TrySendError, unbounded};
 use signal_hook::consts::SIGSTOP;
 
 use super::action::{Action, Effect, Exit, Note};
+use super::held::Held;
+use super::pick::Picked;
 use super::source::{self, Of, Text};
 use super::state::State;
 use super::terminal::Terminal;
 use super::wire::Wire;
-use super::{save, update};
+use super::{Another, Error, save, update};
 use crate::export::Format;
 use crate::fault;
 use crate::sample::{Command, Micros};
@@ -31,7 +33,7 @@ type FileRead = (Box<str>, Result<Text, String>);
 #[derive(Debug)]
 pub(super) struct World {
     /// The terminal.
-    pub terminal: Terminal,
+    pub held: Held,
     commands: Sender<Command>,
     /// To the command that we run, if we do.
     pub wire: Option<Wire>,
@@ -42,8 +44,8 @@ pub(super) struct World {
 
 impl World {
     /// The world as it is.
-    pub(super) fn new(terminal: Terminal, commands: Sender<Command>, wire: Option<Wire>) -> Self {
-        Self { terminal, commands, wire, asked: None, read: unbounded() }
+    pub(super) fn new(held: Held, commands: Sender<Command>, wire: Option<Wire>) -> Self {
+        Self { held, commands, wire, asked: None, read: unbounded() }
     }
 
     /// Is something that was typed still to be answered, and not for too long already?
@@ -84,7 +86,7 @@ impl World {
                     // Who has ended reads nothing.
                     let _ = self.commands.try_send(Command::Tasks(too));
                 }
-                Effect::Mouse(ours) => self.terminal.mouse(ours)?,
+                Effect::Mouse(ours) => self.held.terminal.mouse(ours)?,
                 Effect::Read(file) => self.read_source(state, file),
                 Effect::Copy(text) => {
                     let lines = text.lines().count();
@@ -113,11 +115,29 @@ impl World {
             }
             thread::sleep(Duration::from_millis(1));
         }
-        let stopped = self.terminal.lend(|| signal_hook::low_level::raise(SIGSTOP))?;
+        let stopped = self.held.terminal.lend(|| signal_hook::low_level::raise(SIGSTOP))?;
         let _ = self.commands.try_send(Command::Resume);
         let (width, height) = crossterm::terminal::size()?;
         update::update(state, Action::Resized(width, height));
         stopped
+    }
+
+    /// Lets somebody choose another process. This one is let go only if that has come of it.
+    pub(super) fn choose(
+        &mut self,
+        state: &mut State,
+        another: &mut Another<'_>,
+    ) -> Result<Picked<()>, Error> {
+        // Who has ended reads nothing.
+        let _ = self.commands.try_send(Command::Pause);
+        let picked = another(&mut self.held)?;
+        if picked == Picked::Back {
+            let _ = self.commands.try_send(Command::Resume);
+            let (width, height) = crossterm::terminal::size()?;
+            update::update(state, Action::Resized(width, height));
+            state.dirty = true;
+        }
+        Ok(picked)
     }
 
     /// In a thread of its own: it may have to give up rights, and a file may lie on a slow disk.
@@ -151,7 +171,7 @@ impl World {
         let mut words = editor.split_whitespace();
         let mut command = process::Command::new(words.next().unwrap_or("vi"));
         command.args(words).arg(format!("+{line}")).arg(path);
-        let ended = self.terminal.lend(|| command.status())?;
+        let ended = self.held.terminal.lend(|| command.status())?;
         let (width, height) = crossterm::terminal::size()?;
         update::update(state, Action::Resized(width, height));
         if let Err(error) = ended {

@@ -288,7 +288,7 @@ pub static TABLE: &[Binding] = &[
     row(&[char(':'), control('p')], Action::Palette, ANY, Group::Program, "all commands", "every command by name"),
     row(&[code(KeyCode::F(1))], Action::HelpAll, ANY, Group::Program, "", "every key"),
     row(&[char('?')], Action::Help, ANY, Group::Program, "help", "help on this pane"),
-    row(&[char('P')], Action::Another, ANY, Group::Program, "", "let this process go, and choose another"),
+    row(&[char('P')], Action::Another, ANY, Group::Program, "", "choose another process; Esc comes back to this one"),
     row(&[char('q'), control('c')], Action::Quit, ANY, Group::Program, "quit", "quit; a process lives on, a command under -t is hung up"),
 ];
 

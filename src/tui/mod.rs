@@ -19,6 +19,7 @@ pub mod flame;
 mod flame_pane;
 mod footer;
 mod header;
+mod held;
 pub mod keys;
 pub mod layout;
 pub mod mouse;
@@ -54,16 +55,14 @@ mod wire;
 use std::fmt::{self, Display};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
 use crossterm::event::{self, Event as Input, KeyEventKind};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGTSTP, SIGWINCH};
 
+pub use held::Held;
 pub use options::Options;
-pub use pick::{Held, pick};
+pub use pick::{Picked, pick};
 pub use source::Text;
 pub use summary::Summary;
 pub use wire::Wire;
@@ -144,38 +143,6 @@ impl Display for Failed {
     }
 }
 
-/// Signals, noted as they arrive.
-#[derive(Debug, Default)]
-struct Signals {
-    /// To end.
-    stop: Arc<AtomicBool>,
-    /// To stand still.
-    suspend: Arc<AtomicBool>,
-    /// That the terminal has another size. crossterm 0.29 loses this one if a key comes at the same moment.
-    resized: Arc<AtomicBool>,
-}
-
-impl Signals {
-    fn note() -> io::Result<Self> {
-        let signals = Self::default();
-        for signal in [SIGTERM, SIGHUP, SIGINT] {
-            signal_hook::flag::register(signal, Arc::clone(&signals.stop))?;
-        }
-        signal_hook::flag::register(SIGTSTP, Arc::clone(&signals.suspend))?;
-        signal_hook::flag::register(SIGWINCH, Arc::clone(&signals.resized))?;
-        Ok(signals)
-    }
-
-    fn stopped(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
-    }
-
-    /// The size of the terminal, if it has another one since it was asked for.
-    fn new_size(&self) -> io::Result<Option<(u16, u16)>> {
-        self.resized.swap(false, Ordering::Relaxed).then(crossterm::terminal::size).transpose()
-    }
-}
-
 /// Shows what the sampler says. `first` is what it said already (so that errors of attaching can be
 /// told before the screen is taken); `q` sends it [`Command::Stop`]. The summary is for the caller to
 /// print: it is what stays on the normal screen.
@@ -185,7 +152,7 @@ pub fn run(
     commands: &Sender<Command>,
     options: Options,
 ) -> Result<Summary, Failed> {
-    run_with(first, events, commands, Given::default(), options).map(|left| left.summary)
+    run_with(first, events, commands, Given::default(), None, options).map(|left| left.summary)
 }
 
 /// What is there already when the viewer begins.
@@ -197,64 +164,72 @@ pub struct Given {
     pub wire: Option<Wire>,
 }
 
+/// Lets somebody choose another process, in the terminal that is held; the one that is watched waits until that is done.
+pub type Another<'a> = &'a mut dyn FnMut(&mut Held) -> Result<Picked<()>, Error>;
+
 /// What is there still when it has ended.
 #[derive(Debug)]
 pub struct Left {
     /// What stays on the normal screen.
     pub summary: Summary,
-    /// The terminal, if another process is to be chosen in it.
+    /// The terminal, if another process was chosen in it.
     pub held: Option<Held>,
 }
 
-/// The same, with what is there already.
+/// The same, with what is there already, and with the way to another process.
 pub fn run_with(
     first: Vec<Event>,
     events: &Receiver<Event>,
     commands: &Sender<Command>,
     given: Given,
+    mut another: Option<Another<'_>>,
     options: Options,
 ) -> Result<Left, Failed> {
-    let signals = Signals::note()?;
-    let panics = terminal::watch_panics();
-    let terminal = Held::or_take(given.held, options.mouse)?;
+    let held = given.held.map_or_else(|| Held::take(options.mouse), Ok)?;
     let mut state = State::new(options, crossterm::terminal::size()?);
     if let Some(wire) = &given.wire {
         // Ours may have changed since the command's was opened; the same size again tells nobody.
         (wire.resize)(console::size(state.size));
     }
-    let mut world = World::new(terminal, commands.clone(), given.wire);
+    let mut world = World::new(held, commands.clone(), given.wire);
     update::update(&mut state, Action::Now(now()));
     for event in first {
         update::update(&mut state, Action::Sampled(event));
     }
     // A panic of ours must not take with it what was seen.
-    let watched = catch_unwind(AssertUnwindSafe(|| watch(&mut state, &mut world, events, &signals, &panics)));
+    let watched = catch_unwind(AssertUnwindSafe(|| {
+        loop {
+            let exit = watch(&mut state, &mut world, events)?;
+            match another.as_mut().filter(|_| exit == Exit::Process) {
+                None => return Ok(exit),
+                Some(another) => match world.choose(&mut state, another)? {
+                    Picked::Chosen(()) => return Ok(Exit::Process),
+                    Picked::Back => {}
+                    Picked::Left => return Ok(Exit::Program),
+                },
+            }
+        }
+    }));
     let left =
         watched.unwrap_or_else(|_| Err(Error::Panicked(fault::noted().unwrap_or_default().to_owned())));
     // A sampler that is gone already has nothing to stop.
     let _ = commands.try_send(Command::Stop);
-    let World { terminal, .. } = world;
-    let held = matches!(left, Ok(Exit::Process)).then_some(Held(terminal));
+    let World { held, .. } = world;
+    let stopped = held.signals.stopped();
+    // Told to end in the meantime, it goes no further.
+    let held = (matches!(left, Ok(Exit::Process)) && !stopped).then_some(held);
     last_totals(&mut state, events);
     match left {
         // A terminal that went away with SIGHUP cannot be read or drawn on: that is no error then.
-        Err(Error::Terminal(_)) if signals.stopped() => {}
+        Err(Error::Terminal(_)) if stopped => {}
         Err(error) => return Err(Failed { error, profile: Box::new(state.profile) }),
         Ok(_) => {}
     }
-    // Told to end in the meantime, it goes no further.
-    let held = held.filter(|_| !signals.stopped());
     Ok(Left { summary: Summary::of(&state), held })
 }
 
 /// The loop: events, time, keys, effects, picture; until somebody leaves.
-fn watch(
-    state: &mut State,
-    world: &mut World,
-    events: &Receiver<Event>,
-    signals: &Signals,
-    panics: &Receiver<String>,
-) -> Result<Exit, Error> {
+fn watch(state: &mut State, world: &mut World, events: &Receiver<Event>) -> Result<Exit, Error> {
     let mut mouse = Mouse::default();
     let mut drawn: Option<Instant> = None;
     loop {
@@ -264,30 +239,31 @@ fn watch(
         // An answer is drawn now, and not when the next key comes.
         let wait = if answered { Duration::ZERO } else { turn(state, world, drawn) };
         let mut asked = look_at_input(state, &mut mouse, wait)?;
-        if let Some((width, height)) = signals.new_size()? {
+        if let Some((width, height)) = world.held.signals.new_size()? {
             update::update(state, Action::Resized(width, height));
             asked = true;
         }
         world.report(state);
-        if signals.suspend.swap(false, Ordering::Relaxed) {
+        if world.held.signals.suspended() {
             update::update(state, Action::Suspend);
         }
         fault::point("screen");
         let exit = world.perform(state)?;
-        if let Some(exit) = exit.or_else(|| signals.stopped().then_some(Exit::Program)) {
+        if let Some(exit) = exit.or_else(|| world.held.signals.stopped().then_some(Exit::Program)) {
             return Ok(exit);
         }
-        if let Ok(panic) = panics.try_recv() {
+        if let Ok(panic) = world.held.panics.try_recv() {
             // What was sampled before it is to be kept, too.
             listen(state, events);
             return Err(Error::Panicked(panic));
         }
         let due = drawn.is_none_or(|drawn| drawn.elapsed() >= BETWEEN_PICTURES);
         if state.dirty && (asked || answered || due) {
-            if world.terminal.drawn_size() != state.size {
-                world.terminal.resize(state.size)?;
+            let terminal = &mut world.held.terminal;
+            if terminal.drawn_size() != state.size {
+                terminal.resize(state.size)?;
             }
-            world.terminal.draw(|picture| picture::paint(state, picture))?;
+            terminal.draw(|picture| picture::paint(state, picture))?;
             state.dirty = false;
             // A picture that says that there is nothing yet must not hold up the first of something.
             drawn = (!awaits_first(state, world)).then(Instant::now);

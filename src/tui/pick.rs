@@ -1,41 +1,39 @@
 //! The loop of the list of processes: lists, time, keys, attempts, picture.
 
-use std::io;
-use std::sync::atomic::Ordering;
-
 use crossbeam_channel::Receiver;
-use crossterm::event::{self, Event as Input, KeyEventKind};
+use crossterm::event::{self, Event, KeyEventKind};
 use signal_hook::consts::SIGSTOP;
 
+use super::held::Held;
 use super::options::Options;
 use super::picker::{self, Act, Candidate, Picker, Wish};
 use super::terminal::{self, Readiness, Terminal};
-use super::{Error, FIRST_TURN, Signals, TURN, now, picker_pane};
+use super::{Error, FIRST_TURN, TURN, now, picker_pane};
 
-/// A terminal that is taken already. Dropped, it is given back.
-#[derive(Debug)]
-pub struct Held(pub(super) Terminal);
-
-impl Held {
-    /// The terminal that is held; or else it is taken now.
-    pub(super) fn or_take(held: Option<Self>, mouse: bool) -> io::Result<Terminal> {
-        held.map_or_else(|| Terminal::take(mouse), |Self(terminal)| Ok(terminal))
-    }
+/// What came of the list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Picked<T> {
+    /// This was chosen, and attached to.
+    Chosen(T),
+    /// The process that was watched before goes on to be watched.
+    Back,
+    /// Somebody has seen enough.
+    Left,
 }
 
-/// Lets a person choose among `lists` of processes, of which the newest counts; in the terminal that is `held`, if one is.
-/// `attach` is tried on what was chosen: it gives sentences if that cannot be, and the choice goes on. Nothing, if nobody
-/// was chosen.
+/// Lets a person choose among `lists` of processes, of which the newest counts. `attach` is tried on what was chosen: it
+/// gives sentences if that cannot be, and the choice goes on. Esc leads back to the process that was `watched` before,
+/// as choosing it again does.
 pub fn pick<T>(
     options: &Options,
-    held: Option<Held>,
+    held: &mut Held,
     lists: &Receiver<Vec<Candidate>>,
+    watched: Option<u32>,
     attach: &mut dyn FnMut(u32) -> Result<T, String>,
-) -> Result<Option<(T, Held)>, Error> {
-    let signals = Signals::note()?;
-    let panics = terminal::watch_panics();
-    let mut terminal = Held::or_take(held, options.mouse)?;
+) -> Result<Picked<T>, Error> {
+    let Held { terminal, signals, panics } = held;
     let mut picker = Picker::new(options, crossterm::terminal::size()?);
+    picker.watched = watched;
     loop {
         picker::update(&mut picker, Act::Now(now()));
         for list in lists.try_iter() {
@@ -47,22 +45,23 @@ pub fn pick<T>(
         if let Some((width, height)) = signals.new_size()? {
             picker::update(&mut picker, Act::Resized(width, height));
         }
-        draw(&mut picker, &mut terminal)?;
+        draw(&mut picker, terminal)?;
         let wish = match look_at_input(&mut picker) {
-            _ if signals.stopped() => return Ok(None),
-            Ok(None) if signals.suspend.swap(false, Ordering::Relaxed) => Some(Wish::Suspend),
+            _ if signals.stopped() => return Ok(Picked::Left),
+            Ok(None) if signals.suspended() => Some(Wish::Suspend),
             wish => wish?,
         };
         match wish {
             None => {}
-            Some(Wish::Leave) => return Ok(None),
+            Some(Wish::Leave) => return Ok(Picked::Left),
+            Some(Wish::Back) => return Ok(Picked::Back),
             Some(Wish::Suspend) => {
                 terminal.lend(|| signal_hook::low_level::raise(SIGSTOP))??;
                 let (width, height) = crossterm::terminal::size()?;
                 picker::update(&mut picker, Act::Resized(width, height));
             }
             Some(Wish::Attach(pid)) => match attach(pid) {
-                Ok(attached) => return Ok(Some((attached, Held(terminal)))),
+                Ok(attached) => return Ok(Picked::Chosen(attached)),
                 Err(why) => drop(picker::update(&mut picker, Act::Refused(why))),
             },
         }
@@ -77,8 +76,8 @@ fn look_at_input(picker: &mut Picker) -> Result<Option<Wish>, Error> {
     while event::poll(std::time::Duration::ZERO)? {
         any = true;
         let act = match event::read()? {
-            Input::Key(key) if key.kind != KeyEventKind::Release => picker::pressed(picker, key),
-            Input::Mouse(event) => picker::pointed(event),
+            Event::Key(key) if key.kind != KeyEventKind::Release => picker::pressed(picker, key),
+            Event::Mouse(event) => picker::pointed(event),
             _ => None,
         };
         let wish = act.and_then(|act| picker::update(picker, act));

@@ -78,7 +78,7 @@ pub enum Act {
     Enter,
     /// That was refused; these sentences say why.
     Refused(String),
-    /// Take the filter back; without one, leave.
+    /// Take the filter back; without one, go back or leave.
     Back,
     /// Leave.
     Leave,
@@ -93,6 +93,8 @@ pub enum Wish {
     Attach(u32),
     /// Leave.
     Leave,
+    /// Go back to the process that was watched before.
+    Back,
     /// Stop until told to go on.
     Suspend,
 }
@@ -112,6 +114,8 @@ pub struct Picker {
     pub candidates: Vec<Candidate>,
     /// A list has come.
     pub listed: bool,
+    /// The process that was watched before, if there is one to go back to.
+    pub watched: Option<u32>,
     /// The first row on the screen.
     pub top: usize,
     /// Something on the screen is not as it was drawn.
@@ -133,6 +137,7 @@ impl Picker {
             refused: None,
             candidates: Vec::new(),
             listed: false,
+            watched: None,
             top: 0,
             dirty: true,
             selected: None,
@@ -280,8 +285,12 @@ pub fn update(picker: &mut Picker, act: Act) -> Option<Wish> {
             }
             picker.select(row);
         }
-        Act::Enter => return picker.selected().map(|one| Wish::Attach(one.pid)),
+        Act::Enter => {
+            let pid = picker.selected()?.pid;
+            return Some(if picker.watched == Some(pid) { Wish::Back } else { Wish::Attach(pid) });
+        }
         Act::Back if !picker.typed.is_empty() => return update(picker, Act::EraseAll),
+        Act::Back if picker.watched.is_some() => return Some(Wish::Back),
         Act::Back | Act::Leave => return Some(Wish::Leave),
         Act::Suspend => return Some(Wish::Suspend),
         Act::Type(_) | Act::Now(_) => {}

@@ -161,16 +161,26 @@ fn paint_footer(picker: &Picker, line: Rect, buffer: &mut Buffer) {
             buffer,
         );
     }
-    let leave = if picker.typed.is_empty() { "Esc q" } else { "Esc" };
+    let (escape, leads_to) = match picker.watched {
+        _ if !picker.typed.is_empty() => ("Esc", "all again"),
+        Some(_) => ("Esc", "back"),
+        None => ("Esc q", "leave"),
+    };
+    let quits = picker.typed.is_empty() && picker.watched.is_some();
     let hints = [
         (if ascii { "Enter" } else { "↵" }, "attach"),
         (if ascii { "Up Down" } else { "↑ ↓" }, "move"),
         ("^U", "empty"),
-        (leave, if picker.typed.is_empty() { "leave" } else { "all again" }),
+        (escape, leads_to),
+        ("q", "leave"),
     ];
     let mut spans = vec![Span::raw(" ")];
     // The filter is emptied by Esc, too.
-    let hints = hints.into_iter().filter(|(key, _)| line.width >= 50 || *key != "^U");
+    let hints = hints.into_iter().filter(|(key, _)| match *key {
+        "^U" => line.width >= 50,
+        "q" => quits,
+        _ => true,
+    });
     for (key, words) in hints {
         spans.push(Span::styled(key, theme.key()));
         spans.push(Span::raw(format!(" {words}  ")));

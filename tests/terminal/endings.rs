@@ -50,6 +50,11 @@ fn sigint() {
 }
 
 #[test]
+fn sigquit() {
+    leaves_all_well(|terminal| terminal.signal(Signal::SIGQUIT));
+}
+
+#[test]
 fn sighup() {
     leaves_all_well(|terminal| terminal.signal(Signal::SIGHUP));
 }

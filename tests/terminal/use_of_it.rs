@@ -214,6 +214,50 @@ fn one_process_after_the_other() {
 }
 
 #[test]
+fn who_looks_at_the_list_can_come_back() {
+    let subject = subject("shares.py");
+    let mut terminal = watching(&subject, (100, 30));
+    for _ in 0..2 {
+        terminal.press("P");
+        terminal.shows("Which Python shall be watched?");
+        terminal.shows("Esc back");
+        terminal.press("\x1b");
+        terminal.until("the picture is back", |text| text.contains("WHERE") && text.contains("seventy"));
+    }
+    // What has ended cannot be attached to anew: its last picture is there still.
+    subject.signal(Signal::SIGKILL);
+    terminal.shows("killed by SIGKILL");
+    terminal.press("P");
+    terminal.shows("Which Python shall be watched?");
+    terminal.press("\x1b");
+    terminal.shows("killed by SIGKILL");
+    terminal.press("q");
+    terminal.end();
+    let text = terminal.text();
+    assert_eq!(text.matches("pyflame-tui: watched").count(), 1, "{text}");
+}
+
+#[test]
+fn told_to_end_while_it_attaches_it_ends() {
+    let (first, second) = (subject("shares.py"), subject("idle.py"));
+    for wait in [0, 5, 20, 60] {
+        let mut terminal = watching(&first, (160, 48));
+        terminal.press("P");
+        terminal.shows("Which Python shall be watched?");
+        terminal.press(&second.pid().to_string());
+        terminal.until("the right one", |text| {
+            text.lines().any(|line| line.starts_with('▶') && line.ends_with("idle.py"))
+        });
+        terminal.press("\r");
+        terminal.listen(Duration::from_millis(wait));
+        terminal.signal(Signal::SIGTERM);
+        assert!(terminal.end().success());
+        terminal.assert_given_back();
+        terminal.shows(&format!("pyflame-tui: watched {}", first.pid()));
+    }
+}
+
+#[test]
 fn the_targets_death_leaves_the_picture() {
     let mut subject = subject("shares.py");
     let mut terminal = watching(&subject, (160, 48));

@@ -104,6 +104,23 @@ impl Screen {
 }
 
 #[test]
+fn escape_leads_back_to_the_process_before() {
+    let mut screen = Screen::new();
+    assert_eq!(screen.press(KeyCode::Esc), Some(Wish::Leave));
+    screen.picker.watched = Some(100);
+    assert_eq!(screen.press(KeyCode::Enter), Some(Wish::Attach(101)));
+    screen.type_in("websrv");
+    assert_eq!(screen.press(KeyCode::Enter), Some(Wish::Back), "it is watched already");
+    assert_eq!(screen.press(KeyCode::Esc), None, "the filter goes first");
+    let mut buffer = Buffer::empty(Rect::new(0, 0, 80, 24));
+    picker_pane::paint(&screen.picker, &mut buffer);
+    let text = lines(&buffer).join("\n");
+    assert!(text.contains("Esc back  q leave"), "{text}");
+    assert_eq!(screen.press(KeyCode::Esc), Some(Wish::Back));
+    assert_eq!(screen.press(KeyCode::Char('q')), Some(Wish::Leave));
+}
+
+#[test]
 fn the_list_at_every_size() {
     for size in SIZES {
         let (width, height) = size;

@@ -5,12 +5,14 @@ use std::ffi::OsString;
 use std::io::{self, IsTerminal};
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
+
 use crate::INTERVAL;
 use crate::cli::{Options, Screen};
 use crate::error::{Error, Watched};
 use crate::sampler::look::Scope;
 use crate::sampler::{Length, Plan, Sampler, StartError};
-use crate::target::{LaunchError, Pty, Seat};
+use crate::target::{LaunchError, Pty, Seat, job};
 use crate::tui::theme::Depth;
 use crate::tui::{self, Another, Failed, Given, Left, Summary, Wire};
 
@@ -60,6 +62,7 @@ pub(crate) fn screen(options: &Options) -> tui::Options {
         tasks: options.tasks,
         no_line_numbers: options.no_line_numbers,
         ascii: options.ascii,
+        stand_still: || job::obey(Signal::SIGTSTP),
         ..tui::Options::from_environment()
     }
 }

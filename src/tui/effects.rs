@@ -9,11 +9,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, unbounded};
-use signal_hook::consts::SIGSTOP;
 
 use super::action::{Action, Effect, Exit, Note};
 use super::held::Held;
-use super::pick::Picked;
+use super::pick::{NO_SHELL, Picked};
 use super::source::{self, Of, Text};
 use super::state::State;
 use super::terminal::Terminal;
@@ -115,11 +114,14 @@ impl World {
             }
             thread::sleep(Duration::from_millis(1));
         }
-        let stopped = self.held.terminal.lend(|| signal_hook::low_level::raise(SIGSTOP))?;
+        let stood = self.held.terminal.lend(state.options.stand_still)?;
         let _ = self.commands.try_send(Command::Resume);
         let (width, height) = crossterm::terminal::size()?;
         update::update(state, Action::Resized(width, height));
-        stopped
+        if !stood {
+            update::update(state, Action::Said(Note::bad(NO_SHELL)));
+        }
+        Ok(())
     }
 
     /// Lets somebody choose another process. This one is let go only if that has come of it.

@@ -284,7 +284,7 @@ pub static TABLE: &[Binding] = &[
     row(&[char('+')], Action::Faster, ANY, Group::Program, "", "draw more often"),
     row(&[char('-')], Action::Slower, ANY, Group::Program, "", "draw less often"),
     row(&[char('M')], Action::Mouse, ANY, Group::Program, "", "give the mouse back to the terminal, or take it"),
-    row(&[control('z')], Action::Suspend, ANY, Group::Program, "", "suspend; fg comes back"),
+    row(&[control('z')], Action::Suspend, ANY, Group::Program, "", "suspend, where a shell can continue us; fg comes back"),
     row(&[char(':'), control('p')], Action::Palette, ANY, Group::Program, "all commands", "every command by name"),
     row(&[code(KeyCode::F(1))], Action::HelpAll, ANY, Group::Program, "", "every key"),
     row(&[char('?')], Action::Help, ANY, Group::Program, "help", "help on this pane"),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::theme::Depth;
 
 /// How the viewer looks and what its exports write.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct Options {
     /// `-o`: where `e` writes; a name of its own otherwise.
@@ -30,6 +30,9 @@ pub struct Options {
     pub depth: Depth,
     /// Seconds east of Greenwich, for the times of day.
     pub east: i64,
+    /// Stands still as ^Z asks, until we are told to go on. Says whether that was: where no shell could tell us, we do
+    /// not.
+    pub stand_still: fn() -> bool,
 }
 
 impl Options {
@@ -57,6 +60,7 @@ impl Default for Options {
             mouse: true,
             depth: Depth::Indexed,
             east: 0,
+            stand_still: || false,
         }
     }
 }

@@ -2,13 +2,15 @@
 
 use crossbeam_channel::Receiver;
 use crossterm::event::{self, Event, KeyEventKind};
-use signal_hook::consts::SIGSTOP;
 
 use super::held::Held;
 use super::options::Options;
 use super::picker::{self, Act, Candidate, Picker, Wish};
 use super::terminal::{self, Readiness, Terminal};
 use super::{Error, FIRST_TURN, TURN, now, picker_pane};
+
+/// Why nothing comes of ^Z where there is no shell that could continue us.
+pub(super) const NO_SHELL: &str = "nobody here could continue us: ^Z takes a shell that started us";
 
 /// What came of the list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,9 +58,12 @@ pub fn pick<T>(
             Some(Wish::Leave) => return Ok(Picked::Left),
             Some(Wish::Back) => return Ok(Picked::Back),
             Some(Wish::Suspend) => {
-                terminal.lend(|| signal_hook::low_level::raise(SIGSTOP))??;
+                let stood = terminal.lend(options.stand_still)?;
                 let (width, height) = crossterm::terminal::size()?;
                 picker::update(&mut picker, Act::Resized(width, height));
+                if !stood {
+                    picker::update(&mut picker, Act::Refused(NO_SHELL.to_owned()));
+                }
             }
             Some(Wish::Attach(pid)) => match attach(pid) {
                 Ok(attached) => return Ok(Picked::Chosen(attached)),

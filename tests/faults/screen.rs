@@ -14,6 +14,7 @@ use nix::sys::termios::{LocalFlags, tcgetattr};
 use nix::unistd::Pid;
 
 use crate::eventually;
+use crate::interpreters::python3;
 use crate::profiler::program;
 
 /// A run on a terminal; killed when dropped.
@@ -35,6 +36,14 @@ pub(crate) fn live(words: &[&str]) -> Screen {
     let mut command = Command::new("setsid");
     // It execs the program: the number stays. The terminal is that of a session of its own, as a shell's is.
     command.arg("--ctty").arg(program()).args(words);
+    on_screen(&mut command)
+}
+
+/// The same, under something that can continue it when it stands still: a shell with job control, as far as that goes.
+pub(crate) fn live_under_shell(words: &[&str]) -> Screen {
+    let shell = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/programs/shell.py");
+    let mut command = Command::new("setsid");
+    command.arg("--ctty").arg(&python3().command).arg(shell).arg(program()).args(words);
     on_screen(&mut command)
 }
 

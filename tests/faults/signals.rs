@@ -5,13 +5,14 @@ use std::fs;
 use std::os::unix::process::CommandExt;
 use std::time::Duration;
 
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use pyflame_tui::target::was_ignored;
 
 use crate::folded::share;
 use crate::heart::Heart;
 use crate::profiler::{profiler, start};
-use crate::screen::live;
+use crate::screen::{live, live_under_shell};
 use crate::{eventually, tries};
 
 /// The letter of a process's state.
@@ -101,19 +102,22 @@ fn no_thread_of_the_target_stands_with_us() {
 #[test]
 fn the_live_view_gives_the_terminal_back_while_it_stands() {
     let (heart, _subject) = Heart::beating(1, 2);
-    let mut screen = live(&[&heart.pid().to_string()]);
+    let mut screen = live_under_shell(&[&heart.pid().to_string()]);
     screen.is_live();
-    let us = screen.child.id();
+    let shell = screen.child.id();
+    let us = fs::read_to_string(format!("/proc/{shell}/task/{shell}/children")).unwrap();
+    let us: u32 = us.trim().parse().unwrap();
+    let signal = |signal| kill(Pid::from_raw(us.cast_signed()), signal).unwrap();
     for number in 0..6 {
         if number % 2 == 0 {
-            screen.signal(Signal::SIGTSTP);
+            signal(Signal::SIGTSTP);
         } else {
             screen.press("\x1a");
         }
         eventually("we stand", || state(us) == 'T');
         screen.is_given_back();
         heart.goes_on("while the view stands");
-        screen.signal(Signal::SIGCONT);
+        signal(Signal::SIGCONT);
         eventually("the screen is ours again", || screen.is_taken());
         screen.is_live();
     }

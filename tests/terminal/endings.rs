@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use crate::{Subject, Terminal, subject, watching};
+use crate::{Subject, Terminal, shows_pictures, subject, watching};
 
 /// Ends it in some way; what is left must be whole.
 #[track_caller]
@@ -83,7 +83,8 @@ fn left_at_once_it_tells_what_it_did() {
 #[test]
 fn suspended_and_back() {
     let mut subject = subject("shares.py");
-    let mut terminal = watching(&subject, (100, 30));
+    let mut terminal = Terminal::start_under_shell(&[&subject.pid().to_string()], (100, 30));
+    shows_pictures(&mut terminal);
     terminal.press("\x1a");
     terminal.until_state('T');
     while terminal.listen(Duration::from_millis(50)) > 0 {}
@@ -100,6 +101,25 @@ fn suspended_and_back() {
     terminal.until("the picture is back", |text| text.contains("WHERE") && text.contains("q quit"));
     terminal.assert_taken();
     assert!(terminal.bytes.len() > written);
+    terminal.press("q");
+    assert!(terminal.end().success());
+    terminal.assert_given_back();
+    assert_untouched(&mut subject);
+}
+
+#[test]
+fn nobody_stands_still_whom_no_shell_could_continue() {
+    let mut subject = subject("shares.py");
+    // A session's leader, as under `ssh -t` and `docker exec -it`.
+    let mut terminal = watching(&subject, (100, 30));
+    terminal.press("\x1a");
+    terminal.shows("nobody here could continue us");
+    terminal.assert_taken();
+    assert_ne!(terminal.state(), Some('T'));
+    terminal.press("P");
+    terminal.shows("Which Python shall be watched?");
+    terminal.press("\x1a");
+    terminal.shows("nobody here could continue us");
     terminal.press("q");
     assert!(terminal.end().success());
     terminal.assert_given_back();

@@ -37,6 +37,11 @@ fn look_around(terminal: &mut Terminal) {
 /// The viewer on the process, with its first picture.
 fn watching(subject: &Subject, size: (u16, u16)) -> Terminal {
     let mut terminal = Terminal::start(&[&subject.pid().to_string()], &[], size);
-    terminal.until("the first picture", |text| text.contains("100 %") && text.contains("seventy"));
+    shows_pictures(&mut terminal);
     terminal
+}
+
+#[track_caller]
+fn shows_pictures(terminal: &mut Terminal) {
+    terminal.until("the first picture", |text| text.contains("100 %") && text.contains("seventy"));
 }

@@ -17,6 +17,8 @@ use nix::unistd::{Pid, ttyname};
 use tempfile::TempDir;
 use vt100::{MouseProtocolMode, Parser};
 
+use crate::interpreters::python3;
+
 /// However busy the machine is, by then it must be so.
 const LONGEST: Duration = Duration::from_secs(40);
 
@@ -31,6 +33,8 @@ pub(crate) struct Terminal {
     /// All that the program has written.
     pub(crate) bytes: Vec<u8>,
     pub(crate) child: Child,
+    /// A shell is the child, and the program its.
+    under_shell: bool,
     /// Where it was started, and where it writes its files.
     pub(crate) folder: TempDir,
     before: Termios,
@@ -43,7 +47,23 @@ fn cells(size: u16) -> NonZeroU16 {
 
 impl Terminal {
     /// The program with these words and variables, on a terminal of so many columns and rows.
-    pub(crate) fn start(words: &[&str], variables: &[(&str, &str)], (columns, rows): (u16, u16)) -> Self {
+    pub(crate) fn start(words: &[&str], variables: &[(&str, &str)], size: (u16, u16)) -> Self {
+        Self::start_under(&[], words, variables, size)
+    }
+
+    /// The same, with something between that can continue it when it stands still.
+    pub(crate) fn start_under_shell(words: &[&str], size: (u16, u16)) -> Self {
+        let python = python3().command.to_str().unwrap();
+        let shell = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/programs/shell.py");
+        Self::start_under(&[python, shell], words, &[], size)
+    }
+
+    fn start_under(
+        shell: &[&str],
+        words: &[&str],
+        variables: &[(&str, &str)],
+        (columns, rows): (u16, u16),
+    ) -> Self {
         let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
         let pair = openpty(Some(&size), None).unwrap();
         // The program must not hold its own line open.
@@ -55,7 +75,8 @@ impl Terminal {
         let end = || Stdio::from(pair.slave.try_clone().unwrap());
         // The terminal must be its controlling one: that is how ^C and the end of the line get there.
         let mut command = Command::new("setsid");
-        command.args(["--ctty", env!("CARGO_BIN_EXE_pyflame-tui")]).args(words).current_dir(folder.path());
+        command.arg("--ctty").args(shell).arg(env!("CARGO_BIN_EXE_pyflame-tui")).args(words);
+        command.current_dir(folder.path());
         command.env("TERM", "xterm-256color").env_remove("NO_COLOR").env_remove("COLORTERM");
         command.envs(variables.iter().copied()).stdin(end()).stdout(end()).stderr(end());
         let child = command.spawn().expect("setsid, of util-linux");
@@ -66,6 +87,7 @@ impl Terminal {
             parser: Parser::new(cells(rows), cells(columns), 200),
             bytes: Vec::new(),
             child,
+            under_shell: !shell.is_empty(),
             folder,
             before,
             after: None,
@@ -156,7 +178,17 @@ impl Terminal {
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
-        kill(Pid::from_raw(self.child.id().cast_signed()), signal).unwrap();
+        kill(Pid::from_raw(self.pid().cast_signed()), signal).unwrap();
+    }
+
+    /// The program's number.
+    fn pid(&self) -> u32 {
+        let child = self.child.id();
+        if !self.under_shell {
+            return child;
+        }
+        let children = std::fs::read_to_string(format!("/proc/{child}/task/{child}/children")).unwrap();
+        children.trim().parse().unwrap()
     }
 
     /// The line is cut.
@@ -166,7 +198,7 @@ impl Terminal {
 
     /// The letter of the program's state in /proc.
     pub(crate) fn state(&self) -> Option<char> {
-        let path = Path::new("/proc").join(self.child.id().to_string()).join("stat");
+        let path = Path::new("/proc").join(self.pid().to_string()).join("stat");
         std::fs::read_to_string(path).ok()?.rsplit_once(") ")?.1.chars().next()
     }
 

@@ -20,6 +20,7 @@ mod flame_pane;
 mod footer;
 mod header;
 mod held;
+mod input;
 pub mod keys;
 pub mod layout;
 pub mod mouse;
@@ -58,7 +59,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError};
-use crossterm::event::{self, Event as Input, KeyEventKind};
+use crossterm::event::{Event as Typed, KeyEventKind};
 
 pub use held::Held;
 pub use options::Options;
@@ -72,6 +73,7 @@ use crate::profile::Profile;
 use crate::sample::{Command, Event, Micros};
 use action::{Action, Effect, Exit};
 use effects::World;
+use input::Input;
 use mouse::Mouse;
 use state::State;
 use terminal::Readiness;
@@ -230,7 +232,7 @@ pub fn run_with(
 
 /// The loop: events, time, keys, effects, picture; until somebody leaves.
 fn watch(state: &mut State, world: &mut World, events: &Receiver<Event>) -> Result<Exit, Error> {
-    let mut mouse = Mouse::default();
+    let (mut mouse, mut input) = (Mouse::default(), Input::default());
     let mut drawn: Option<Instant> = None;
     loop {
         listen(state, events);
@@ -238,7 +240,7 @@ fn watch(state: &mut State, world: &mut World, events: &Receiver<Event>) -> Resu
         update::update(state, Action::Now(now()));
         // An answer is drawn now, and not when the next key comes.
         let wait = if answered { Duration::ZERO } else { turn(state, world, drawn) };
-        let mut asked = look_at_input(state, &mut mouse, wait)?;
+        let mut asked = look_at_input(state, &mut mouse, &mut input, wait)?;
         if let Some((width, height)) = world.held.signals.new_size()? {
             update::update(state, Action::Resized(width, height));
             asked = true;
@@ -334,16 +336,21 @@ fn turn(state: &State, world: &World, drawn: Option<Instant>) -> Duration {
 }
 
 /// Waits for keys and the mouse, and takes in all that there are: a held key must not queue pictures.
-fn look_at_input(state: &mut State, mouse: &mut Mouse, wait: Duration) -> io::Result<bool> {
+fn look_at_input(
+    state: &mut State,
+    mouse: &mut Mouse,
+    input: &mut Input,
+    wait: Duration,
+) -> io::Result<bool> {
     let readiness = terminal::wait(wait)?;
     let mut any = false;
-    while event::poll(Duration::ZERO)? {
+    while let Some(event) = input.next()? {
         any = true;
-        let actions = match event::read()? {
-            Input::Key(key) if key.kind != KeyEventKind::Release => {
+        let actions = match event {
+            Typed::Key(key) if key.kind != KeyEventKind::Release => {
                 update::pressed(state, key).into_iter().collect()
             }
-            Input::Mouse(event) => mouse.meaning(state, event, now()),
+            Typed::Mouse(event) => mouse.meaning(state, event, now()),
             _ => Vec::new(),
         };
         for action in actions {

@@ -1,9 +1,10 @@
 //! The loop of the list of processes: lists, time, keys, attempts, picture.
 
 use crossbeam_channel::Receiver;
-use crossterm::event::{self, Event, KeyEventKind};
+use crossterm::event::{Event, KeyEventKind};
 
 use super::held::Held;
+use super::input::Input;
 use super::options::Options;
 use super::picker::{self, Act, Candidate, Picker, Wish};
 use super::terminal::{self, Readiness, Terminal};
@@ -36,6 +37,7 @@ pub fn pick<T>(
     let Held { terminal, signals, panics } = held;
     let mut picker = Picker::new(options, crossterm::terminal::size()?);
     picker.watched = watched;
+    let mut input = Input::default();
     loop {
         picker::update(&mut picker, Act::Now(now()));
         for list in lists.try_iter() {
@@ -48,7 +50,7 @@ pub fn pick<T>(
             picker::update(&mut picker, Act::Resized(width, height));
         }
         draw(&mut picker, terminal)?;
-        let wish = match look_at_input(&mut picker) {
+        let wish = match look_at_input(&mut picker, &mut input) {
             _ if signals.stopped() => return Ok(Picked::Left),
             Ok(None) if signals.suspended() => Some(Wish::Suspend),
             wish => wish?,
@@ -74,13 +76,13 @@ pub fn pick<T>(
 }
 
 /// Waits for keys and the mouse, and takes them in until something is wished for.
-fn look_at_input(picker: &mut Picker) -> Result<Option<Wish>, Error> {
+fn look_at_input(picker: &mut Picker, input: &mut Input) -> Result<Option<Wish>, Error> {
     // Nobody waits for the others as for the first list.
     let readiness = terminal::wait(if picker.listed { TURN } else { FIRST_TURN })?;
     let mut any = false;
-    while event::poll(std::time::Duration::ZERO)? {
+    while let Some(event) = input.next()? {
         any = true;
-        let act = match event::read()? {
+        let act = match event {
             Event::Key(key) if key.kind != KeyEventKind::Release => picker::pressed(picker, key),
             Event::Mouse(event) => picker::pointed(event),
             _ => None,

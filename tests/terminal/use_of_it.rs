@@ -258,6 +258,25 @@ fn told_to_end_while_it_attaches_it_ends() {
 }
 
 #[test]
+fn an_escape_and_what_comes_with_it_are_told_apart() {
+    let subject = subject("shares.py");
+    let mut terminal = watching(&subject, (100, 30));
+    for keys in ["\x1b\x1b[A", "\x1b\x1bOB", "\x1b\x1b[<35;44;4M", "\x1b\x1b[5~"] {
+        terminal.press("?");
+        terminal.shows("Help: Flame");
+        terminal.press(keys);
+        terminal.hides("Help: Flame");
+    }
+    terminal.press("?");
+    terminal.shows("Help: Flame");
+    assert!(!terminal.written().contains("asyncio's tasks that wait, from"), "A was pressed");
+    terminal.press("\x1b");
+    terminal.hides("Help: Flame");
+    terminal.press("q");
+    terminal.end();
+}
+
+#[test]
 fn the_targets_death_leaves_the_picture() {
     let mut subject = subject("shares.py");
     let mut terminal = watching(&subject, (160, 48));

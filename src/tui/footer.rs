@@ -7,7 +7,7 @@ use ratatui::text::Span;
 
 use super::console;
 use super::find;
-use super::keys::{Binding, TABLE};
+use super::keys::{Binding, Pane, TABLE};
 use super::picture::{put, put_right};
 use super::state::{Overlay, State};
 use super::text;
@@ -88,6 +88,10 @@ pub(super) fn paint(state: &State, area: Rect, buffer: &mut Buffer) {
         let words = format!(" {}", text::cut(&text::clean(&note.text, signs), room, signs));
         return put(Span::styled(words, style), area, buffer);
     }
+    if state.pane == Pane::Timeline && state.timeline.anchor.is_some() {
+        let words = [("h l", "to the other end of the span"), ("v", "take it"), ("Esc", "let go")];
+        return put(keys(&words, state), area, buffer);
+    }
     if state.find.is_on() {
         let what = match state.find.exact {
             Some(function) => format!("* {}", text::clean(&state.profile.function(function).name, signs)),
@@ -132,6 +136,14 @@ fn keys_away(state: &State) -> Vec<Span<'static>> {
         Span::styled("^]", state.theme.key()),
         Span::raw(" back"),
     ]
+}
+
+/// Keys, and what they do.
+fn keys(hints: &[(&'static str, &'static str)], state: &State) -> Vec<Span<'static>> {
+    let spans = hints.iter().flat_map(|(key, words)| {
+        [Span::raw(" "), Span::styled(*key, state.theme.key()), Span::raw(format!(" {words} "))]
+    });
+    spans.collect()
 }
 
 fn typed<'a>(lead: &'a str, line: &str, help: &str, state: &State) -> Vec<Span<'a>> {

@@ -98,7 +98,6 @@ fn span(state: &mut State) {
     }
     state.pane = Pane::Timeline;
     state.timeline.anchor = at;
-    state.say(Note::good("move to the other end of the span, then v or Enter; Esc lets go"));
 }
 
 fn drag(state: &mut State, from: Micros, to: Micros, done: bool) {

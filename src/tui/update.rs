@@ -52,8 +52,14 @@ pub fn update(state: &mut State, action: Action) {
         }
         Action::Quit => state.effects.push(Effect::Quit),
         Action::Suspend => state.effects.push(Effect::Suspend),
-        action if state.overlay != Overlay::None => overlay::update(state, action),
-        action => chosen(state, action),
+        action => {
+            // What was said of the picture before may be true no longer.
+            state.note = None;
+            match state.overlay {
+                Overlay::None => chosen(state, action),
+                _ => overlay::update(state, action),
+            }
+        }
     }
     view::refresh(state);
     navigate::keep_lists(state);

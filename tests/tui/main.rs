@@ -5,6 +5,7 @@
 mod coming_and_going;
 mod console;
 mod exports;
+mod footer;
 mod lists;
 mod looks;
 mod picker;

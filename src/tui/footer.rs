@@ -7,6 +7,7 @@ use ratatui::text::Span;
 
 use super::console;
 use super::find;
+use super::flame::What;
 use super::keys::{Binding, Pane, TABLE};
 use super::picture::{put, put_right};
 use super::state::{Overlay, State};
@@ -165,13 +166,29 @@ fn tally(state: &State) -> String {
     format!("{count} frame{}, {:.1} %", if count == 1 { "" } else { "s" }, share * 100.0)
 }
 
-/// What the cursor stands on: in threads, as a share, and how sure that is.
+/// The weight of what the cursor stands on in the pane that has the keys.
+fn selected(state: &State) -> Option<u64> {
+    let view = &state.view;
+    match state.pane {
+        Pane::Top => view.top.get(state.top_list.cursor).map(|row| row.total),
+        Pane::Source => Some(view.heat.total),
+        Pane::Threads | Pane::Output => None,
+        Pane::Timeline | Pane::Flame => {
+            let place = view.flame.find(&view.tree, view.cursor);
+            let cell = place.and_then(|at| view.flame.cell(at));
+            let crowd = cell.filter(|cell| matches!(cell.what, What::Crowd(_)));
+            Some(crowd.map_or_else(|| view.tree.call(view.cursor).total, |crowd| crowd.weight(&view.tree)))
+        }
+    }
+}
+
+/// The same in words: in threads, as a share, and how sure that is.
 fn weight(state: &State) -> Vec<Span<'static>> {
     let tree = &state.view.tree;
     if tree.is_empty() {
         return Vec::new();
     }
-    let total = tree.call(state.view.cursor).total;
+    let Some(total) = selected(state) else { return Vec::new() };
     let whole = tree.total();
     let counted_as = state.view.mean_weight();
     let sure = 2.0 * share_error(total, whole, counted_as) * 100.0;

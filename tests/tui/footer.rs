@@ -23,3 +23,22 @@ fn what_was_said_of_the_picture_before_goes_with_the_next_key() {
     session.press(&["Esc", "x", "!"]);
     session.expect("only threads that run or hold the GIL");
 }
+
+#[test]
+fn the_weight_at_the_foot_is_that_of_the_pane_with_the_keys() {
+    let mut session = Session::new(Program::Web, (160, 48));
+    session.run(5.0);
+    session.press(&["4", "Down"]);
+    let total = footer(&session).split("sel ").nth(1).unwrap().split(" ±").next().unwrap().to_owned();
+    let (threads, share) = total.split_once(" threads ").unwrap();
+    session.expect(&format!("total {share} ({threads} threads)"));
+    session.press(&["3"]);
+    assert!(!footer(&session).contains("sel "), "{}", footer(&session));
+    let mut session = Session::new(Program::Wide, (100, 30));
+    session.run(5.0);
+    session.press(&["g", "Down", "Down", "$"]);
+    let lines = session.lines();
+    let crowd = lines.iter().find_map(|line| line.split("▶+").nth(1)).unwrap();
+    let share = crowd.split_whitespace().nth(1).unwrap();
+    assert!(footer(&session).contains(&format!("threads {share} % ±")), "{}", session.text());
+}

@@ -72,10 +72,12 @@ pub(super) fn paint(state: &State, area: Rect, buffer: &mut Buffer) {
     let theme = state.theme;
     let signs = theme.signs;
     match &state.overlay {
-        Overlay::Find => return put(typed("/", &state.find.pattern, &tally(state), state), area, buffer),
+        Overlay::Find => {
+            return put(typed("/", &state.find.pattern, &tally(state), state, area.width), area, buffer);
+        }
         Overlay::File(name) => {
             let help = "  Enter writes; empty: a name of its own; .flamechart: in the order of time";
-            return put(typed("export to: ", name, help, state), area, buffer);
+            return put(typed("export to: ", name, help, state, area.width), area, buffer);
         }
         Overlay::Leaving => return put(leaving(state, area.width), area, buffer),
         _ => {}
@@ -147,11 +149,13 @@ fn keys(hints: &[(&'static str, &'static str)], state: &State) -> Vec<Span<'stat
     spans.collect()
 }
 
-fn typed<'a>(lead: &'a str, line: &str, help: &str, state: &State) -> Vec<Span<'a>> {
+/// A line that is being typed. Its end is always seen, and the cursor behind it.
+fn typed(lead: &str, line: &str, help: &str, state: &State, width: u16) -> Vec<Span<'static>> {
     let signs = state.theme.signs;
+    let room = usize::from(width).saturating_sub(text::width(lead) + 2);
     vec![
         Span::styled(format!(" {lead}"), state.theme.key()),
-        Span::raw(text::clean(line, signs).into_owned()),
+        Span::raw(text::cut_start(&text::clean(line, signs), room, signs)),
         Span::styled(" ", state.theme.cursor()),
         Span::styled(format!("  {help}"), state.theme.faint()),
     ]

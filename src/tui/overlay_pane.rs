@@ -127,7 +127,11 @@ fn palette(state: &State, typed: &str, cursor: usize, screen: Rect, buffer: &mut
     let inside = window(state, "Commands", (84, 24), screen, buffer);
     let prompt = vec![
         Span::styled(" : ", theme.key()),
-        Span::raw(text::clean(typed, signs)),
+        Span::raw(text::cut_start(
+            &text::clean(typed, signs),
+            usize::from(inside.width).saturating_sub(4),
+            signs,
+        )),
         Span::styled(" ", theme.cursor()),
     ];
     put(prompt, row(inside, 0), buffer);

@@ -42,3 +42,19 @@ fn the_weight_at_the_foot_is_that_of_the_pane_with_the_keys() {
     let share = crowd.split_whitespace().nth(1).unwrap();
     assert!(footer(&session).contains(&format!("threads {share} % ±")), "{}", session.text());
 }
+
+#[test]
+fn the_end_of_what_is_typed_is_seen() {
+    for width in [40, 80] {
+        let mut session = Session::new(Program::Web, (width, 24));
+        session.run(1.0);
+        for lead in ["E", "/", ":"] {
+            session.press(&[lead]);
+            for character in "a/very/long/name/".repeat(8).chars().chain("end".chars()) {
+                session.press(&[&character.to_string()]);
+            }
+            session.expect("/end");
+            session.press(&["Esc"]);
+        }
+    }
+}

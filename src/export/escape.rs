@@ -3,7 +3,7 @@
 //! A name is whatever the target put into a string. What would end a field or a line, hide, or turn
 //! text round is written as an escape: `;` is `\x3b`, `:` is `\x3a`, a backslash is two, line ends and
 //! tabs are `\n`, `\r` and `\t`, other control characters, bidi controls, Unicode's line separators and what
-//! has no width are `\u{…}` with their number in hexadecimal. All else stays as it is. Different names give different
+//! is never seen are `\u{…}` with their number in hexadecimal. All else stays as it is. Different names give different
 //! text, so an escaped name can be read back; and a separator in the text is always ours.
 
 use std::fmt::{self, Display};
@@ -40,9 +40,13 @@ pub fn is_special(c: char) -> bool {
 
 /// Would a terminal obey this character, or a reader not see it?
 pub fn is_unseen(c: char) -> bool {
+    // Unicode's default ignorable characters, separators of lines, and interlinear annotations.
     let misleads = matches!(c,
-        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}');
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
+            | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
+            | '\u{e0000}'..='\u{e0fff}');
     misleads || c.is_control()
 }
 

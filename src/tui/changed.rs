@@ -16,12 +16,25 @@ pub(super) fn changed<'a>(before: &'a Buffer, now: &'a Buffer) -> Vec<(u16, u16,
         for (x, (old, cell)) in (0..).zip(old.iter().zip(new)).filter(|(_, (old, cell))| !same(old, cell)) {
             let left = usize::from(x).checked_sub(1).map(|left| &new[left]);
             if !(is_plain(old) && is_plain(cell) && left.is_none_or(is_plain)) {
-                return before.diff_iter(now).collect();
+                return before.diff_iter(now).flat_map(|cell| with_room(now, cell)).collect();
             }
             changed.push((x, y, cell));
         }
     }
     changed
+}
+
+/// Signs that go together may take two cells here, and one on the terminal (Devanagari's vowels beside a consonant): what
+/// was in the second cell before is wiped away first.
+fn with_room<'a>(
+    now: &'a Buffer,
+    (x, y, cell): (u16, u16, &'a Cell),
+) -> impl Iterator<Item = (u16, u16, &'a Cell)> {
+    let symbol = cell.symbol();
+    // Ratatui itself takes care of emoji with a variation selector.
+    let doubtful = symbol.chars().nth(1).is_some() && !symbol.contains('\u{fe0f}') && text::width(symbol) > 1;
+    let second = now.cell((x + 1, y)).filter(|_| doubtful).map(|second| (x + 1, y, second));
+    second.into_iter().chain([(x, y, cell)])
 }
 
 fn is_plain(cell: &Cell) -> bool {
@@ -78,5 +91,15 @@ mod tests {
             let theirs: Vec<_> = before.diff_iter(&now).collect();
             prop_assert_eq!(changed(&before, &now), theirs);
         }
+    }
+
+    #[test]
+    fn behind_signs_that_may_be_narrower_is_a_blank() {
+        let before = Buffer::with_lines(["abc"]);
+        let mut now = Buffer::empty(before.area);
+        now.set_string(0, 0, "हिx", Style::new());
+        let told: Vec<_> =
+            changed(&before, &now).into_iter().map(|(x, _, cell)| (x, cell.symbol())).collect();
+        assert_eq!(told, [(1, " "), (0, "हि"), (2, "x")]);
     }
 }

@@ -11,6 +11,7 @@ use super::picture::say;
 use super::state::State;
 use super::text;
 use super::theme::{Depth, Theme};
+use crate::export::escape::is_unseen;
 
 /// The words in the line above.
 pub(super) fn title(state: &State) -> Vec<Span<'static>> {
@@ -81,7 +82,7 @@ fn visible(cell: &vt100::Cell, theme: Theme) -> (String, u16) {
     let wide = if cell.is_wide() { 2 } else { 1 };
     let mut characters = cell.contents().chars();
     let Some(first) = characters.next() else { return (" ".to_owned(), 1) };
-    if first.width() != Some(usize::from(wide)) || text::turns_text(first) {
+    if first.width() != Some(usize::from(wide)) || is_unseen(first) {
         return (theme.signs.unknown.repeat(usize::from(wide)), wide);
     }
     if theme.signs.ascii && !first.is_ascii() {

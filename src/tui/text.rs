@@ -7,29 +7,38 @@ use std::borrow::Cow;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::signs::Signs;
+use crate::export::escape::is_unseen;
 use crate::sample::Micros;
 pub(super) use crate::sample::local_name;
 
 /// Nobody reads more of a name; a megabyte of it must not be walked at each picture.
 const LONGEST: usize = 512;
 
-/// `raw` without anything that a terminal obeys, that turns text round, or that has no width.
-/// Such characters appear as their number, so that two names never look alike without being so.
+/// More marks than this on one letter are not writing: they would run over the lines above and below.
+const MOST_MARKS: usize = 3;
+
+/// `raw` without anything that a terminal obeys, that turns text round, or that has no width and belongs to no letter.
+/// Such characters appear as their number, so that what is there is seen.
 pub(super) fn clean<'a>(raw: &'a str, signs: &Signs) -> Cow<'a, str> {
     if raw.len() <= LONGEST && raw.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
         return raw.into();
     }
     let mut out = String::with_capacity(raw.len().min(LONGEST));
+    // Marks that the letter before may still have.
+    let mut marks = 0;
     for character in raw.chars().take(LONGEST) {
-        let harmless = !character.is_control()
-            && character.width().unwrap_or(0) > 0
-            && !turns_text(character)
-            && (character.is_ascii() || !signs.ascii);
-        if harmless {
+        let harmless = !is_unseen(character) && (character.is_ascii() || !signs.ascii);
+        let fills_cells = character.width().unwrap_or(0) > 0;
+        if harmless && fills_cells {
+            marks = if character.is_alphanumeric() { MOST_MARKS } else { 0 };
+            out.push(character);
+        } else if harmless && marks > 0 && is_mark(character) {
+            marks -= 1;
             out.push(character);
         } else if character == '\t' {
             out.push(' ');
         } else {
+            marks = 0;
             out.extend(character.escape_unicode());
         }
     }
@@ -41,15 +50,18 @@ pub(super) fn clean_line(raw: &str, signs: &Signs) -> String {
     clean(&raw.trim_end().replace('\t', "    "), signs).into_owned()
 }
 
-/// Bidirectional controls and their like, whatever width a table gives them.
-pub(super) const fn turns_text(character: char) -> bool {
-    matches!(character,
-        '\u{061C}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}' | '\u{FFF9}'..='\u{FFFB}')
-}
-
-/// An accent or its like: it takes no cell, and belongs to the character before it.
+/// An accent or its like: it takes no cell, and belongs to the character before it. Left out are those of rare scripts,
+/// those before what they mark, and those that Unicode counts with what they stand on although they take a cell beside it:
+/// terminals give them one.
 pub(super) fn is_mark(character: char) -> bool {
-    !character.is_control() && !turns_text(character) && character.width() == Some(0)
+    let takes_a_cell = matches!(character,
+        '\u{605}' | '\u{70F}' | '\u{890}' | '\u{891}' | '\u{8E2}' | '\u{D4E}' | '\u{A8FA}'
+            | '\u{9BE}' | '\u{9D7}' | '\u{B3E}' | '\u{B57}' | '\u{BBE}' | '\u{BD7}' | '\u{CC0}' | '\u{CC2}' | '\u{CC7}'
+            | '\u{CC8}' | '\u{CCA}' | '\u{CCB}' | '\u{CD5}' | '\u{CD6}' | '\u{D3E}' | '\u{D57}' | '\u{DCF}'
+            | '\u{DDF}' | '\u{1160}'..='\u{11FF}' | '\u{1715}' | '\u{1734}' | '\u{1B35}' | '\u{1B3B}' | '\u{1B3D}'
+            | '\u{1B43}' | '\u{1B44}' | '\u{1BAA}' | '\u{1BF2}' | '\u{1BF3}' | '\u{302E}' | '\u{302F}'
+            | '\u{A953}' | '\u{A9C0}' | '\u{D7B0}'..='\u{D7FF}' | '\u{FF9E}' | '\u{FF9F}'..);
+    !takes_a_cell && !is_unseen(character) && character.width() == Some(0)
 }
 
 /// The cells that `text` takes.
@@ -106,6 +118,9 @@ pub(super) fn cut_start(text: &str, cells: usize, signs: &Signs) -> String {
         }
         used += wide;
         kept.push(character);
+    }
+    while kept.last().is_some_and(|first| is_mark(*first)) {
+        kept.pop();
     }
     let tail: String = kept.into_iter().rev().collect();
     format!("{}{tail}", signs.ellipsis)
@@ -226,14 +241,28 @@ mod tests {
 
     #[test]
     fn nothing_that_a_terminal_obeys_survives() {
-        let hostile = "a\x1b]52;c;AAAA\x07b\u{202E}c\u{200B}d\n\u{9b}31m\u{0301}";
+        let hostile = "a\x1b]52;c;AAAA\x07b\u{202E}c\u{200B}d\n\u{9b}31m\u{0301} \u{0301}";
         let safe = clean(hostile, signs(false));
-        assert_eq!(safe, "a\\u{1b}]52;c;AAAA\\u{7}b\\u{202e}c\\u{200b}d\\u{a}\\u{9b}31m\\u{301}");
+        assert_eq!(safe, "a\\u{1b}]52;c;AAAA\\u{7}b\\u{202e}c\\u{200b}d\\u{a}\\u{9b}31m\u{301} \\u{301}");
         assert!(clean("naïve 関数", signs(true)).is_ascii());
         assert_eq!(clean("naïve 関数", signs(false)), "naïve 関数");
     }
 
     #[test]
+    #[test]
+    fn marks_stand_on_letters() {
+        let zalgo = format!("a{}", "\u{301}".repeat(5));
+        assert_eq!(clean(&zalgo, signs(false)), "a\u{301}\u{301}\u{301}\\u{301}\\u{301}");
+        for name in ["ฟังก์ชัน", "हिन्दी", "שָׁלוֹם", "é"] {
+            assert_eq!(clean(name, signs(false)), name);
+            assert_eq!(clean(&clean(name, signs(true)), signs(true)), clean(name, signs(true)));
+        }
+        assert_eq!(clean("a\u{fe0f}\u{34f}\u{3164}", signs(false)), "a\\u{fe0f}\\u{34f}\\u{3164}");
+        // Terminals do not agree on whether this vowel takes a cell.
+        assert_eq!(clean("বা", signs(false)), "ব\\u{9be}");
+        assert_eq!(cut_start("xyza\u{301}", 1, signs(false)), "…");
+    }
+
     fn cuts_count_cells_and_not_characters() {
         assert_eq!(cut("関数関数", 5, signs(false)), "関数…");
         assert_eq!(cut("関数", 4, signs(false)), "関数");

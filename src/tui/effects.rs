@@ -168,8 +168,8 @@ impl World {
             return Ok(());
         };
         let path = as_we_see_it(about.pid, file);
-        let editor = ["VISUAL", "EDITOR"].into_iter().find_map(|name| std::env::var(name).ok());
-        let editor = editor.filter(|words| !words.trim().is_empty()).unwrap_or_else(|| "vi".to_owned());
+        let named = |name| std::env::var(name).ok().filter(|words| !words.trim().is_empty());
+        let editor = named("VISUAL").or_else(|| named("EDITOR")).unwrap_or_else(|| "vi".to_owned());
         let mut words = editor.split_whitespace();
         let mut command = process::Command::new(words.next().unwrap_or("vi"));
         command.args(words).arg(format!("+{line}")).arg(path);
@@ -208,9 +208,10 @@ fn write(state: &mut State, format: Format, file: Option<&Path>, with_picture: b
         Ok((path, picture)) => {
             let path = path.display().to_string();
             let path = if path.contains('/') { path } else { format!("./{path}") };
+            let word = save::shell_word(&path);
             let how = match format {
-                Format::Folded => format!("flamegraph.pl {path} > a.svg"),
-                Format::Timestamps => format!("flame-chart-json < {path}"),
+                Format::Folded => format!("flamegraph.pl {word} > a.svg"),
+                Format::Timestamps => format!("flame-chart-json < {word}"),
             };
             let beside = picture.map_or(String::new(), |picture| format!(" and {}", picture.display()));
             state.saved.push(format!("saved: {path}{beside}   picture: {how}"));

@@ -1,6 +1,7 @@
 //! Writing what is selected to a file: whole or not at all, and never over one that is there.
 
-use std::fs::Permissions;
+use std::borrow::Cow;
+use std::fs::{self, Permissions};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -26,8 +27,21 @@ pub(super) fn selection(state: &State) -> Selection {
 
 /// Writes, and tells where to.
 pub(super) fn write(state: &State, format: Format, file: Option<&Path>) -> io::Result<PathBuf> {
-    let wanted = file.map_or_else(|| PathBuf::from(own_name(state, format)), Path::to_path_buf);
+    let wanted = file.map_or_else(|| PathBuf::from(own_name(state, format)), at_home);
     place(&wanted, |out| export(state, format, out))
+}
+
+/// Nobody has put a home in place of the `~` of a path that was typed here.
+fn at_home(path: &Path) -> PathBuf {
+    let below = path.strip_prefix("~").ok();
+    let home = std::env::var_os("HOME").filter(|home| !home.is_empty());
+    below.zip(home).map_or_else(|| path.to_path_buf(), |(below, home)| Path::new(&home).join(below))
+}
+
+/// A path as a shell reads it back.
+pub(super) fn shell_word(path: &str) -> Cow<'_, str> {
+    let is_plain = |c: char| c.is_alphanumeric() || "/._-+=:@%,".contains(c);
+    if path.chars().all(is_plain) { path.into() } else { format!("'{}'", path.replace('\'', r"'\''")).into() }
 }
 
 /// What is selected, in this format.
@@ -63,12 +77,20 @@ fn place(
     wanted: &Path,
     write: impl FnOnce(&mut BufWriter<NamedTempFile>) -> io::Result<()>,
 ) -> io::Result<PathBuf> {
+    let refused = |what| Err(io::Error::other(format!("{} {what}", wanted.display())));
+    match fs::metadata(wanted) {
+        Ok(facts) if facts.is_dir() => return refused("is a directory"),
+        Ok(facts) if !facts.is_file() => return refused("is no regular file"),
+        _ => {}
+    }
     let directory = wanted.parent().filter(|path| !path.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // As any new file: the umask decides.
     let permissions = Permissions::from_mode(0o666);
-    let mut out = BufWriter::new(Builder::new().permissions(permissions).tempfile_in(directory)?);
-    write(&mut out)?;
-    let mut file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
+    let file = Builder::new().permissions(permissions).tempfile_in(directory);
+    let mut out = BufWriter::new(file.map_err(|error| plain(&error, directory))?);
+    write(&mut out).map_err(|error| plain(&error, wanted))?;
+    let file = out.into_inner().map_err(io::IntoInnerError::into_error);
+    let mut file = file.map_err(|error| plain(&error, wanted))?;
     let stem = wanted.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let ending = wanted.extension().map_or(String::new(), |ending| format!(".{}", ending.to_string_lossy()));
     for number in 1..10_000 {
@@ -86,9 +108,39 @@ fn place(
     Err(io::ErrorKind::AlreadyExists.into())
 }
 
+/// The error with the path that was asked for: that of a temporary file tells nobody anything.
+fn plain(error: &io::Error, path: &Path) -> io::Error {
+    let why = match error.kind() {
+        io::ErrorKind::NotFound => "there is no such directory".to_owned(),
+        kind => kind.to_string(),
+    };
+    io::Error::new(error.kind(), format!("{}: {why}", path.display()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_error_names_what_was_asked_for() {
+        let why = |path: &str| place(Path::new(path), |_| Ok(())).unwrap_err().to_string();
+        assert_eq!(why("/nonexistent/a.folded"), "/nonexistent: there is no such directory");
+        assert_eq!(why("/dev/full"), "/dev/full is no regular file");
+        assert_eq!(why("/dev/"), "/dev/ is a directory");
+        let directory = tempfile::tempdir().unwrap();
+        let wanted = directory.path().join("a.folded");
+        let full = place(&wanted, |_| Err(io::Error::from(io::ErrorKind::StorageFull))).unwrap_err();
+        assert_eq!(full.to_string(), format!("{}: no storage space", wanted.display()));
+    }
+
+    #[test]
+    fn a_path_is_read_as_a_shell_would_and_can_be_given_to_one() {
+        let home = std::env::var_os("HOME").unwrap();
+        assert_eq!(at_home(Path::new("~/x.folded")), Path::new(&home).join("x.folded"));
+        assert_eq!(at_home(Path::new("~x/y")), Path::new("~x/y"));
+        assert_eq!(shell_word("./pyflame-1-030812.folded"), "./pyflame-1-030812.folded");
+        assert_eq!(shell_word("./it's all"), r"'./it'\''s all'");
+    }
 
     #[test]
     fn never_writes_over_a_file() {

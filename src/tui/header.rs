@@ -127,6 +127,9 @@ fn badge(state: &State) -> Vec<Span<'static>> {
         let words =
             format!(" FROZEN {} {}, +{} samples", signs.frozen, text::seconds(since), text::grouped(missed));
         spans.push(Span::styled(words, theme.alert()));
+    } else if matches!(state.reach, Reach::Between(..)) {
+        let word = if layout::is_small(state.size) { "" } else { "PAST " };
+        spans.push(Span::styled(format!(" {word}{}", signs.frozen), theme.strong()));
     } else {
         let word = if layout::is_small(state.size) { "" } else { "LIVE " };
         spans.push(Span::styled(format!(" {word}{}", signs.live), theme.key()));
@@ -145,14 +148,22 @@ fn badge(state: &State) -> Vec<Span<'static>> {
 fn window(state: &State) -> String {
     let newest = state.profile.last_at().unwrap_or_default();
     let first = state.profile.first_at().unwrap_or_default();
-    let since = |from: Micros| text::seconds(Micros(newest.0.saturating_sub(from.0.max(first.0))));
+    let length = |from: Micros| Micros(newest.0.saturating_sub(from.0.max(first.0)));
+    let since = |from: Micros| match length(from) {
+        Micros(..1_000_000) => "<1 s".to_owned(),
+        length => text::seconds(length),
+    };
     match state.reach {
         Reach::Auto => match state.auto_span {
             Time::Since(from) => format!("last {} (auto)", since(from)),
             Time::Last(length) => format!("last {} (auto)", since(Micros(newest.0.saturating_sub(length.0)))),
             _ => "auto".to_owned(),
         },
-        Reach::Last(length) => format!("last {}", text::seconds(length)),
+        // So much has not been seen yet.
+        Reach::Last(wanted) if length(first).0 + 1_000_000 < wanted.0 => {
+            format!("last {} of {}", since(first), text::seconds(wanted))
+        }
+        Reach::Last(wanted) => format!("last {}", text::seconds(wanted)),
         Reach::Start => format!("since start, {}", since(first)),
         Reach::Since(from) => format!("last {}", since(from)),
         Reach::Between(from, to) => {

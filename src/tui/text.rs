@@ -168,6 +168,7 @@ pub(super) fn threads(mean: f64) -> String {
     match mean {
         9.95.. => format!("{mean:.0}"),
         0.005..0.095 => format!("{mean:.2}"),
+        mean if 0.0 < mean && mean < 0.005 => "<0.01".to_owned(),
         _ => format!("{mean:.1}"),
     }
 }
@@ -249,7 +250,6 @@ mod tests {
     }
 
     #[test]
-    #[test]
     fn marks_stand_on_letters() {
         let zalgo = format!("a{}", "\u{301}".repeat(5));
         assert_eq!(clean(&zalgo, signs(false)), "a\u{301}\u{301}\u{301}\\u{301}\\u{301}");
@@ -263,6 +263,7 @@ mod tests {
         assert_eq!(cut_start("xyza\u{301}", 1, signs(false)), "…");
     }
 
+    #[test]
     fn cuts_count_cells_and_not_characters() {
         assert_eq!(cut("関数関数", 5, signs(false)), "関数…");
         assert_eq!(cut("関数", 4, signs(false)), "関数");

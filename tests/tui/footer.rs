@@ -58,3 +58,14 @@ fn the_end_of_what_is_typed_is_seen() {
         }
     }
 }
+
+#[test]
+fn the_first_line_says_no_more_than_is_seen() {
+    let mut session = Session::new(Program::Steady, (160, 48));
+    session.run(4.0);
+    session.press(&["["]);
+    let first = |session: &Session| session.lines().remove(0);
+    assert!(first(&session).contains("LIVE ● last 3 s of 10 s"), "{}", first(&session));
+    session.press(&["1", "v", "h", "h", "v"]);
+    assert!(first(&session).contains("PAST ■"), "{}", first(&session));
+}

@@ -8,7 +8,7 @@ use ratatui::text::Span;
 use super::console;
 use super::find;
 use super::flame::What;
-use super::keys::{Binding, Pane, TABLE};
+use super::keys::{Binding, Group, Pane, TABLE};
 use super::picture::{put, put_right};
 use super::state::{Overlay, State};
 use super::text;
@@ -34,7 +34,7 @@ pub(super) fn hints(state: &State, width: u16) -> Vec<Hint> {
     let ascii = state.theme.signs.ascii;
     let mut shown: Vec<(&Binding, u16)> = TABLE
         .iter()
-        .filter(|binding| !binding.hint.is_empty() && binding.holds_on(state))
+        .filter(|binding| !binding.hint.is_empty() && binding.holds_on(state) && is_seen(binding, state.pane))
         .map(|binding| (binding, (text::width(&words(binding, ascii)) + 2) as u16))
         .collect();
     while shown.iter().map(|(_, width)| width).sum::<u16>() > width.saturating_sub(1) && shown.len() > 2 {
@@ -47,6 +47,11 @@ pub(super) fn hints(state: &State, width: u16) -> Vec<Hint> {
         hint
     };
     shown.into_iter().map(place).collect()
+}
+
+/// Does it change something that this pane shows? Nothing but its output is to be seen beside a command's.
+fn is_seen(binding: &Binding, pane: Pane) -> bool {
+    pane != Pane::Output || !matches!(binding.group, Group::Picture | Group::Time | Group::Find)
 }
 
 /// The key that stands in the hint: the first.
@@ -90,6 +95,12 @@ pub(super) fn paint(state: &State, area: Rect, buffer: &mut Buffer) {
         let room = usize::from(area.width).saturating_sub(1);
         let words = format!(" {}", text::cut(&text::clean(&note.text, signs), room, signs));
         return put(Span::styled(words, style), area, buffer);
+    }
+    match state.overlay {
+        Overlay::Help(..) => return put(keys(&[("j k", "scroll"), ("Esc", "close")], state), area, buffer),
+        Overlay::Palette(..) => return put(choice("do it", state), area, buffer),
+        Overlay::Crowd(..) => return put(choice("zoom", state), area, buffer),
+        _ => {}
     }
     if state.pane == Pane::Timeline && state.timeline.anchor.is_some() {
         let words = [("h l", "to the other end of the span"), ("v", "take it"), ("Esc", "let go")];
@@ -147,6 +158,12 @@ fn keys(hints: &[(&'static str, &'static str)], state: &State) -> Vec<Span<'stat
         [Span::raw(" "), Span::styled(*key, state.theme.key()), Span::raw(format!(" {words} "))]
     });
     spans.collect()
+}
+
+/// What holds in a list that lies over the panes.
+fn choice(enter: &'static str, state: &State) -> Vec<Span<'static>> {
+    let (accept, moves) = if state.theme.signs.ascii { ("Enter", "Up Down") } else { ("↵", "↑ ↓") };
+    keys(&[(accept, enter), (moves, "move"), ("Esc", "close")], state)
 }
 
 /// A line that is being typed. Its end is always seen, and the cursor behind it.

@@ -223,14 +223,23 @@ const fn row(
 const ANY: &[Pane] = &[];
 const LISTS: &[Pane] = &[Pane::Threads, Pane::Top];
 const PICTURE: &[Pane] = &[Pane::Timeline, Pane::Flame, Pane::Threads, Pane::Top];
+const STRIP: &[Pane] = &[Pane::Timeline];
+const SIDEWAYS: &[Pane] = &[Pane::Flame, Pane::Threads];
+const ROWS: &[Pane] = &[Pane::Flame, Pane::Threads, Pane::Top];
+const TEXT: &[Pane] = &[Pane::Source, Pane::Output];
+const ALL_BUT_STRIP: &[Pane] = &[Pane::Flame, Pane::Threads, Pane::Top, Pane::Source, Pane::Output];
 
 /// Every key that means something. The order is that of footer and help.
 #[rustfmt::skip]
 pub static TABLE: &[Binding] = &[
-    row(&[char('h'), code(KeyCode::Left)], Action::Move(Direction::Left), ANY, Group::Move, "", "to the left: the sibling before; back in time; fold a pool"),
-    row(&[char('j'), code(KeyCode::Down)], Action::Move(Direction::Down), ANY, Group::Move, "move", "down: to the heaviest callee; the next row"),
-    row(&[char('k'), code(KeyCode::Up)], Action::Move(Direction::Up), ANY, Group::Move, "", "up: to the caller; the row before"),
-    row(&[char('l'), code(KeyCode::Right)], Action::Move(Direction::Right), ANY, Group::Move, "", "to the right: the sibling behind; on in time; open a pool"),
+    row(&[char('h'), code(KeyCode::Left)], Action::Move(Direction::Left), SIDEWAYS, Group::Move, "", "to the left: the sibling before; fold a pool"),
+    row(&[char('j'), code(KeyCode::Down)], Action::Move(Direction::Down), ROWS, Group::Move, "move", "down: to the heaviest callee; the next row"),
+    row(&[char('k'), code(KeyCode::Up)], Action::Move(Direction::Up), ROWS, Group::Move, "", "up: to the caller; the row before"),
+    row(&[char('j'), code(KeyCode::Down)], Action::Move(Direction::Down), TEXT, Group::Move, "scroll", "source and output: a line down"),
+    row(&[char('k'), code(KeyCode::Up)], Action::Move(Direction::Up), TEXT, Group::Move, "", "source and output: a line up"),
+    row(&[char('l'), code(KeyCode::Right)], Action::Move(Direction::Right), SIDEWAYS, Group::Move, "", "to the right: the sibling behind; open a pool"),
+    row(&[char('h'), code(KeyCode::Left)], Action::Move(Direction::Left), STRIP, Group::Move, "move", "timeline: back in time"),
+    row(&[char('l'), code(KeyCode::Right)], Action::Move(Direction::Right), STRIP, Group::Move, "", "timeline: on in time"),
     row(&[char('g'), code(KeyCode::Home)], Action::First, ANY, Group::Move, "", "to the root; the first row"),
     row(&[char('G'), code(KeyCode::End)], Action::Last, ANY, Group::Move, "", "to the hottest leaf below; the last row"),
     row(&[char('0')], Action::RowStart, ANY, Group::Move, "", "to the first sibling in the row"),
@@ -238,12 +247,15 @@ pub static TABLE: &[Binding] = &[
     row(&[code(KeyCode::PageUp), control('b'), control('u')], Action::PageUp, ANY, Group::Move, "", "a screen up"),
     row(&[code(KeyCode::PageDown), control('f'), control('d')], Action::PageDown, ANY, Group::Move, "", "a screen down"),
 
-    row(&[code(KeyCode::Enter)], Action::Enter, ANY, Group::Picture, "zoom", "zoom in; list a box of many; only this thread; $EDITOR in the source"),
+    row(&[code(KeyCode::Enter)], Action::Enter, &[Pane::Flame], Group::Picture, "zoom", "flame: zoom in; list a box of many"),
+    row(&[code(KeyCode::Enter)], Action::Enter, &[Pane::Threads], Group::Picture, "only", "threads: only this one, or this pool; again for all"),
+    row(&[code(KeyCode::Enter)], Action::Enter, &[Pane::Top], Group::Picture, "show", "top: to where it weighs most in the flame"),
+    row(&[code(KeyCode::Enter)], Action::Enter, &[Pane::Source], Group::Picture, "edit", "source: $EDITOR at the hottest line"),
     row(&[code(KeyCode::Esc), code(KeyCode::Backspace)], Action::Back, ANY, Group::Picture, "back", "one step back; never quits"),
     row(&[char('=')], Action::ResetZoom, ANY, Group::Picture, "", "the whole picture again: no zoom, no span, all threads"),
     row(&[char(' '), char('z')], Action::Freeze, ANY, Group::Picture, "freeze", "freeze the picture, not the sampling; again to go on"),
     row(&[char('o')], Action::Invert, ANY, Group::Picture, "callers", "turn the flame round: leaves on top, their callers below"),
-    row(&[char('x')], Action::Idle, ANY, Group::Picture, "idle", "hide or show threads that have nothing to do"),
+    row(&[char('x')], Action::Idle, ANY, Group::Picture, "idle", "hide idle threads; then all that neither run nor hold the GIL; then none"),
     row(&[char('a')], Action::Holders, ANY, Group::Picture, "", "all threads, or only those that hold the GIL; exports follow"),
     row(&[char('A')], Action::Tasks, ANY, Group::Picture, "", "asyncio's tasks that wait (3.11 and later), or threads; exports follow"),
     row(&[char('p')], Action::Plumbing, ANY, Group::Picture, "", "hide or show plumbing: thread bootstrap, runpy, import machinery"),
@@ -253,8 +265,11 @@ pub static TABLE: &[Binding] = &[
     row(&[char('s')], Action::Sort, LISTS, Group::Picture, "sort", "sort by the next column"),
     row(&[char('s')], Action::ShowSource, &[Pane::Timeline, Pane::Flame, Pane::Source], Group::Panes, "source", "below: the source of the function, the command's output, or nothing"),
 
-    row(&[char('[')], Action::Shorter, ANY, Group::Time, "window", "a shorter window of fixed length"),
-    row(&[char(']')], Action::Longer, ANY, Group::Time, "", "a longer window; past the longest: auto"),
+    row(&[char('[')], Action::Shorter, ALL_BUT_STRIP, Group::Time, "window", "a shorter window of fixed length"),
+    row(&[char(']')], Action::Longer, ALL_BUT_STRIP, Group::Time, "", "a longer window; past the longest: auto"),
+    row(&[char('[')], Action::Shorter, STRIP, Group::Time, "zoom", "timeline: less of the time, in finer steps"),
+    row(&[char(']')], Action::Longer, STRIP, Group::Time, "", "timeline: more of the time, in coarser steps"),
+    row(&[code(KeyCode::Enter)], Action::Enter, STRIP, Group::Time, "span", "timeline: begin or end a span of time"),
     row(&[char('v')], Action::Span, PICTURE, Group::Time, "", "begin or end a span of time on the timeline"),
     row(&[char('c')], Action::SinceStart, ANY, Group::Time, "", "everything since the start, or auto again"),
     row(&[char('r')], Action::Forget, ANY, Group::Time, "", "forget the past: look at what comes from now on"),
@@ -274,6 +289,7 @@ pub static TABLE: &[Binding] = &[
     row(&[code(KeyCode::BackTab)], Action::PreviousPane, ANY, Group::Panes, "", "the pane before"),
 
     row(&[char('6')], Action::Focus(Pane::Output), ANY, Group::Command, "output", "what it writes, full size, and the keys to it"),
+    row(&[code(KeyCode::Enter)], Action::Enter, &[Pane::Output], Group::Command, "type", "output: give it the keys"),
     row(&[control(']')], Action::TakeKeys, ANY, Group::Command, "", "take the keys back from it; all others are its own while it has them"),
 
     row(&[char('e')], Action::Export, ANY, Group::Keep, "export", "write what is selected to a file, for flamegraph.pl"),

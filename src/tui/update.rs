@@ -37,6 +37,10 @@ pub fn update(state: &mut State, action: Action) {
         Action::Now(now) => return tick(state, now),
         Action::Resized(width, height) => {
             state.size = (width, height);
+            if state.pane == Pane::Timeline && !has_timeline(state) {
+                state.pane = Pane::Flame;
+                state.timeline.anchor = None;
+            }
             if layout::is_small(state.size) && state.pane == Pane::Flame {
                 state.pane = Pane::Top;
             }
@@ -119,6 +123,9 @@ fn chosen(state: &mut State, action: Action) {
         | Action::PickBox { .. }
         | Action::PickRow(..)
         | Action::Scroll(..) => navigate::update(state, &action),
+        Action::Focus(Pane::Timeline) | Action::Span if !has_timeline(state) => {
+            state.say(Note::bad("there is no room for a timeline on so small a screen"));
+        }
         Action::Shorter
         | Action::Longer
         | Action::Span
@@ -243,13 +250,22 @@ fn focus(state: &mut State, pane: Pane) {
 fn step_pane(state: &mut State, by: usize) {
     let next = Pane::ALL[(state.pane as usize + by) % Pane::ALL.len()];
     focus(state, next);
-    if next == Pane::Output {
-        match &mut state.console {
-            // Who passes by must not lose the keys.
-            Some(console) => console.keys = Keys::Viewer,
-            None => step_pane(state, by),
-        }
+    let is_there = match next {
+        Pane::Timeline => has_timeline(state),
+        Pane::Output => state.console.is_some(),
+        _ => true,
+    };
+    if !is_there {
+        step_pane(state, by);
+    } else if let (Pane::Output, Some(console)) = (next, &mut state.console) {
+        // Who passes by must not lose the keys.
+        console.keys = Keys::Viewer;
     }
+}
+
+/// Would the timeline be on the screen if it had the keys?
+fn has_timeline(state: &State) -> bool {
+    !layout::areas(state.size, Pane::Timeline, state.strip).timeline.is_empty()
 }
 
 fn freeze(state: &mut State) {

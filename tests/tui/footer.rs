@@ -1,5 +1,8 @@
 //! The last line and the first: what they say is of the pane that has the keys, and true at this moment.
 
+use pyflame_tui::tui::action::Action;
+use pyflame_tui::tui::keys::Pane;
+
 use crate::session::Session;
 use crate::simulation::Program;
 
@@ -56,6 +59,43 @@ fn the_end_of_what_is_typed_is_seen() {
             session.expect("/end");
             session.press(&["Esc"]);
         }
+    }
+}
+
+#[test]
+fn keys_do_not_go_to_a_pane_that_is_not_there() {
+    let mut session = Session::new(Program::Web, (40, 10));
+    session.run(1.0);
+    session.press(&["1"]);
+    session.expect("there is no room for a timeline");
+    assert_eq!(session.state.pane, Pane::Top);
+    session.press(&["v"]);
+    assert_eq!(session.state.pane, Pane::Top);
+    for _ in 0..6 {
+        session.press(&["Tab"]);
+        assert_ne!(session.state.pane, Pane::Timeline);
+    }
+    session.act(Action::Resized(100, 30));
+    session.press(&["1"]);
+    session.act(Action::Resized(40, 10));
+    assert_eq!(session.state.pane, Pane::Top);
+}
+
+#[test]
+fn hints_are_of_what_has_the_keys() {
+    let mut session = Session::new(Program::Web, (160, 48));
+    session.run(1.0);
+    for (keys, has, has_not) in [
+        (&["?"][..], "Esc close", "zoom"),
+        (&["Esc", ":"], "↵ do it", "zoom"),
+        (&["Esc", "5"], "↵ edit", "zoom"),
+        (&["1"], "h move", "↵ zoom"),
+        (&["v"], "v take it", "freeze"),
+        (&["Esc", "4"], "↵ show", "zoom"),
+    ] {
+        session.press(keys);
+        let footer = footer(&session);
+        assert!(footer.contains(has) && !footer.contains(has_not), "{keys:?}: {footer}");
     }
 }
 

@@ -287,6 +287,8 @@ pub struct About {
 pub struct Totals {
     /// Processes that are looked at now.
     pub processes: u32,
+    /// The target, or the one of these that was named, stands: a signal has stopped it.
+    pub stands: bool,
     /// Looks taken, failed ones among them.
     pub samples: u64,
     /// Looks that failed, by [`Failure::ALL`].

@@ -231,6 +231,7 @@ impl Turns {
             }
             let Cost { stopped, retried, .. } = *looker.cost();
             if self.sum_up(now, stopped, retried)? {
+                self.totals.stands = target.stands();
                 now = Instant::now();
             }
         }

@@ -140,7 +140,8 @@ pub fn yama_scope() -> Option<u8> {
 pub fn trial() -> Option<Result<(), (Pid, AttachError)>> {
     let child = launch(&["sleep".into(), "10".into()]).ok()?;
     let pid = child.pid();
-    let result = child.attach().map(drop).map_err(|error| (pid, error));
+    let stop = |target: &Target, tid| target.stop(tid).map(drop);
+    let result = child.attach().and_then(|target| prove(&target, stop)).map_err(|error| (pid, error));
     let number = nix::unistd::Pid::from_raw(pid.0.cast_signed());
     let _ = nix::sys::signal::kill(number, nix::sys::signal::Signal::SIGKILL);
     child.wait(BURIAL);
@@ -173,7 +174,7 @@ fn attach_now(pid: Pid, child: Option<Child>) -> Result<Target, AttachError> {
     check(pid)?;
     nobody_traces(pid)?;
     let target = open(pid, child)?;
-    prove(&target)?;
+    prove(&target, trace_for_a_moment)?;
     current(target)
 }
 
@@ -291,12 +292,15 @@ pub(super) fn open_memory(pid: Pid) -> Result<ProcessMemory, AttachError> {
     })
 }
 
-/// Traces one thread, and does not stop it: it may sleep in a system call that would then fail, or do less than it should.
-fn prove(target: &Target) -> Result<(), AttachError> {
+/// Tries with one thread whether it is permitted.
+fn prove(
+    target: &Target,
+    attempt: impl Fn(&Target, Tid) -> Result<(), StopError>,
+) -> Result<(), AttachError> {
     let pid = target.identity().pid;
     let threads = target.tasks().list().unwrap_or_else(|_| vec![pid.leader()]);
     for tid in threads {
-        match trace_for_a_moment(target, tid) {
+        match attempt(target, tid) {
             // It is permitted, even if the thread is not ours to wake.
             Ok(()) | Err(StopError::NotInTime | StopError::GroupStopped | StopError::Held) => return Ok(()),
             Err(StopError::Gone) => {}
@@ -311,8 +315,9 @@ fn prove(target: &Target) -> Result<(), AttachError> {
     if process::witness(pid).is_some() { Ok(()) } else { Err(AttachError::NoSuchProcess(pid)) }
 }
 
-/// Traces a thread without stopping it. Whoever is traced can be let go by hand only while he stands; but a tracer that
-/// ends lets go of all as they are. So one is made for that.
+/// Traces a thread without stopping it: it may sleep in a system call that would then fail, or do less than it should.
+/// Whoever is traced can be let go by hand only while he stands; but a tracer that ends lets go of all as they are. So one
+/// is made for that.
 fn trace_for_a_moment(target: &Target, tid: Tid) -> Result<(), StopError> {
     let pid = target.identity().pid;
     if process::moment(pid, tid).is_some_and(|moment| moment.state == RunState::Stopped) {

@@ -205,6 +205,12 @@ impl Target {
         }
     }
 
+    /// Has a signal stopped it, as SIGSTOP and ^Z do? Costs a file read.
+    pub fn stands(&self) -> bool {
+        let pid = self.identity.pid;
+        process::moment(pid, pid.leader()).is_some_and(|moment| moment.state == RunState::Stopped)
+    }
+
     /// Looks at the program that it has become by exec. Right after exec there may be nothing in its map yet.
     pub fn reopen(&mut self) -> Result<(), AttachError> {
         let memory = attach::open_memory(self.identity.pid)?;

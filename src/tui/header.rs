@@ -127,6 +127,10 @@ fn badge(state: &State) -> Vec<Span<'static>> {
         let words =
             format!(" FROZEN {} {}, +{} samples", signs.frozen, text::seconds(since), text::grouped(missed));
         spans.push(Span::styled(words, theme.alert()));
+    } else if state.profile.totals().stands {
+        let pid = state.profile.about().map_or(0, |about| about.pid);
+        let cure = if layout::is_small(state.size) { String::new() } else { format!(" (kill -CONT {pid})") };
+        spans.push(Span::styled(format!(" STOPPED {}{cure}", signs.frozen), theme.alert()));
     } else if matches!(state.reach, Reach::Between(..)) {
         let word = if layout::is_small(state.size) { "" } else { "PAST " };
         spans.push(Span::styled(format!(" {word}{}", signs.frozen), theme.strong()));

@@ -32,7 +32,7 @@ fn all_is_well_with_a_python() {
         ("kernel", "Linux"),
         ("trial", "stopped and let go"),
         ("process", "threads.py"),
-        ("attach", "stopped and let go"),
+        ("attach", "traced for a moment"),
         ("program", "python"),
         ("version", &format!("{major}.{minor}.")),
         ("build", ""),

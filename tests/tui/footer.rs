@@ -1,5 +1,6 @@
 //! The last line and the first: what they say is of the pane that has the keys, and true at this moment.
 
+use pyflame_tui::sample::{Event, Totals};
 use pyflame_tui::tui::action::Action;
 use pyflame_tui::tui::keys::Pane;
 
@@ -108,4 +109,17 @@ fn the_first_line_says_no_more_than_is_seen() {
     assert!(first(&session).contains("LIVE ● last 3 s of 10 s"), "{}", first(&session));
     session.press(&["1", "v", "h", "h", "v"]);
     assert!(first(&session).contains("PAST ■"), "{}", first(&session));
+}
+
+#[test]
+fn a_target_that_a_signal_has_stopped_is_told_to_be() {
+    for (size, words) in [((160, 48), "STOPPED ■ (kill -CONT 24060) last"), ((40, 10), "STOPPED ■")] {
+        let mut session = Session::new(Program::Steady, size);
+        session.run(5.0);
+        let totals = session.state.profile.totals().clone();
+        session.expect_not("STOPPED");
+        session.state.profile.record(&Event::Totals(Totals { stands: true, ..totals }));
+        session.expect(words);
+        session.expect_not("LIVE");
+    }
 }

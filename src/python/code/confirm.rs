@@ -27,7 +27,7 @@ pub(super) const LONG: Duration = Duration::from_millis(20);
 /// File, name and lines.
 const STRINGS: usize = 3;
 /// Bytes of a string that is compared as it stands in memory; longer ones are read anew.
-const LONGEST: u16 = 2048;
+const LONGEST: u32 = 1 << 20;
 
 /// A code object as it was met in a look: what stands at its address has to be read, or compared.
 #[derive(Debug, Clone, Copy)]
@@ -43,7 +43,7 @@ pub(super) struct Doubt {
 /// The file, the name and the lines of a code object, as they stand in memory.
 #[derive(Debug)]
 pub(super) struct Strings {
-    lengths: [u16; STRINGS],
+    lengths: [u32; STRINGS],
     bytes: Box<[u8]>,
 }
 
@@ -57,7 +57,7 @@ impl Strings {
     fn each(&self) -> [&[u8]; STRINGS] {
         let mut rest = &*self.bytes;
         self.lengths.map(|length| {
-            let (one, later) = rest.split_at_checked(usize::from(length)).unwrap_or_default();
+            let (one, later) = rest.split_at_checked(length as usize).unwrap_or_default();
             rest = later;
             one
         })
@@ -198,7 +198,7 @@ impl Codes {
         let (mut lengths, mut bytes) = ([0; STRINGS], Vec::new());
         for ((length, extent), place) in lengths.iter_mut().zip(extents).zip(self.starts(places)) {
             let extent = extent?;
-            *length = u16::try_from(extent).ok().filter(|length| *length <= LONGEST)?;
+            *length = u32::try_from(extent).ok().filter(|length| *length <= LONGEST)?;
             let start = bytes.len();
             bytes.resize(start + extent, 0);
             memory.read(place, bytes.get_mut(start..)?).ok()?;
@@ -221,7 +221,7 @@ impl Codes {
     /// The parts to be compared with the strings of a code object, if it has any.
     fn string_parts(&self, code: &Code) -> Option<[(Address, usize); STRINGS]> {
         let (starts, strings) = (self.starts(self.places(&code.head)?), code.strings.as_ref()?);
-        let mut lengths = strings.lengths.into_iter().map(usize::from);
+        let mut lengths = strings.lengths.into_iter().map(|length| length as usize);
         Some(starts.map(|start| (start, lengths.next().unwrap_or(0))))
     }
 

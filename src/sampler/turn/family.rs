@@ -307,6 +307,7 @@ impl Turns {
             }
             self.totals.processes = u32::try_from(family.count()).unwrap_or(u32::MAX);
             if self.sum_up(now, stopped, retried)? {
+                self.totals.stands = family.first.target.stands();
                 if family.choose_lead()
                     && let (Some(placing), Some((_, looker))) = (&mut self.placing, family.lead())
                 {

@@ -131,6 +131,64 @@ fn phases_are_seen_soon_and_once() {
     }
 }
 
+/// Whenever a view is attached: no switch is missed because it comes soon, and none for an earlier one.
+#[test]
+fn phases_are_seen_from_any_moment_on() {
+    for (rate, mixed) in [(1000, true), (1000, false), (100, false), (50, false)] {
+        for half_seconds in 1..20 {
+            let offset = half_seconds as f64 / 2.0;
+            let mut spells = Spells::new(half_seconds);
+            let alone: Vec<Stack> = (0..3).map(|n| stack(&format!("main:1 phase:{n} work{n}:1"))).collect();
+            let look = |now: f64| {
+                let phase = ((now + offset) / 10.0) as usize % 3;
+                vec![(if mixed { spells.next(phase, 2) } else { alone[phase].clone() }, HOLDS)]
+            };
+            let (changes, ..) = followed((32.0 - offset) as u64, rate, &Selection::default(), look);
+            let switches = (1..4).map(|n| n as f64 * 10.0 - offset).filter(|switch| *switch >= 1.0);
+            let late = changes.iter().filter(|(_, begun)| *begun >= 0.75);
+            for (switch, (noticed, begun)) in switches.clone().zip(late.clone()) {
+                assert!(
+                    *noticed <= switch + 2.0 && (begun - switch).abs() <= 0.5,
+                    "{rate}/s, {switch}: noticed at {noticed}, said to begin at {begun}"
+                );
+            }
+            assert_eq!(late.count(), switches.count(), "{rate}/s from {offset} s on: {changes:?}");
+        }
+    }
+}
+
+/// A program that does something else from its first seconds on, and for ever.
+#[test]
+fn a_step_soon_after_the_start_is_seen() {
+    let (old, new) = (stack("main:1 old:2"), stack("main:1 new:3"));
+    for rate in [1000, 100, 50] {
+        for tenths in 10..50 {
+            let switch = tenths as f64 / 10.0;
+            let look = |now| vec![(if now < switch { old.clone() } else { new.clone() }, HOLDS)];
+            let (changes, window, profile) = followed(12, rate, &Selection::default(), look);
+            let [(noticed, begun)] = changes[..] else { panic!("{rate}/s, {switch}: {changes:?}") };
+            assert!(noticed <= switch + 2.0 && (begun - switch).abs() <= 0.25, "{switch}: {changes:?}");
+            assert!(matches!(window.span(&profile), Span::Since(_)));
+        }
+    }
+}
+
+/// A second change soon after the first.
+#[test]
+fn a_change_soon_after_another_is_seen() {
+    for between in [1.5, 2.5, 3.5, 4.5] {
+        let mut spells = Spells::new(7);
+        let phase = |now: f64| if now < 12.0 { 0 } else { 1 + usize::from(now >= 12.0 + between) };
+        let look = |now| vec![(spells.next(phase(now), 5), HOLDS)];
+        let (changes, ..) = followed(25, 1000, &Selection::default(), look);
+        let begun: Vec<f64> = changes.iter().map(|(_, begun)| *begun).collect();
+        assert!(
+            begun.len() == 2 && (begun[1] - 12.0 - between).abs() <= 0.5,
+            "{between} s after another: {changes:?}"
+        );
+    }
+}
+
 /// One new hot function among others that stay.
 #[test]
 fn a_new_hot_function_is_seen() {

@@ -8,6 +8,7 @@
 
 mod change;
 mod columns;
+mod contrast;
 mod diff;
 mod heat;
 mod matcher;

@@ -165,6 +165,13 @@ fn what_following_costs() {
 
 #[test]
 fn past_the_cap_counts_stay_exact_and_times_get_coarse() {
+    for every in [7_001, 100] {
+        past_the_cap(every);
+    }
+}
+
+/// The interval changes every so many looks.
+fn past_the_cap(every: u64) {
     let mut service = Service::new(5, 1000);
     let (mut small, mut large) = (Profile::with_cap(1 << 20), Profile::with_cap(usize::MAX));
     let (age, interval) = (Micros(0), Micros(1000));
@@ -176,8 +183,8 @@ fn past_the_cap_counts_stay_exact_and_times_get_coarse() {
                 profile.record(&Event::About(about.clone()));
             }
             // Some of them stand for several.
-            if n % 7_001 == 0 {
-                profile.record(&Event::Interval(Micros(1000 + n % 3 * 1000)));
+            if n % every == 0 {
+                profile.record(&Event::Interval(Micros(1000 + n / every % 3 * 1000)));
             }
             profile.push(&sample);
         }

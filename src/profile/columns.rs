@@ -101,12 +101,15 @@ impl Columns {
         }
     }
 
-    /// Each look from here on stands for so many.
-    pub(super) fn set_weight(&mut self, weight: u32) {
-        if weight != self.open.view().weight {
-            self.seal();
-            self.open = Open::new(self.end(), weight);
+    /// Each look from here on stands for so many; tells whether that ended a segment.
+    pub(super) fn set_weight(&mut self, weight: u32) -> bool {
+        if weight == self.open.view().weight {
+            return false;
         }
+        let sealed = self.open.looks() > 0;
+        self.seal();
+        self.open = Open::new(self.end(), weight);
+        sealed
     }
 
     /// One past the newest look.

@@ -21,8 +21,20 @@ impl Profile {
         profile
     }
 
-    /// Gives up what is oldest if there is too much; called when a segment is full.
-    pub(super) fn keep_within_cap(&mut self) {
+    /// What is done whenever a segment has ended, full or not.
+    pub(super) fn tidy(&mut self) {
+        self.forget_ended();
+        self.keep_within_cap();
+    }
+
+    /// Lets go of the stacks of threads that were not seen for a segment's length.
+    fn forget_ended(&mut self) {
+        let (threads, end) = (&self.threads, self.columns.end().0);
+        self.last.retain(|thread, _| threads[thread.index()].look.0.saturating_add(1024) >= end);
+    }
+
+    /// Gives up what is oldest if there is too much.
+    fn keep_within_cap(&mut self) {
         if self.sums_only && self.columns.sum_up() {
             self.revision += 1;
         }

@@ -117,7 +117,9 @@ impl Profile {
             Event::Interval(interval) => {
                 let wanted = self.about.as_ref().map_or(interval.0, |about| about.interval.0).max(1);
                 let weight = (interval.0 + wanted / 2) / wanted;
-                self.columns.set_weight(u32::try_from(weight).unwrap_or(u32::MAX).max(1));
+                if self.columns.set_weight(u32::try_from(weight).unwrap_or(u32::MAX).max(1)) {
+                    self.tidy();
+                }
             }
             Event::Totals(totals) => self.totals = totals.clone(),
             Event::Ended(ending) => self.ending = Some(ending.clone()),
@@ -137,15 +139,8 @@ impl Profile {
             Outcome::Taken(threads) => self.push_taken(sample.at, threads),
         };
         if full {
-            self.forget_ended();
-            self.keep_within_cap();
+            self.tidy();
         }
-    }
-
-    /// Lets go of the stacks of threads that were not seen for a segment's length.
-    fn forget_ended(&mut self) {
-        let (threads, end) = (&self.threads, self.columns.end().0);
-        self.last.retain(|thread, _| threads[thread.index()].look.0.saturating_add(1024) >= end);
     }
 
     fn push_taken(&mut self, at: Micros, threads: &[ThreadSample]) -> bool {

@@ -10,7 +10,7 @@ mod workload;
 
 use std::time::Instant;
 
-use pyflame_tui::profile::{CallTree, Idle, NodeId, Profile, Selection, Span, Who, Window};
+use pyflame_tui::profile::{CallTree, Idle, NodeId, Profile, Selection, Span, Who, Window, thread_rows};
 use pyflame_tui::sample::{About, Event, Flags, Frame, Micros, Outcome, Sample};
 use workload::{Service, function, seen, stack, taken, thread};
 
@@ -252,6 +252,47 @@ fn ever_new_stacks_stay_within_the_cap() {
     let forgotten = forgotten.filter(|(step, _)| &*profile.function(step.function).name == "(forgotten)");
     let weight: u64 = forgotten.map(|(_, own)| own).sum();
     assert!(weight > 0, "cut stacks say that they were cut");
+}
+
+/// A server with a thread for each request: a million of them come and go.
+#[test]
+fn threads_that_come_and_go_stay_within_the_cap() {
+    let cap = 8 << 20;
+    let (work, rest) = (stack("serve:1 request:2"), stack("serve:1 accept:3"));
+    let mut profile = Profile::with_cap(cap);
+    let (looks, each) = (250_000, 4);
+    for n in 0..looks {
+        // The first one stays.
+        let mut threads = vec![seen(1, &rest, Flags::HOLDS_GIL)];
+        for n in n * each..(n + 1) * each {
+            let tid = n as u32 + 2;
+            profile.record(&Event::Thread(thread(tid), format!("Thread-{tid} (process_request_thread)")));
+            threads.push(seen(tid, &work, Flags::WAITING));
+        }
+        profile.push(&taken(n * 1000, threads));
+        if n % 5_000 == 0 {
+            assert!(profile.memory() <= cap + cap / 2, "{} of {cap} bytes", profile.memory());
+        }
+    }
+    assert!(profile.memory() <= cap, "{} of {cap} bytes", profile.memory());
+    assert!(profile.threads().count() < 20_000);
+    assert!(profile.revision() < looks / 1024 / 4, "room is made every second: {}", profile.revision());
+    let everybody = Selection { who: Who::AllThreads, ..Selection::default() };
+    assert_eq!(CallTree::of(&profile, &everybody).total(), looks * (each + 1), "no weight is lost");
+    // The newest are told apart, and a refresh does not cost as many as there ever were.
+    let window = Window::of(&profile, Span::Last(Micros(100_000)));
+    let rows = thread_rows(&profile, &window, &everybody);
+    assert_eq!(rows.len() as u64, 100 * each + 1);
+    assert_eq!(rows.last().map(|row| profile.thread(row.thread).id.tid), Some((looks * each) as u32 + 1));
+    // The others are one.
+    let window = Window::of(&profile, Span::All);
+    let rows = thread_rows(&profile, &window, &everybody);
+    assert!(rows.len() < 20_000, "{} rows", rows.len());
+    assert_eq!(profile.thread(rows[0].thread).name, "(ended threads)");
+    assert_eq!((profile.thread(rows[1].thread).id, rows[1].looks()), (thread(1), looks));
+    // What was forgotten is somebody new when it comes back.
+    profile.push(&taken(looks * 1000, vec![seen(2, &work, Flags::HOLDS_GIL)]));
+    assert_eq!(profile.threads().last().unwrap().1.id, thread(2));
 }
 
 #[test]

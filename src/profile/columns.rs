@@ -300,9 +300,20 @@ impl Columns {
     /// Gives nodes new numbers; `sealed` for looks that are kept as they were (none may be open).
     pub(super) fn renumber(&mut self, sealed: impl Fn(NodeId) -> NodeId, thinned: impl Fn(NodeId) -> NodeId) {
         self.sealed.iter_mut().for_each(|segment| segment.renumber(&sealed));
-        self.thinned.iter_mut().for_each(|stretch| stretch.renumber(&thinned));
+        self.thinned.iter_mut().for_each(|stretch| stretch.renumber(|thread| thread, &thinned));
         self.sealed_bytes = self.sealed.iter().map(Segment::memory).sum();
         self.thinned_bytes = self.thinned.iter().map(Thinned::memory).sum();
+    }
+
+    /// Gives threads new numbers in thinned looks; different ones may get the same.
+    pub(super) fn renumber_threads(&mut self, number: impl Fn(ThreadNo) -> ThreadNo) {
+        self.thinned.iter_mut().for_each(|stretch| stretch.renumber(&number, |node| node));
+        self.thinned_bytes = self.thinned.iter().map(Thinned::memory).sum();
+    }
+
+    /// The threads of looks that are kept as they were.
+    pub(super) fn threads(&self) -> impl Iterator<Item = ThreadNo> {
+        self.sealed.iter().flat_map(|segment| segment.view().threads).map(|(thread, _)| thread)
     }
 
     /// The nodes of looks that are kept as they were.

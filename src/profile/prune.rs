@@ -1,12 +1,15 @@
 //! Keeping a profile within its bound. First the oldest looks are thinned to sums. If the stacks themselves
 //! are too many (a parser that recurses over ever new paths makes ten nodes a sample), rare stacks of
 //! thinned looks are cut off, and say so: a cut stack ends in the frame `(forgotten)`, so its weight
-//! stays and nobody is charged with it.
+//! stays and nobody is charged with it. Where threads come and go, those that ended are one in the sums.
 
 use std::sync::Arc;
 
+use hashbrown::HashSet;
+
 use super::stacks::{Node, NodeId, Stacks};
 use super::store::Profile;
+use super::threads::ThreadNo;
 use crate::sample::Function;
 
 /// What a node of the tree takes, its place in the index included.
@@ -30,7 +33,7 @@ impl Profile {
     /// Lets go of the stacks of threads that were not seen for a segment's length.
     fn forget_ended(&mut self) {
         let (threads, end) = (&self.threads, self.columns.end().0);
-        self.last.retain(|thread, _| threads[thread.index()].look.0.saturating_add(1024) >= end);
+        self.last.retain(|thread, _| threads.get(*thread).look.0.saturating_add(1024) >= end);
     }
 
     /// Gives up what is oldest if there is too much.
@@ -43,12 +46,40 @@ impl Profile {
         }
         // Some room is made at once, so that this does not happen every second.
         let goal = self.cap - self.cap / 8;
+        let mut changed = false;
+        if self.threads.memory() > self.cap / 4 {
+            changed |= self.forget_threads(self.cap / 8);
+        }
         if self.stacks.memory() > self.cap / 2 {
             self.prune(self.cap / 4 / NODE_BYTES);
+            changed = true;
         }
         let others = self.memory() - self.columns.memory();
-        self.columns.shrink(goal.saturating_sub(others));
-        self.revision += 1;
+        // What cannot be given up does not cost all history.
+        changed |= self.columns.shrink(goal.saturating_sub(others).max(self.cap / 8));
+        self.revision += u64::from(changed);
+    }
+
+    /// Makes one of the threads that ended and of which only sums are left, and thins looks until the others take
+    /// no more than so many bytes. Tells whether anything changed.
+    fn forget_threads(&mut self, bytes: usize) -> bool {
+        self.columns.seal();
+        let mut changed = false;
+        loop {
+            let mut needed: HashSet<ThreadNo> =
+                self.last.keys().copied().chain(self.threads.newest()).collect();
+            needed.extend(self.columns.threads());
+            let before = self.threads.iter().count();
+            self.threads.keep(|thread| needed.contains(&thread));
+            changed |= self.threads.iter().count() < before;
+            if self.threads.memory() <= bytes || self.columns.sealed_count() == 0 {
+                let is_kept = |thread| if needed.contains(&thread) { thread } else { ThreadNo::ENDED };
+                self.columns.renumber_threads(is_kept);
+                return changed;
+            }
+            self.thin_half();
+            changed = true;
+        }
     }
 
     fn prune(&mut self, nodes: usize) {
@@ -77,7 +108,7 @@ impl Profile {
         let numbers = self.stacks.keep(cut);
         let number = |node: NodeId| numbers[node.index()];
         self.columns.renumber(number, number);
-        for thread in &mut self.threads {
+        for thread in self.threads.iter_mut() {
             thread.node = number(thread.node);
         }
         for last in self.last.values_mut() {

@@ -6,6 +6,8 @@
 //! thread was not seen), a bit that says that a byte of new flags follows, and a bit that says that the
 //! run is longer than one look and its length follows.
 
+use hashbrown::HashMap;
+
 use super::columns::Look;
 use super::stacks::NodeId;
 use super::threads::ThreadNo;
@@ -100,14 +102,15 @@ pub(super) struct Open {
     went: Vec<u8>,
     went_growing: Option<(Went, u32)>,
     threads: Vec<Growing>,
+    places: HashMap<ThreadNo, usize>,
 }
 
 impl Open {
     /// Begins with this look; each stands for `weight` of them.
     pub(super) fn new(first: Look, weight: u32) -> Self {
         let (first_at, last_at) = (Micros(0), Micros(0));
-        let (times, went, threads) = (Vec::new(), Vec::new(), Vec::new());
-        Self { first, looks: 0, weight, first_at, last_at, times, went, went_growing: None, threads }
+        let (times, went, threads, places) = (Vec::new(), Vec::new(), Vec::new(), HashMap::new());
+        Self { first, looks: 0, weight, first_at, last_at, times, went, went_growing: None, threads, places }
     }
 
     pub(super) fn looks(&self) -> u32 {
@@ -143,7 +146,7 @@ impl Open {
         if self.threads.get(guess).is_some_and(|growing| growing.thread == thread) {
             return guess;
         }
-        self.threads.iter().position(|growing| growing.thread == thread).unwrap_or_else(|| {
+        *self.places.entry(thread).or_insert_with(|| {
             let written = RunWriter::default();
             self.threads.push(Growing { thread, written, doing: None, begun: 0, next: 0 });
             self.threads.len() - 1
@@ -193,6 +196,7 @@ impl Open {
         self.times.capacity()
             + self.went.capacity()
             + self.threads.capacity() * size_of::<Growing>()
+            + self.places.allocation_size()
             + runs.sum::<usize>()
     }
 }

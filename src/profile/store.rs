@@ -10,9 +10,9 @@ use super::columns::{Columns, Look, LookSeen};
 use super::places::Origin;
 use super::selection::Span;
 use super::stacks::{FunctionId, NodeId, Stacks};
-use super::threads::{State, Thread, ThreadNo};
+use super::threads::{Roster, State, Thread, ThreadNo};
 use crate::sample::{
-    About, Ending, Event, Flags, Function, Micros, Outcome, Sample, Stack, ThreadId, ThreadSample, Totals,
+    About, Ending, Event, Flags, Function, Micros, Outcome, Sample, Stack, ThreadSample, Totals,
 };
 
 /// What [`Profile::new`] allows itself, in bytes.
@@ -58,8 +58,7 @@ pub struct Profile {
     pub(super) sums_only: bool,
     pub(super) columns: Columns,
     pub(super) stacks: Stacks,
-    pub(super) threads: Vec<Thread>,
-    numbers: HashMap<ThreadId, ThreadNo>,
+    pub(super) threads: Roster,
     pub(super) last: HashMap<ThreadNo, Last>,
     row: Vec<(ThreadNo, NodeId, Flags)>,
     about: Option<About>,
@@ -88,8 +87,7 @@ impl Profile {
             sums_only: false,
             columns: Columns::new(),
             stacks: Stacks::new(),
-            threads: Vec::new(),
-            numbers: HashMap::new(),
+            threads: Roster::new(),
             last: HashMap::new(),
             row: Vec::new(),
             about: None,
@@ -110,8 +108,8 @@ impl Profile {
                 }
             }
             Event::Thread(id, name) => {
-                let thread = self.number(*id);
-                self.threads[thread.index()].name.clone_from(name);
+                let thread = self.threads.number(*id);
+                self.threads.set_name(thread, name);
             }
             Event::Sample(sample) => self.push(sample),
             Event::Interval(interval) => {
@@ -148,9 +146,9 @@ impl Profile {
         row.clear();
         let (look, before) = (self.columns.end(), self.columns.last_taken());
         for part in threads {
-            let thread = self.number(part.thread);
+            let thread = self.threads.number(part.thread);
             let node = self.node_of(thread, &part.stack);
-            let known = &mut self.threads[thread.index()];
+            let known = self.threads.get_mut(thread);
             if known.look == look {
                 continue; // A thread is in a look once.
             }
@@ -163,18 +161,6 @@ impl Profile {
         let full = self.columns.push(at, &row);
         self.row = row;
         full
-    }
-
-    fn number(&mut self, id: ThreadId) -> ThreadNo {
-        if let Some(number) = self.numbers.get(&id) {
-            return *number;
-        }
-        let number = ThreadNo(u32::try_from(self.threads.len()).unwrap_or(u32::MAX));
-        let never = Look(u64::MAX - 1);
-        let (node, flags, seen, since) = (NodeId::ROOT, Flags::default(), Micros(0), Micros(0));
-        self.threads.push(Thread { id, name: String::new(), node, flags, seen, since, look: never });
-        self.numbers.insert(id, number);
-        number
     }
 
     fn node_of(&mut self, thread: ThreadNo, stack: &Stack) -> NodeId {
@@ -279,11 +265,7 @@ impl Profile {
             .last
             .values()
             .map(|last| size_of::<Last>() + last.path.capacity() * size_of::<NodeId>() + last.stack.memory());
-        self.columns.memory()
-            + self.stacks.memory()
-            + self.threads.capacity() * size_of::<Thread>()
-            + self.numbers.allocation_size()
-            + last.sum::<usize>()
+        self.columns.memory() + self.stacks.memory() + self.threads.memory() + last.sum::<usize>()
     }
 
     /// What it allows itself, in bytes.
@@ -291,24 +273,19 @@ impl Profile {
         self.cap
     }
 
-    /// How many threads were ever seen.
-    pub fn thread_count(&self) -> usize {
-        self.threads.len()
-    }
-
-    /// A thread.
+    /// A thread. One that is forgotten is no longer told from others that ended.
     pub fn thread(&self, thread: ThreadNo) -> &Thread {
-        &self.threads[thread.index()]
+        self.threads.get(thread)
     }
 
-    /// All threads that were ever seen, oldest first.
+    /// All threads that were seen and are not forgotten, oldest first.
     pub fn threads(&self) -> impl Iterator<Item = (ThreadNo, &Thread)> {
-        (0..).map(ThreadNo).zip(&self.threads)
+        self.threads.iter()
     }
 
     /// Did the newest look that was taken see this thread?
     pub fn is_present(&self, thread: ThreadNo) -> bool {
-        self.columns.last_taken().is_some_and(|look| self.threads[thread.index()].look == look)
+        self.columns.last_taken().is_some_and(|look| self.threads.get(thread).look == look)
     }
 
     /// A function.

@@ -97,12 +97,16 @@ impl Thinned {
         sums.stretch(self.first, self.first_at, next.last_at)
     }
 
-    /// Gives nodes new numbers; different ones may get the same.
-    pub(super) fn renumber(&mut self, number: impl Fn(NodeId) -> NodeId) {
+    /// Gives threads and nodes new numbers; different ones may get the same.
+    pub(super) fn renumber(
+        &mut self,
+        number: impl Fn(ThreadNo) -> ThreadNo,
+        number_node: impl Fn(NodeId) -> NodeId,
+    ) {
         let (looks, verdicts) = (self.looks, self.verdicts);
         let mut sums = Sums { looks, verdicts, counts: BTreeMap::new() };
         for ((thread, node, flags), looks) in self.counts() {
-            *sums.counts.entry((thread.0, number(node).0, flags.bits())).or_default() += looks;
+            *sums.counts.entry((number(thread).0, number_node(node).0, flags.bits())).or_default() += looks;
         }
         *self = sums.stretch(self.first, self.first_at, self.last_at);
     }

@@ -1,6 +1,9 @@
 //! The target's threads: who they are, what each is doing now, and how it spent a window.
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use hashbrown::HashMap;
 
 use super::columns::Look;
 use super::places::Origin;
@@ -10,14 +13,13 @@ use super::store::Profile;
 use super::window::Window;
 use crate::sample::{Flags, Micros, ThreadId};
 
-/// The n-th thread that was ever seen; valid as long as its profile.
+/// A thread of a profile, counted in the order in which they were first seen; valid as long as its profile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ThreadNo(pub(super) u32);
 
 impl ThreadNo {
-    pub(super) const fn index(self) -> usize {
-        self.0 as usize
-    }
+    /// All that ended so long ago that they are told apart no more.
+    pub(super) const ENDED: Self = Self(0);
 }
 
 /// What a thread was doing in a look. Five words for what the flags and the stack tell.
@@ -88,6 +90,88 @@ impl Spot {
     }
 }
 
+impl Thread {
+    fn new(id: ThreadId, name: String) -> Self {
+        let never = Look(u64::MAX - 1);
+        let (node, flags, seen, since) = (NodeId::ROOT, Flags::default(), Micros(0), Micros(0));
+        Self { id, name, node, flags, seen, since, look: never }
+    }
+}
+
+/// The threads by their numbers. A number is never given twice, as a selection may still name it.
+#[derive(Debug)]
+pub(super) struct Roster {
+    threads: BTreeMap<ThreadNo, Thread>,
+    numbers: HashMap<ThreadId, ThreadNo>,
+    newest: ThreadNo,
+    ended: Thread,
+    name_bytes: usize,
+}
+
+impl Roster {
+    pub(super) fn new() -> Self {
+        let nobody = ThreadId { tid: 0, interpreter: 0, seat: 0 };
+        Self {
+            threads: BTreeMap::new(),
+            numbers: HashMap::new(),
+            newest: ThreadNo::ENDED,
+            ended: Thread::new(nobody, "(ended threads)".to_owned()),
+            name_bytes: 0,
+        }
+    }
+
+    /// The number of this thread, a new one if need be.
+    pub(super) fn number(&mut self, id: ThreadId) -> ThreadNo {
+        *self.numbers.entry(id).or_insert_with(|| {
+            self.newest.0 = self.newest.0.saturating_add(1);
+            self.threads.insert(self.newest, Thread::new(id, String::new()));
+            self.newest
+        })
+    }
+
+    pub(super) fn set_name(&mut self, thread: ThreadNo, name: &str) {
+        let Some(known) = self.threads.get_mut(&thread) else { return };
+        self.name_bytes = self.name_bytes + name.len() - known.name.len();
+        name.clone_into(&mut known.name);
+    }
+
+    pub(super) fn get(&self, thread: ThreadNo) -> &Thread {
+        self.threads.get(&thread).unwrap_or(&self.ended)
+    }
+
+    pub(super) fn get_mut(&mut self, thread: ThreadNo) -> &mut Thread {
+        self.threads.get_mut(&thread).unwrap_or(&mut self.ended)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (ThreadNo, &Thread)> {
+        self.threads.iter().map(|(number, thread)| (*number, thread))
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Thread> {
+        self.threads.values_mut()
+    }
+
+    /// Those that came last: they may have a name and no look yet.
+    pub(super) fn newest(&self) -> impl Iterator<Item = ThreadNo> {
+        self.threads.keys().rev().take(1024).copied()
+    }
+
+    /// Forgets all others.
+    pub(super) fn keep(&mut self, is_kept: impl Fn(ThreadNo) -> bool) {
+        self.threads.retain(|thread, _| is_kept(*thread));
+        self.numbers.retain(|_, thread| is_kept(*thread));
+        self.numbers.shrink_to_fit();
+        self.name_bytes = self.threads.values().map(|thread| thread.name.len()).sum();
+    }
+
+    pub(super) fn memory(&self) -> usize {
+        // The nodes of a tree that grows at its end are little more than half full.
+        self.threads.len() * 2 * size_of::<(ThreadNo, Thread)>()
+            + self.numbers.allocation_size()
+            + self.name_bytes
+    }
+}
+
 /// A row of the thread list. It may be shown for longer than node numbers are valid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ThreadRow {
@@ -142,14 +226,13 @@ type Places = [(u64, NodeId); 5];
 /// they were first seen.
 pub fn thread_rows(profile: &Profile, window: &Window, selection: &Selection) -> Vec<ThreadRow> {
     let end = window.last_at(profile).unwrap_or_default();
-    let mut rows: Vec<Option<(ThreadRow, Places)>> = vec![None; profile.thread_count()];
+    let mut rows = BTreeMap::<ThreadNo, (ThreadRow, Places)>::new();
     for (thread, node, flags, count) in window.counts() {
         if !selection.has(thread, flags) {
             continue;
         }
         let nowhere = [(0, NodeId::ROOT); 5];
-        let (row, places) =
-            rows[thread.index()].get_or_insert_with(|| (row_of(profile, thread, end), nowhere));
+        let (row, places) = rows.entry(thread).or_insert_with(|| (row_of(profile, thread, end), nowhere));
         let state = profile.state(node, flags).index();
         row.states[state] += count;
         // Flags make several counts of one stack: the largest of them will do.
@@ -159,7 +242,7 @@ pub fn thread_rows(profile: &Profile, window: &Window, selection: &Selection) ->
         }
     }
     let spots = |places: Places| places.map(|(_, node)| Spot::of(profile, node));
-    rows.into_iter().flatten().map(|(row, places)| ThreadRow { places: spots(places), ..row }).collect()
+    rows.into_values().map(|(row, places)| ThreadRow { places: spots(places), ..row }).collect()
 }
 
 fn row_of(profile: &Profile, thread: ThreadNo, end: Micros) -> ThreadRow {

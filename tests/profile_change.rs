@@ -225,6 +225,7 @@ fn a_burst_is_at_most_one_change() {
             let (changes, ..) = followed(60, 1000, &Selection::default(), look);
             let bursts = (60.0 / every) as usize;
             assert!(changes.len() <= bursts, "seed {seed}, {long} s every {every} s: {changes:?}");
+            assert!(changes.len() <= 2, "they are known by then: {long} s every {every} s: {changes:?}");
         }
     }
 }

@@ -16,7 +16,7 @@ const PAST: usize = 2;
 /// What is new may have begun so many buckets ago, and is looked for so far back.
 const REACH: usize = 8;
 /// What was there less than this many buckets before has not changed but come back: a burst, a job that is done
-/// every five seconds. It is shorter than the phases of ten seconds that are to be told apart.
+/// every five seconds. So has what came and went since the first bucket. A phase of ten seconds does neither.
 const RETURN: usize = 32;
 /// How many standard deviations tell that something changed, and that a second is not like another one.
 const CHANGED: f64 = 5.0;
@@ -109,8 +109,10 @@ pub fn find_change(buckets: &[&Bucket], begun: usize) -> Option<usize> {
         return None;
     }
     let second = RECENT.min(before);
-    let mut seconds = (before.saturating_sub(RETURN)..=before - second).map(|from| from..from + second);
-    if !seconds.all(|second| differ(second, past..end, UNLIKE)) {
+    let mut seconds = (0..=before - second)
+        .map(|from| (from, differ(from..from + second, past..end, UNLIKE)))
+        .skip_while(|(from, is_unlike)| !is_unlike && from + RETURN < before);
+    if !seconds.all(|(_, is_unlike)| is_unlike) {
         return None;
     }
     strongest(end.saturating_sub(REACH).max(begun + 1)..end)

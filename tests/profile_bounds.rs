@@ -254,6 +254,20 @@ fn ever_new_stacks_stay_within_the_cap() {
     assert!(weight > 0, "cut stacks say that they were cut");
 }
 
+/// A program that makes its functions as it goes.
+#[test]
+fn ever_new_functions_stay_within_the_cap() {
+    let cap = 4 << 20;
+    let mut profile = Profile::with_cap(cap);
+    for n in 0..100_000 {
+        let made = Frame { function: function("<string>", &format!("made_{n}")), line: 1 };
+        profile.push(&taken(n * 1000, vec![seen(1, &[made].into(), Flags::HOLDS_GIL)]));
+    }
+    assert!(profile.memory() <= cap, "{} of {cap} bytes", profile.memory());
+    let newest = profile.range(Span::Last(Micros(1_000_000))).start;
+    assert!(profile.thinned_before() < profile.at(newest), "history is not given up for it");
+}
+
 /// A server with a thread for each request: a million of them come and go.
 #[test]
 fn threads_that_come_and_go_stay_within_the_cap() {

@@ -216,9 +216,10 @@ impl Stacks {
     }
 
     pub(super) fn memory(&self) -> usize {
-        // A function lies on the heap beside the two counts of its `Arc`.
-        let each = size_of::<Arc<Function>>() + size_of::<Manners>() + size_of::<Function>() + 16;
-        self.functions.capacity() * each
+        // A function lies on the heap beside the two counts of its `Arc`; those that were let go of are one.
+        self.functions.capacity() * size_of::<Arc<Function>>()
+            + self.manners.capacity() * size_of::<Manners>()
+            + self.by_content.len() * (size_of::<Function>() + 16)
             + self.text_bytes
             + self.by_content.allocation_size()
             + self.by_address.allocation_size()

@@ -153,10 +153,10 @@ const BURIAL: Duration = Duration::from_secs(2);
 
 /// All checks, cheapest first; at their end a thread of the target has been traced for a moment, which is the one test of
 /// permission that leaves no doubt.
-pub(super) fn attach(pid: Pid, child: Option<Child>) -> Result<Target, AttachError> {
+pub(super) fn attach(pid: Pid, child: Option<&Child>) -> Result<Target, AttachError> {
     let deadline = Instant::now() + PASSING;
     loop {
-        match attach_now(pid, child.clone()) {
+        match attach_now(pid, child.cloned()) {
             // One of us that begins, too, or looks.
             Err(AttachError::TracedBy { stands: false, .. }) if Instant::now() < deadline => {
                 std::thread::sleep(PAUSE);

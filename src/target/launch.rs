@@ -117,7 +117,7 @@ impl Child {
 
     /// Looks at it as at any process; but its end will be known.
     pub fn attach(&self) -> Result<Target, AttachError> {
-        attach::attach(self.pid, Some(self.clone()))
+        attach::attach(self.pid, Some(self))
     }
 
     /// The same without stopping it once, as [`Target::attach_unstopped`].

@@ -9,7 +9,7 @@
 mod workload;
 
 use pyflame_tui::profile::{AutoWindow, Change, Idle, Profile, Selection, Span, Timeline, Who};
-use pyflame_tui::sample::{Flags, Micros, Stack};
+use pyflame_tui::sample::{About, Event, Flags, Micros, Stack};
 use workload::{Numbers, seen, stack, taken};
 
 const SECOND: u64 = 1_000_000;
@@ -20,9 +20,20 @@ fn followed(
     seconds: u64,
     rate: u64,
     selection: &Selection,
+    look: impl FnMut(f64) -> Vec<(Stack, Flags)>,
+) -> (Vec<(f64, f64)>, AutoWindow, Profile) {
+    let profile = Profile::new();
+    followed_into(profile, seconds, rate, selection, look)
+}
+
+/// The same in a profile that knows something already.
+fn followed_into(
+    mut profile: Profile,
+    seconds: u64,
+    rate: u64,
+    selection: &Selection,
     mut look: impl FnMut(f64) -> Vec<(Stack, Flags)>,
 ) -> (Vec<(f64, f64)>, AutoWindow, Profile) {
-    let mut profile = Profile::new();
     let mut timeline = Timeline::new(selection, Micros(60 * SECOND));
     let mut window = AutoWindow::new();
     let mut changes = Vec::new();
@@ -32,7 +43,7 @@ fn followed(
         let threads = look(now).into_iter().enumerate();
         let threads = threads.map(|(tid, (stack, flags))| seen(tid as u32 + 1, &stack, flags)).collect();
         profile.push(&taken(at, threads));
-        if n % (rate / 10) == 0 {
+        if n % (rate / 10).max(1) == 0 {
             timeline.advance(&profile);
             if let Some(Change { at }) = window.follow(&profile, &timeline) {
                 changes.push((now, at.0 as f64 / SECOND as f64));
@@ -95,6 +106,35 @@ fn steady_load_at_a_hundred_a_second() {
         let mut spells = Spells::new(seed);
         let (changes, ..) = followed(45, 100, &Selection::default(), |_| vec![(spells.next(0, 2), HOLDS)]);
         assert_eq!(changes, [], "seed {seed}");
+    }
+}
+
+/// Where looks are dear there are fewer, and each stands for many: they are no more samples for that.
+#[test]
+fn few_looks_are_few() {
+    let governed = |rate: u64| {
+        let (age, interval) = (Micros(0), Micros(1000));
+        let (command, python) = ("app".into(), "3.12.1".into());
+        let mut profile = Profile::new();
+        let about = About { pid: 7, command, python, age, interval, tasks: false };
+        profile.record(&Event::About(about));
+        profile.record(&Event::Interval(Micros(SECOND / rate)));
+        profile
+    };
+    let one = Selection::default();
+    let (old, new) = (stack("main:1 old:2"), stack("main:1 new:3"));
+    for rate in [5, 10, 20, 50] {
+        for seed in seeds(200) {
+            let mut numbers = Numbers(seed);
+            let look = |_| vec![(if numbers.below(2) == 0 { old.clone() } else { new.clone() }, HOLDS)];
+            let (changes, ..) = followed_into(governed(rate), 8, rate, &one, look);
+            assert_eq!(changes, [], "seed {seed}, {rate}/s");
+        }
+    }
+    for rate in [20, 50] {
+        let look = |now| vec![(if now < 5.0 { old.clone() } else { new.clone() }, HOLDS)];
+        let (changes, ..) = followed_into(governed(rate), 12, rate, &one, look);
+        assert!(changes.len() == 1 && changes[0].0 <= 7.0, "{rate}/s: {changes:?}");
     }
 }
 

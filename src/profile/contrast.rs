@@ -42,7 +42,7 @@ fn place_of(leaf: Option<FunctionId>) -> usize {
 fn columns(sums: &[(f64, f64)], first: usize, dispersion: f64) -> Option<(Vec<usize>, usize)> {
     let (whole, recent) =
         sums.iter().fold((0.0, 0.0), |(whole, recent), (all, late)| (whole + all, recent + late));
-    if recent < 20.0 || whole <= recent {
+    if recent < 10.0 || whole <= recent {
         return None;
     }
     let (rare, smaller) = (RARE * dispersion, recent.min(whole - recent));
@@ -68,17 +68,20 @@ impl Table {
         let leaves = || buckets.iter().flat_map(|bucket| bucket.leaves.keys());
         let mut sums = vec![(0.0, 0.0); leaves().map(|leaf| place_of(*leaf) + 1).max().unwrap_or(0)];
         for (place, bucket) in buckets.iter().enumerate().skip(begun) {
+            // Looks that stand for many are no more samples for that.
+            let scale = bucket.scale();
             for (leaf, weight) in &bucket.leaves {
-                let sum = &mut sums[place_of(*leaf)];
-                sum.0 += *weight as f64;
-                sum.1 += if place >= past { *weight as f64 } else { 0.0 };
+                let (sum, weight) = (&mut sums[place_of(*leaf)], *weight as f64 * scale);
+                sum.0 += weight;
+                sum.1 += if place >= past { weight } else { 0.0 };
             }
         }
         let (columns, rare) = columns(&sums, sums.len(), 1.0)?;
         let rows = buckets.iter().map(|bucket| {
             let mut row = vec![0.0; rare + 1];
+            let scale = bucket.scale();
             for (leaf, weight) in &bucket.leaves {
-                row[columns[place_of(*leaf)]] += *weight as f64;
+                row[columns[place_of(*leaf)]] += *weight as f64 * scale;
             }
             row
         });

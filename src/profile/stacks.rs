@@ -210,7 +210,9 @@ impl Stacks {
             *function = Arc::clone(&nobody);
         }
         self.by_content.retain(|id| used[id.index()]);
-        self.by_address.clear();
+        let (functions, hasher) = (&self.functions, &self.hash);
+        self.by_content.shrink_to_fit(|id| hasher.hash_one(functions[id.index()].as_ref()));
+        self.by_address = HashMap::new();
         self.text_bytes =
             used.iter().zip(&self.functions).filter(|(used, _)| **used).map(|(_, f)| text_of(f)).sum();
     }

@@ -46,6 +46,8 @@ pub struct Options {
     pub output: Option<PathBuf>,
     /// `-s`: how long to sample; 0 takes one sample. Never set together with a command.
     pub seconds: Option<Duration>,
+    /// It was given with `-t`, where it does not count: pyflame took that, too.
+    pub seconds_are_vain: bool,
     /// `-r`: mean time between samples.
     pub interval: Option<Duration>,
     /// `-T`: each sample with its time, not folded.
@@ -287,8 +289,9 @@ fn trace_at(command: &Command, words: &[OsString]) -> Option<usize> {
 
 fn options(matches: &ArgMatches, rest: Vec<OsString>) -> Result<Options, UsageError> {
     let flag = |id| matches.get_flag(id);
-    let seconds = matches.get_one::<Duration>("seconds").copied();
-    for (id, option) in [("dump", "-d"), ("seconds", "-s"), ("pid", "-p")] {
+    let given = matches.get_one::<Duration>("seconds").copied();
+    let seconds = given.filter(|_| !flag("trace"));
+    for (id, option) in [("dump", "-d"), ("pid", "-p")] {
         let given = matches.value_source(id) == Some(clap::parser::ValueSource::CommandLine);
         if flag("trace") && given {
             return Err(UsageError::Incompatible("-t", option));
@@ -324,6 +327,7 @@ fn options(matches: &ArgMatches, rest: Vec<OsString>) -> Result<Options, UsageEr
         nonblocking: flag("nonblocking"),
         output: matches.get_one("output").cloned(),
         seconds,
+        seconds_are_vain: given != seconds,
         interval: matches.get_one("rate").copied(),
         timestamps: flag("timestamp"),
         exclude_idle: flag("exclude-idle"),

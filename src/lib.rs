@@ -53,7 +53,10 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let done = catch_unwind(AssertUnwindSafe(|| match cli::parse(arguments) {
         Ok(Parsed::Print(text)) => print(&text),
         Ok(Parsed::Examine(pid, abi)) => examine(pid, abi),
-        Ok(Parsed::Run(options)) => watch(&options),
+        Ok(Parsed::Run(options)) => {
+            tell_of_vain(&options);
+            watch(&options)
+        }
         Ok(Parsed::Choose(choice)) => choose::choose(&choice),
         Err(error) => Err(error.into()),
     }));
@@ -170,6 +173,16 @@ fn note(options: &Options, recording: &Recording) -> Option<String> {
     }
     let child = find::python_below(Pid(pid))?;
     Some(format!("It did nothing. Its child {child} is a Python, too: pyflame-tui --subprocesses {pid}"))
+}
+
+/// Says of options what does not count.
+fn tell_of_vain(options: &Options) {
+    if options.seconds_are_vain {
+        let _ = writeln!(
+            io::stderr(),
+            "pyflame-tui: -s does not count with -t: the command is followed to its end"
+        );
+    }
 }
 
 /// Whom the command runs as. Told in any case, also where nobody may be reading: that a program has other rights than

@@ -52,7 +52,8 @@ fn mistakes() {
     assert_eq!(error("1 2"), UsageError::NoTarget);
     assert_eq!(error("-t"), UsageError::NoCommand);
     assert_eq!(error("-p 1 -t true"), UsageError::Incompatible("-t", "-p"));
-    assert_eq!(error("-s 1 -t true"), UsageError::Incompatible("-t", "-s"));
+    let traced = parsed("-s 1 -t true").unwrap();
+    assert_eq!((traced.seconds, traced.seconds_are_vain), (None, true));
     assert_eq!(error("--tasks --nonblocking 1"), UsageError::Incompatible("--nonblocking", "--tasks"));
     assert_eq!(error("-t ./pyflame-tui"), UsageError::Itself);
     assert_eq!(error("--abi=0 1"), UsageError::UnknownAbi("0".to_owned()));

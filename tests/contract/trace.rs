@@ -216,3 +216,14 @@ fn a_python_that_is_over_at_once_has_its_status() {
         assert_eq!(ran.code(), 7, "{}", ran.err);
     }
 }
+
+/// As scripts may have it that ran pyflame, which took it and followed the command to its end.
+#[test]
+fn a_time_does_not_count() {
+    let (profile, ran) =
+        follow(&["-s", "0.1", "-t", python(), "-c", "import time; time.sleep(0.5); raise SystemExit(4)"]);
+    assert_eq!((ran.code(), ran.err.lines().count()), (4, 1), "{}", ran.err);
+    assert!(ran.err.contains("-s does not count with -t"), "{}", ran.err);
+    let samples: u64 = folded(&profile).iter().map(|(_, count)| count).sum();
+    assert!(samples > 200, "{samples}");
+}

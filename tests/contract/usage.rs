@@ -64,7 +64,6 @@ fn what_does_not_go_with_a_command() {
         fails(&["--subprocesses", "--nonblocking", "1"]).0,
         "Options --nonblocking and --subprocesses are not mutually compatible."
     );
-    assert_eq!(fails(&["-s", "1", "-t", "true"]).0, "Options -t and -s are not mutually compatible.");
     assert_eq!(fails(&["-t"]).0, "Option -t requires a command to run.");
     assert_eq!(fails(&["--trace"]).0, "Option -t requires a command to run.");
 }

@@ -58,7 +58,6 @@ pub(crate) fn screen(options: &Options) -> tui::Options {
         output: options.output.clone(),
         exclude_idle: options.exclude_idle,
         timestamps: options.timestamps,
-        threads: options.threads,
         tasks: options.tasks,
         no_line_numbers: options.no_line_numbers,
         ascii: options.ascii,

@@ -225,7 +225,7 @@ pub enum Failure {
     NotStopped,
     /// The GIL changed hands each time that its holder had been stopped.
     HolderFled,
-    /// The frame chain proved broken, twice.
+    /// The frame chain proved broken, each time that it was read.
     Broken,
     /// Memory that should be there could not be read.
     Unreadable,
@@ -295,7 +295,7 @@ pub struct Totals {
     pub failed: [u64; 4],
     /// Looks repeated because a first attempt proved broken.
     pub retried: u64,
-    /// Times at which the clock had passed one or more whole intervals: looks not taken.
+    /// Intervals that went by without a look.
     pub late: u64,
     /// Samples taken but not delivered because the receiver was behind.
     pub dropped: u64,

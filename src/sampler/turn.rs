@@ -29,6 +29,9 @@ use waiting::Next;
 const TOTALS: Duration = Duration::from_millis(100);
 /// How often a command that runs no Python (yet) is looked at: first, and at the longest.
 const WATCH: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(20));
+/// Where there is but one look it is tried so many times more, so long later.
+const TRIES: u32 = 4;
+const AGAIN: Duration = Duration::from_millis(5);
 /// How long the kernel may take to bury a process whose memory is gone.
 const BURIAL: Duration = Duration::from_secs(10);
 /// A process that was watched and became another program is given this long to show a Python.
@@ -209,7 +212,7 @@ impl Turns {
             placing.begin(target);
         }
         let mut now = Instant::now();
-        let mut woken = now;
+        let (mut woken, mut tries) = (now, TRIES);
         loop {
             let lives = || target.life() == Life::Running;
             if let Next::Look = self.wait_for_turn(|| target.tracer().settle(), lives, woken, now)? {
@@ -218,6 +221,11 @@ impl Turns {
                 let at = self.at(now);
                 fault::point("sampler");
                 match looker.look(target, self.scope, now) {
+                    Ok(Outcome::Failed(_)) if self.length == Length::Once && tries > 0 => {
+                        tries -= 1;
+                        self.obey_for(AGAIN)?;
+                        continue;
+                    }
                     Ok(outcome) => self.say(target, looker, at, outcome)?,
                     Err(Gone) => return Ok(Gone),
                 }

@@ -14,8 +14,6 @@ pub struct Options {
     pub exclude_idle: bool,
     /// `-T`: `e` writes stacks in the order of time.
     pub timestamps: bool,
-    /// `--threads`: exports tell threads apart.
-    pub threads: bool,
     /// `--tasks`: begin with asyncio's tasks.
     pub tasks: bool,
     /// `-n`: exports have no line numbers.
@@ -52,7 +50,6 @@ impl Default for Options {
             output: None,
             exclude_idle: false,
             timestamps: false,
-            threads: false,
             tasks: false,
             no_line_numbers: false,
             ascii: false,

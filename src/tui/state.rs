@@ -155,7 +155,7 @@ pub struct State {
     pub began: Option<Micros>,
     /// What was measured.
     pub profile: Profile,
-    /// The sampler is gone; why, if it did not say.
+    /// The sampler is gone, and did not say why.
     pub silent: bool,
 
     /// The pane that has the keys.

@@ -24,9 +24,15 @@ const GONE: Micros = Micros(250_000);
 /// Steps of the strip that a sparkline shows.
 const SPARK: usize = 40;
 
-/// Had it ended when the window did? One look may have failed to see it.
+/// Had it ended when the window did? One look may have failed to see it. (A task may run instead, or await others, which are
+/// shown below it.)
 pub(super) fn is_gone(thread: &ThreadRow) -> bool {
     !is_there(thread) && thread.unseen >= GONE
+}
+
+/// What is said of those.
+fn gone_word(state: &State) -> &'static str {
+    if state.who == Who::Tasks { "away" } else { "gone" }
 }
 
 fn is_there(thread: &ThreadRow) -> bool {
@@ -40,7 +46,7 @@ pub(super) fn title(state: &State) -> Vec<Span<'static>> {
     let tasks = if state.who == Who::Tasks { format!(" {}", state.unit(count)) } else { String::new() };
     let dot = state.theme.signs.dot;
     let gone = rows.iter().filter(|row| is_gone(row)).count();
-    let gone = if gone > 0 { format!(" {dot} {gone} gone") } else { String::new() };
+    let gone = if gone > 0 { format!(" {dot} {gone} {}", gone_word(state)) } else { String::new() };
     vec![Span::styled(format!("{dot} {count}{tasks}{gone}"), state.theme.faint())]
 }
 
@@ -190,7 +196,7 @@ impl Says {
     fn label(self, state: &State) -> Span<'static> {
         let theme = state.theme;
         let (word, style) = match self {
-            Self::Gone => ("gone".to_owned(), theme.faint()),
+            Self::Gone => (gone_word(state).to_owned(), theme.faint()),
             Self::Does(doing) => (state_label(doing).to_owned(), theme.state(doing)),
             Self::Busy(threads, doing) => {
                 let word = match doing {

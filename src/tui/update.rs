@@ -279,7 +279,6 @@ fn freeze(state: &mut State) {
     };
 }
 
-/// From all threads to the one under the cursor, and from each to the next in the list.
 /// From threads to tasks, or back.
 fn show_tasks(state: &mut State) {
     let tasks = state.who != Who::Tasks;
@@ -306,6 +305,7 @@ fn show_tasks(state: &mut State) {
     }));
 }
 
+/// From all threads to the one under the cursor, and from each to the next in the list.
 fn next_thread(state: &mut State) {
     if state.pane == Pane::Threads {
         state.threads = state.view.threads_at(state.thread_list.cursor);

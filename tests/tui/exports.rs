@@ -53,7 +53,6 @@ fn viewed(options: &cli::Options, events: &[Event]) -> Vec<u8> {
     let screen = Options {
         exclude_idle: options.exclude_idle,
         timestamps: options.timestamps,
-        threads: options.threads,
         no_line_numbers: options.no_line_numbers,
         ..Options::default()
     };

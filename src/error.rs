@@ -15,7 +15,7 @@ use crate::python::published::PublishedError;
 use crate::sample::Failure;
 use crate::sampler::{FindError, StartError};
 use crate::target::AttachError;
-use crate::target::launch::LaunchError;
+use crate::target::launch::{End, LaunchError};
 use crate::tui;
 
 /// Everything that ends the program with status 1.
@@ -91,6 +91,17 @@ impl From<StartError> for Error {
 
 impl std::error::Error for Error {}
 
+impl Error {
+    /// What a shell is told: 1, or of a command that is over its own.
+    pub(crate) fn status(&self) -> u8 {
+        match self {
+            Self::Start(StartError::Ended(End::Exited(status))) => u8::try_from(status & 0xFF).unwrap_or(1),
+            Self::Start(StartError::Ended(End::Killed(signal))) => u8::try_from(128 + signal).unwrap_or(1),
+            _ => 1,
+        }
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -105,6 +116,9 @@ impl fmt::Display for Error {
             }
             Self::Start(StartError::Attach(pid, error)) => attach(*pid, error, f),
             Self::Start(StartError::Launch(error)) => launch(*error, f),
+            Self::Start(StartError::Ended(_)) => f.write_str(
+                "The command had ended before it could be looked at. Nothing was sampled, and nothing is written.",
+            ),
             Self::Start(StartError::Find(error)) => find(error, f),
             Self::Start(StartError::NoTasks(python)) => {
                 writeln!(f, "Python {python} does not say where asyncio's tasks are.")?;

@@ -66,7 +66,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Err(error) => {
             // If not even this can be said, the status says it.
             let _ = writeln!(io::stderr(), "{error}");
-            ExitCode::FAILURE
+            ExitCode::from(error.status())
         }
     }
 }

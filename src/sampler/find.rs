@@ -79,14 +79,17 @@ pub fn open(plan: &Plan, seat: Option<&Seat>) -> Result<Found, StartError> {
             };
             match attached {
                 Ok(target) => Ok(Found { target, python: None }),
-                // It was quicker than we: it cannot have been a Python.
-                Err(error) if child.wait(QUICK).is_none() => Err(StartError::Attach(child.pid().0, error)),
-                Err(_) => Err(StartError::Find(FindError {
-                    pid: child.pid().0,
-                    program: words.first().map(|word| word.to_string_lossy().into_owned()),
-                    child: None,
-                    cause: LocateError::NotPython(0),
-                })),
+                Err(error) => Err(match (child.wait(QUICK), words.first()) {
+                    (None, _) => StartError::Attach(child.pid().0, error),
+                    (Some(end), Some(word)) if is_called_python(Path::new(word)) => StartError::Ended(end),
+                    // It was quicker than we: it cannot have been a Python.
+                    (Some(_), word) => StartError::Find(FindError {
+                        pid: child.pid().0,
+                        program: word.map(|word| word.to_string_lossy().into_owned()),
+                        child: None,
+                        cause: LocateError::NotPython(0),
+                    }),
+                }),
             }
         }
     }

@@ -38,7 +38,7 @@ use crate::python::locate::Python;
 use crate::python::tasks::are_told;
 use crate::python::version::Version;
 use crate::sample::{Command, Ending, Event};
-use crate::target::launch::LaunchError;
+use crate::target::launch::{End, LaunchError};
 use crate::target::{AttachError, Seat, User};
 
 use cost::Cost;
@@ -116,6 +116,8 @@ pub enum StartError {
     Attach(u32, AttachError),
     /// The command could not be run.
     Launch(LaunchError),
+    /// The command, which is called a Python, had ended before it could be looked at.
+    Ended(End),
     /// There is no Python in the process that could be read.
     Find(FindError),
     /// asyncio's tasks are wanted of a Python, this one, that does not say where they are.

@@ -5,6 +5,7 @@ mod family;
 mod waiting;
 
 use std::collections::VecDeque;
+use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError};
@@ -47,6 +48,8 @@ pub(super) struct Turns {
     abi: Option<Version>,
     /// It is a command of ours, which may run a Python at any time.
     follow: bool,
+    /// It is called one.
+    is_called_python: bool,
     scope: Scope,
     stopping: Stopping,
     length: Length,
@@ -85,6 +88,12 @@ impl Turns {
             commands,
             abi: plan.abi,
             follow: matches!(plan.watch, Watch::Command(_)),
+            is_called_python: match &plan.watch {
+                Watch::Command(words) => {
+                    words.first().is_some_and(|word| find::is_called_python(Path::new(word)))
+                }
+                Watch::Process(_) => false,
+            },
             scope: plan.scope,
             stopping: plan.stopping,
             length: plan.length,
@@ -139,13 +148,13 @@ impl Turns {
         let (mut cause, mut program) = (LocateError::NotPython(0), None);
         let deadline = (!self.follow).then(|| Instant::now() + REBIRTH);
         loop {
+            program = process::executable(target.pid()).ok().or(program);
             match find::attempt(target, self.abi) {
                 Ok(python) => return Ok(python),
                 // Its files are gone before it is.
                 Err(LocateError::Read(_) | LocateError::NotPython(0)) => {}
                 Err(error) => cause = error,
             }
-            program = process::executable(target.pid()).ok().or(program);
             match target.life() {
                 Life::Running | Life::Ending => {}
                 Life::Execed => {
@@ -153,7 +162,7 @@ impl Turns {
                     pause = WATCH.0;
                 }
                 life => {
-                    let was_python = program.as_deref().is_some_and(find::is_called_python);
+                    let was_python = program.as_deref().map_or(self.is_called_python, find::is_called_python);
                     return Err(Over(self.never(target, life, cause, was_python)));
                 }
             }

@@ -22,7 +22,7 @@ use crate::python::chain::{Chain, Endless};
 use crate::python::frames::{self, DEEPEST, RawFrame, WalkError};
 use crate::python::layout::{Field, Layout};
 use crate::python::locate::Python;
-use crate::python::objects::{IntegerLayout, ObjectLayout, flag};
+use crate::python::objects::{ObjectLayout, flag};
 use crate::python::published;
 use crate::python::threads::Interpreter;
 use crate::python::version::Build;
@@ -132,7 +132,7 @@ pub struct TaskReader {
     source: Source,
     task: TaskLayout,
     coroutines: Coroutines,
-    integers: IntegerLayout,
+    objects: ObjectLayout,
     kinds: FxHashMap<Address, Kind>,
     /// A module's type, which may go with it: known for one look only.
     iterator: Address,
@@ -145,15 +145,14 @@ pub struct TaskReader {
 
 impl TaskReader {
     fn new(layout: &Layout, source: Source, task: TaskLayout, coroutines: Coroutines) -> Option<Self> {
-        let objects = ObjectLayout::of(layout)?;
         Some(Self {
             source,
             task,
             coroutines,
-            integers: objects.integers,
+            objects: ObjectLayout::of(layout)?,
             kinds: FxHashMap::default(),
             iterator: Address::NULL,
-            awaiting: Awaiting::of(layout, objects),
+            awaiting: Awaiting::of(layout),
             list: Vec::new(),
             running: Vec::new(),
             cut: 0,
@@ -352,7 +351,7 @@ impl TaskReader {
     ) -> Result<Label, WalkError> {
         let name = self.task.name.of(memory, task)?;
         Ok(match self.kind_of(layout, memory, name)? {
-            Kind::Integer => Label::Number(self.integers.number(memory, name)?.unwrap_or_default()),
+            Kind::Integer => Label::Number(self.objects.integers.number(memory, name)?.unwrap_or_default()),
             Kind::Text => {
                 let start = layout.text.start_of_name(name);
                 let extent = layout.text.extent_of_name(memory, name).unwrap_or(8);

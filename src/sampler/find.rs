@@ -79,13 +79,13 @@ pub fn open(plan: &Plan, seat: Option<&Seat>) -> Result<Found, StartError> {
             };
             match attached {
                 Ok(target) => Ok(Found { target, python: None }),
-                Err(error) => Err(match (child.wait(QUICK), words.first()) {
-                    (None, _) => StartError::Attach(child.pid().0, error),
-                    (Some(end), Some(word)) if is_called_python(Path::new(word)) => StartError::Ended(end),
+                Err(error) => Err(match child.wait(QUICK) {
+                    None => StartError::Attach(child.pid().0, error),
+                    Some(end) if names_python(&plan.watch) => StartError::Ended(end),
                     // It was quicker than we: it cannot have been a Python.
-                    (Some(_), word) => StartError::Find(FindError {
+                    Some(_) => StartError::Find(FindError {
                         pid: child.pid().0,
-                        program: word.map(|word| word.to_string_lossy().into_owned()),
+                        program: words.first().map(|word| word.to_string_lossy().into_owned()),
                         child: None,
                         cause: LocateError::NotPython(0),
                     }),
@@ -148,6 +148,12 @@ pub fn python_below(pid: Pid) -> Option<Pid> {
 /// Is this a Python, as far as its name tells?
 pub fn is_called_python(program: &Path) -> bool {
     program.file_name().is_some_and(|name| is_python(&name.to_string_lossy()))
+}
+
+/// Is it a command that names one?
+pub fn names_python(watch: &Watch) -> bool {
+    let Watch::Command(words) = watch else { return false };
+    words.first().is_some_and(|word| is_called_python(Path::new(word)))
 }
 
 fn is_python(name: &str) -> bool {

@@ -10,7 +10,7 @@ use crate::sample::{Failure, Flags, ThreadSample};
 use crate::sampler::look::{Compare, Looker, Scope};
 use crate::sampler::miss::Miss;
 use crate::target::memory::Address;
-use crate::target::{RunState, StopError, Target, Tid};
+use crate::target::{StopError, Target, Tid};
 
 /// A thread that runs Python.
 #[derive(Debug, Clone, Copy)]
@@ -97,10 +97,9 @@ impl Looker {
         interpreter: &Interpreter,
         one: Running,
     ) -> Result<(), Miss> {
-        let stands = || target.tasks().is_in(one.tid, RunState::Stopped);
-        if self.standing && stands() {
-            self.copy_one(target, interpreter, one)?;
-            return if stands() { Ok(()) } else { Err(Miss::Again(Failure::NotStopped)) };
+        let copy = |looker: &mut Self| looker.copy_one(target, interpreter, one);
+        if let Some(stood) = self.copy_standing(target, one.tid, copy)? {
+            return if stood { Ok(()) } else { Err(Miss::Again(Failure::NotStopped)) };
         }
         self.memories.of(one.thread).snapshot.prepare();
         if self.take_here(target, interpreter, one)?

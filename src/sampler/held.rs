@@ -11,7 +11,7 @@ use crate::sampler::miss::Miss;
 use crate::sampler::others::Rest;
 use crate::sampler::remembered::Remembered;
 use crate::target::memory::{Address, Memory};
-use crate::target::{RunState, StopError, Stopped, Target};
+use crate::target::{RunState, StopError, Stopped, Target, Tid};
 
 /// How a holder is kept from running while it is copied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,10 +49,9 @@ impl Looker {
     ) -> Result<(), Miss> {
         let Latest { tid, identity, .. } = self.thread_of(target, holder)?;
         let what = Wanted { lock, holder, identity, scope };
-        let stands = || target.tasks().is_in(tid, RunState::Stopped);
-        if self.standing && stands() {
-            self.copy(target, what, Still::Stopped)?;
-            return if stands() { Ok(()) } else { Err(Miss::Fled) };
+        let copy = |looker: &mut Self| looker.copy(target, what, Still::Stopped).map(drop);
+        if let Some(stood) = self.copy_standing(target, tid, copy)? {
+            return if stood { Ok(()) } else { Err(Miss::Fled) };
         }
         self.standing = false;
         self.memories.of(holder).snapshot.prepare();
@@ -88,6 +87,22 @@ impl Looker {
         };
         self.let_go(stopped);
         copied
+    }
+
+    /// Copies something of a thread that job control has stopped, and says whether it stood all the time; nothing if it does
+    /// not stand.
+    pub(super) fn copy_standing(
+        &mut self,
+        target: &Target,
+        tid: Tid,
+        copy: impl FnOnce(&mut Self) -> Result<(), Miss>,
+    ) -> Result<Option<bool>, Miss> {
+        let stands = || target.tasks().is_in(tid, RunState::Stopped);
+        if !self.standing || !stands() {
+            return Ok(None);
+        }
+        copy(self)?;
+        Ok(Some(stands()))
     }
 
     /// The thread behind a thread state. Of the one that held the GIL last it is known, and found to be so still by

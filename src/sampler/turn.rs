@@ -5,7 +5,6 @@ mod family;
 mod waiting;
 
 use std::collections::VecDeque;
-use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError};
@@ -88,12 +87,7 @@ impl Turns {
             commands,
             abi: plan.abi,
             follow: matches!(plan.watch, Watch::Command(_)),
-            is_called_python: match &plan.watch {
-                Watch::Command(words) => {
-                    words.first().is_some_and(|word| find::is_called_python(Path::new(word)))
-                }
-                Watch::Process(_) => false,
-            },
+            is_called_python: find::names_python(&plan.watch),
             scope: plan.scope,
             stopping: plan.stopping,
             length: plan.length,
@@ -312,17 +306,17 @@ impl Turns {
         if let Some(count) = index.and_then(|index| self.totals.failed.get_mut(index)) {
             *count += 1;
         }
-        if !self.say_the_unsaid()? || !self.offer(Event::Sample(Sample { at, outcome }))? {
+        if !self.say_the_unsaid()? || self.offer(Event::Sample(Sample { at, outcome }))?.is_some() {
             self.totals.dropped += 1;
         }
         Ok(())
     }
 
-    /// Tells something, unless there is no room for it.
-    fn offer(&self, event: Event) -> Result<bool, Over> {
+    /// Tells something, or gives it back if there is no room for it.
+    fn offer(&self, event: Event) -> Result<Option<Event>, Over> {
         match self.events.try_send(event) {
-            Ok(()) => Ok(true),
-            Err(TrySendError::Full(_)) => Ok(false),
+            Ok(()) => Ok(None),
+            Err(TrySendError::Full(event)) => Ok(Some(event)),
             Err(TrySendError::Disconnected(_)) => Err(Over(UNHEARD)),
         }
     }
@@ -336,13 +330,9 @@ impl Turns {
     /// Is all told that there is to tell?
     fn say_the_unsaid(&mut self) -> Result<bool, Over> {
         while let Some(event) = self.unsaid.pop_front() {
-            match self.events.try_send(event) {
-                Ok(()) => {}
-                Err(TrySendError::Full(event)) => {
-                    self.unsaid.push_front(event);
-                    return Ok(false);
-                }
-                Err(TrySendError::Disconnected(_)) => return Err(Over(UNHEARD)),
+            if let Some(event) = self.offer(event)? {
+                self.unsaid.push_front(event);
+                return Ok(false);
             }
         }
         Ok(true)

@@ -1,6 +1,6 @@
 //! What our starter gave us: which signals were ignored, which blocked, whether there is a standard output, open files, and
-//! how many. By the time that `main` runs, Rust has already ignored SIGPIPE, and we are going to handle others; a command that we
-//! launch is to find all as we found it (`nohup`, a shell's background job: SIGINT ignored).
+//! how many. By the time that `main` runs, Rust has already ignored SIGPIPE, and we are going to handle others; a command
+//! that we launch is to find all as we found it (`nohup`, a shell's background job: SIGINT ignored).
 
 use std::io;
 use std::os::fd::{FromRawFd, OwnedFd};
@@ -90,8 +90,8 @@ pub fn open_many() {
     }
 }
 
-/// Puts the signals' dispositions, the mask and the limit of files back, in a child between fork and exec. (Exec itself turns
-/// handlers into the default.) Does only what is allowed there.
+/// Puts the signals' dispositions, the mask and the limit of files back, in a child between fork and exec. (Exec itself
+/// turns handlers into the default.) Does only what is allowed there.
 pub(super) fn restore() {
     let before = IGNORED.load(Ordering::Relaxed);
     for signal in SIGNALS {

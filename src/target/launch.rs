@@ -120,7 +120,7 @@ impl Child {
         attach::attach(self.pid, Some(self))
     }
 
-    /// The same without stopping it once, as [`Target::attach_unstopped`].
+    /// The same without tracing it for a moment, as [`Target::attach_unstopped`].
     pub fn attach_unstopped(&self) -> Result<Target, AttachError> {
         attach::attach_unstopped(self.pid, Some(self.clone()))
     }

@@ -116,8 +116,7 @@ impl World {
         }
         let stood = self.held.terminal.lend(state.options.stand_still)?;
         let _ = self.commands.try_send(Command::Resume);
-        let (width, height) = crossterm::terminal::size()?;
-        update::update(state, Action::Resized(width, height));
+        measure(state)?;
         if !stood {
             update::update(state, Action::Said(Note::bad(NO_SHELL)));
         }
@@ -135,8 +134,7 @@ impl World {
         let picked = another(&mut self.held)?;
         if picked == Picked::Back {
             let _ = self.commands.try_send(Command::Resume);
-            let (width, height) = crossterm::terminal::size()?;
-            update::update(state, Action::Resized(width, height));
+            measure(state)?;
             state.dirty = true;
         }
         Ok(picked)
@@ -174,8 +172,7 @@ impl World {
         let mut command = process::Command::new(words.next().unwrap_or("vi"));
         command.args(words).arg(format!("+{line}")).arg(path);
         let ended = self.held.terminal.lend(|| command.status())?;
-        let (width, height) = crossterm::terminal::size()?;
-        update::update(state, Action::Resized(width, height));
+        measure(state)?;
         if let Err(error) = ended {
             update::update(state, Action::Said(Note::bad(format!("{editor}: {error}"))));
         }
@@ -197,6 +194,13 @@ fn as_we_see_it(pid: u32, file: &str) -> PathBuf {
     } else {
         theirs
     }
+}
+
+/// Somebody else had the terminal, which may have another size now.
+fn measure(state: &mut State) -> io::Result<()> {
+    let (width, height) = crossterm::terminal::size()?;
+    update::update(state, Action::Resized(width, height));
+    Ok(())
 }
 
 fn write(state: &mut State, format: Format, file: Option<&Path>, with_picture: bool) {

@@ -282,11 +282,11 @@ impl Codes {
         drop(found);
         self.compared = bytes;
         let number = number.filter(|_| doubtful.is_empty());
-        Ok(((doubtful.is_empty() || self.compare_all(memory, &doubtful)) && agreed, number))
+        Ok(((doubtful.is_empty() || self.compare_all(memory, &doubtful, now)) && agreed, number))
     }
 
     /// Compares all that is known of these.
-    fn compare_all(&mut self, memory: &impl Memory, some: &[Doubt]) -> bool {
+    fn compare_all(&mut self, memory: &impl Memory, some: &[Doubt], now: Instant) -> bool {
         let ahead = self.ahead(memory, some);
         let mut agreed = true;
         for doubt in some {
@@ -295,7 +295,7 @@ impl Codes {
                 (Some(code), Ok(read)) if code.function == read.function && code.lines == read.lines => {
                     code.home = doubt.home;
                     code.strings = read.strings;
-                    code.compared = Instant::now();
+                    code.compared = now;
                 }
                 _ => {
                     self.replace(doubt.code);

@@ -14,7 +14,7 @@ use rustc_hash::FxHashMap;
 use super::{Kind, TaskReader};
 use crate::python::frames::WalkError;
 use crate::python::layout::{Field, Layout};
-use crate::python::objects::{ObjectLayout, Objects};
+use crate::python::objects::Objects;
 use crate::target::memory::{Address, Memory};
 
 /// A future: what it calls first, and a list of what it calls then.
@@ -50,7 +50,6 @@ const MOST_ATTRIBUTES: u64 = 1 << 16;
 /// What is known of functions and groups in one look.
 #[derive(Debug, Clone)]
 pub(super) struct Awaiting {
-    objects: ObjectLayout,
     /// A tuple's items.
     items: Field<Address>,
     roles: FxHashMap<Address, Role>,
@@ -69,11 +68,11 @@ enum Role {
 }
 
 impl Awaiting {
-    pub(super) fn of(layout: &Layout, objects: ObjectLayout) -> Self {
+    pub(super) fn of(layout: &Layout) -> Self {
         // From 3.14 on a tuple keeps its hash.
         let items = Field::at(if layout.version.minor() >= (3, 14) { 32 } else { 24 });
         let budget = MOST_ATTRIBUTES;
-        Self { objects, items, roles: FxHashMap::default(), futures: FxHashMap::default(), budget }
+        Self { items, roles: FxHashMap::default(), futures: FxHashMap::default(), budget }
     }
 
     /// Another look begins.
@@ -166,7 +165,7 @@ impl TaskReader {
         }
         let found = match role {
             Role::Group => {
-                let mut objects = Objects::new(layout, &self.awaiting.objects, memory);
+                let mut objects = Objects::new(layout, &self.objects, memory);
                 objects.budget = self.awaiting.budget;
                 let future = objects.attribute(key, OF_ALL)?.filter(|future| is_awaited(*future));
                 self.awaiting.budget = objects.budget;

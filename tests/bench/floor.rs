@@ -1,12 +1,12 @@
 //! The floor under every profiler: what it cannot do without, and nothing else. `peers.py` runs it beside the profilers;
 //! what it costs nobody can save. There are two, since there are two ways to keep a thread from running while it is read.
 //!
-//! - `nap`: wakes up on the target's CPU, which is then not the target's, and copies memory in some pieces in one call.
+//! - `nap`: wakes up on the target's CPU, which is then not the target's, and copies memory in some calls of some pieces.
 //! - `stop`: from another CPU, interrupts the target, waits (awake) until it stands, and lets it go. Copies nothing.
 //!
-//! `floor MANNER PID RATE SECONDS PIECES BYTES FILE` writes into FILE how often it has looked, and says how long a look
-//! took from waking up, or from interrupting, to its end: for that long, at the least, it holds its target up. At RATE 0 it
-//! looks as often as it can; a nap is then as long as it must be for the target to run meanwhile.
+//! `floor MANNER PID RATE SECONDS FILE CALL...` writes into FILE how often it has looked, and says how long a look took
+//! from waking up, or from interrupting, to its end: for that long, at the least, it holds its target up. At RATE 0 it
+//! looks as often as it can; a nap is then as long as it must be for the target to run meanwhile. A CALL is `PIECES:BYTES`.
 
 use std::io::IoSliceMut;
 use std::time::{Duration, Instant};
@@ -24,16 +24,22 @@ const SHORTEST: Duration = Duration::from_micros(12);
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    let [manner, pid, rate, seconds, pieces, bytes, file] = &words[..] else {
-        return Err("usage: floor nap|stop PID RATE SECONDS PIECES BYTES FILE".into());
+    let [manner, pid, rate, seconds, file, calls @ ..] = &words[..] else {
+        return Err("usage: floor nap|stop PID RATE SECONDS FILE CALL...".into());
     };
     let (stops, rate, seconds) = (manner == "stop", rate.parse::<f64>()?, seconds.parse()?);
     let maps = std::fs::read_to_string(format!("/proc/{pid}/maps"))?;
     let heap = maps.lines().find(|line| line.ends_with("[heap]")).ok_or("it has no heap")?;
     let heap = usize::from_str_radix(heap.split('-').next().unwrap_or_default(), 16)?;
-    let (pieces, bytes): (usize, usize) = (pieces.parse()?, bytes.parse()?);
-    let (piece, apart) = (bytes / pieces, (bytes / pieces).max(4096));
-    let from: Vec<_> = (0..pieces).map(|n| RemoteIoVec { base: heap + n * apart, len: piece }).collect();
+    let (mut ranges, mut begin) = (Vec::new(), heap);
+    for call in calls {
+        let (pieces, bytes) = call.split_once(':').ok_or("a call is PIECES:BYTES")?;
+        let (pieces, bytes): (usize, usize) = (pieces.parse()?, bytes.parse()?);
+        let (len, apart) = (bytes / pieces, (bytes / pieces).max(4096));
+        let from: Vec<_> = (0..pieces).map(|n| RemoteIoVec { base: begin + n * apart, len }).collect();
+        begin += pieces * apart;
+        ranges.push((from, vec![0; bytes]));
+    }
     nix::sys::prctl::set_timerslack(1)?;
     let mut place = Placement::new()?;
     place.take_short_turns()?;
@@ -42,7 +48,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     if stops {
         ptrace::seize(target, ptrace::Options::empty())?;
     }
-    let (mut took, begin, mut copy) = (Vec::new(), Instant::now(), vec![0; bytes]);
+    let (mut took, begin) = (Vec::new(), Instant::now());
     let (mut alarm, mut slots) = (Alarm::default(), slots(begin, rate).peekable());
     while begin.elapsed().as_secs_f64() < seconds {
         if took.len().is_multiple_of(ASK) {
@@ -62,7 +68,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             }
             ptrace::cont(target, None)?;
         } else {
-            process_vm_readv(target, &mut [IoSliceMut::new(&mut copy)], &from)?;
+            for (from, copy) in &mut ranges {
+                process_vm_readv(target, &mut [IoSliceMut::new(copy)], from)?;
+            }
         }
         took.push(woken.elapsed());
     }

@@ -226,12 +226,13 @@ class Floor(Profiler):
         return "tests/bench/floor.rs"
 
     def command(self, target, job, out):
-        # Before 3.11 each frame lies for itself.
+        # Before 3.11 each frame lies for itself, and nothing tells that a code object is still
+        # the one that was read but itself: where they are is known when the frames are.
         minor = int(target.python.version.split(".")[1])
-        pieces = "32" if minor < 11 else "8"
+        calls = ["31:%d" % target.stack, "23:9000"] if minor < 11 else ["8:%d" % target.stack]
         rate = 0 if job.rate == AS_IT_CAN else job.rate
-        return [self.binary, *self.words, str(target.pid), str(rate), str(job.seconds), pieces,
-                str(target.stack), out]
+        return [self.binary, *self.words, str(target.pid), str(rate), str(job.seconds), out,
+                *calls]
 
     def read(self, out, said, job):
         return [], number(r"samples (\d+)", text(out)[0])

@@ -167,7 +167,7 @@ pub struct Flags(u8);
 impl Flags {
     /// Holds the GIL; on a build without one: is attached, that is, runs Python.
     pub const HOLDS_GIL: Self = Self(1);
-    /// Waits for the GIL, where the version says so (3.15's `gil_requested`).
+    /// Waits for the GIL: 3.15's `gil_requested` says so, or the kernel, that it sleeps in the lock (3.7 and later).
     pub const WANTS_GIL: Self = Self(2);
     /// The kernel says it runs or is ready to run.
     pub const ON_CPU: Self = Self(4);

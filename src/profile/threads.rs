@@ -27,7 +27,7 @@ impl ThreadNo {
 pub enum State {
     /// Holds the GIL or is on a CPU.
     Running,
-    /// Wants the GIL, as far as the version of Python lets us see that.
+    /// Wants the GIL (3.7 and later).
     GilWait,
     /// Waits for something: a lock, a file, an answer.
     Waiting,

@@ -83,7 +83,7 @@ impl Holders {
 }
 
 /// Does a thread sleep in the lock itself? (Before 3.7 that is not in one place, and this is never seen.)
-fn waits_for(target: &Target, tid: Tid, lock: Lock) -> bool {
+pub(super) fn waits_for(target: &Target, tid: Tid, lock: Lock) -> bool {
     let (Lock::Holder(holder) | Lock::Runtime(holder)) = lock else { return false };
     let start = Address(holder.0.wrapping_sub(HOLDER_IN_STATE));
     let mut tasks = target.tasks();

@@ -1,4 +1,5 @@
-//! What the kernel says of threads: on a CPU, or asleep. A file read each, so few are asked about in a look.
+//! What the kernel says of threads: on a CPU, asleep, or asleep in the GIL. A file read each, so few are asked about in a
+//! look.
 //!
 //! A word belongs to the stack in which the thread stood when it was asked for, and is told with no other. It is asked for
 //! right after the stacks were copied: in the some ten microseconds between, no stack moves but that of a thread which
@@ -11,6 +12,7 @@ use rustc_hash::FxHashMap;
 use crate::python::capture;
 use crate::python::threads::Lock;
 use crate::sample::{Flags, Stack, ThreadId, ThreadSample};
+use crate::sampler::holders;
 use crate::sampler::look::Looker;
 use crate::target::{RunState, Target, Tid};
 
@@ -19,7 +21,8 @@ const AT_ONCE: usize = 4;
 /// A word is believed for as long as it has held already, but at least and at most so long. Who sleeps in one stack may
 /// wake there, in C, so it is not believed for ever.
 const ASLEEP: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(100));
-/// Who was on a CPU may have been about to fall asleep there, so it is asked again in the next look.
+/// Who was on a CPU may have been about to fall asleep there, so it is asked again in the next look; who slept until it
+/// gets the GIL wakes when it has it, and every few milliseconds to ask for it.
 const AWAKE: (Duration, Duration) = (Duration::ZERO, Duration::from_millis(20));
 
 /// The last word of the kernel on each thread.
@@ -165,19 +168,32 @@ impl Looker {
     /// Adds to the threads of a look what the kernel says of them.
     pub(super) fn ask_what_they_do(&mut self, target: &Target, taken: &mut [ThreadSample]) {
         let Self { states, python, interpreters, memories, .. } = self;
+        let lock_of = |thread: &ThreadId| {
+            let home = interpreters.iter().find(|interpreter| interpreter.id == thread.interpreter)?;
+            Some(home.lock)
+        };
         let runs_python = |thread: &ThreadId| {
             let state = *memories.addresses().get(thread)?;
-            let home = interpreters.iter().find(|interpreter| interpreter.id == thread.interpreter)?;
-            match home.lock {
+            match lock_of(thread)? {
                 Lock::Attached => capture::attached(&python.layout, target.memory(), state).ok(),
                 lock => lock.holder(target.memory()).ok().map(|holder| holder == Some(state)),
             }
         };
+        // Nobody waits for a lock that nobody has.
+        let contended = taken.iter().any(|sample| sample.flags.has(Flags::HOLDS_GIL));
         states.tell(Instant::now(), taken, |thread| {
-            let said = said_of(target, Tid(thread.tid))?;
+            let tid = Tid(thread.tid);
+            let said = said_of(target, tid)?;
             // If it has taken the GIL meanwhile it runs, but not in the stack that was seen.
             let elsewhere = said.has(Flags::ON_CPU) && runs_python(&thread) != Some(false);
-            Some(if elsewhere { Flags::default() } else { said })
+            let sleeps_for_it = contended
+                && said.has(Flags::WAITING)
+                && lock_of(&thread).is_some_and(|lock| holders::waits_for(target, tid, lock));
+            Some(match said {
+                _ if elsewhere => Flags::default(),
+                _ if sleeps_for_it => Flags::WANTS_GIL,
+                said => said,
+            })
         });
     }
 }

@@ -14,30 +14,54 @@ pub(crate) struct Place {
     seen: u32,
     on_cpu: u32,
     waiting: u32,
+    wants_gil: u32,
 }
 
-/// Where `turns.py` computes, and everywhere else, where it waits.
-pub(crate) fn watch(python: &Interpreter) -> Result<[Place; 2], String> {
-    let subject = Subject::program(python, "turns.py", &[]).ready();
-    let sampler = looks::at_all(&subject, Duration::from_millis(1), Duration::from_secs(2))?;
+impl Place {
+    /// What nobody was asked about would prove nothing.
+    fn is_told(&self) -> bool {
+        self.seen > 200 && (self.on_cpu + self.waiting + self.wants_gil) * 10 > self.seen * 9
+    }
+}
+
+/// Looks at a program for two seconds, and counts what is said of threads whose leaf `is_first`, and of all others.
+fn places(subject: &Subject, is_first: impl Fn(&str) -> bool) -> Result<[Place; 2], String> {
+    let sampler = looks::at_all(subject, Duration::from_millis(1), Duration::from_secs(2))?;
     let mut places = [Place::default(), Place::default()];
     for event in &sampler.events {
         let Event::Sample(Sample { outcome: Outcome::Taken(threads), .. }) = event else { continue };
         for thread in threads.iter().filter(|thread| !thread.flags.has(Flags::HOLDS_GIL)) {
             let leaf = thread.stack.iter().next_back().ok_or("a stack without a frame")?;
-            let place = &mut places[usize::from(&*leaf.function.name != "compute")];
+            let place = &mut places[usize::from(!is_first(&leaf.function.name))];
             place.seen += 1;
             place.on_cpu += u32::from(thread.flags.has(Flags::ON_CPU));
             place.waiting += u32::from(thread.flags.has(Flags::WAITING));
+            place.wants_gil += u32::from(thread.flags.has(Flags::WANTS_GIL));
         }
     }
-    // What nobody was asked about would prove nothing, and a thread that has just been woken is ready to run.
+    Ok(places)
+}
+
+/// Where `turns.py` computes, and everywhere else, where it waits.
+pub(crate) fn watch(python: &Interpreter) -> Result<[Place; 2], String> {
+    let subject = Subject::program(python, "turns.py", &[]).ready();
+    let places = places(&subject, |function| function == "compute")?;
     let [computes, waits] = &places;
-    let many = |place: &Place| place.seen > 200 && (place.on_cpu + place.waiting) * 10 > place.seen * 9;
-    let good = many(computes) && computes.on_cpu * 10 > computes.seen * 8;
-    if good && many(waits) && waits.on_cpu * 10 < waits.seen {
+    let good = computes.is_told() && computes.on_cpu * 10 > computes.seen * 8;
+    // A thread that has just been woken is ready to run.
+    if good && waits.is_told() && waits.on_cpu * 10 < waits.seen {
         Ok(places)
     } else {
         Err(format!("{places:?}"))
     }
+}
+
+/// Four threads that want to compute and have one GIL, and all others, who wait for something else.
+pub(crate) fn contend(python: &Interpreter) -> Result<[Place; 2], String> {
+    let subject = Subject::program(python, "threads.py", &["4", "2"]).ready();
+    let places = places(&subject, |function| function.contains("work_") || function.contains("busy_"))?;
+    let [computes, waits] = &places;
+    // They wake up every few milliseconds to ask for it.
+    let good = computes.is_told() && computes.wants_gil * 10 > computes.seen * 6;
+    if good && waits.is_told() && waits.wants_gil == 0 { Ok(places) } else { Err(format!("{places:?}")) }
 }

@@ -144,6 +144,17 @@ fn what_a_thread_does_is_said_of_the_stack_where_it_does_it() {
     }
 }
 
+/// From 3.7 on, where there is a GIL: who wants to compute and may not is not said to wait for something.
+#[test]
+fn who_waits_for_the_gil_is_said_to() {
+    let _alone = CPUS.lock();
+    let with_gil = |python: &&Interpreter| python.version >= (3, 7) && python.build == Build::Release;
+    for python in cpythons().into_iter().filter(with_gil) {
+        let seen = doing::contend(python).unwrap_or_else(|wrong| panic!("{}: {wrong}", python.name));
+        println!("{}: {seen:?}", python.name);
+    }
+}
+
 /// Those that say where they are.
 #[test]
 fn tasks_that_wait_are_seen_where_they_wait() {

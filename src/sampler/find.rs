@@ -5,12 +5,12 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::python::locate::{LocateError, Python, locate};
+use crate::python::recognise::{self, Kind};
 use crate::python::version::Version;
 use crate::sampler::{Plan, StartError, Stopping, Subprocesses, Watch};
 use crate::target::launch::launch_at;
 use crate::target::memory::ReadError;
-use crate::target::process;
-use crate::target::{Life, Maps, Pid, Seat, Target};
+use crate::target::{Life, Pid, Seat, Target, maps, process};
 
 /// A process that has a Python but no thread yet, or is so young that its libraries may still be loading, is given
 /// this long.
@@ -139,23 +139,22 @@ pub fn error(target: &Target, cause: LocateError) -> FindError {
 pub fn python_below(pid: Pid) -> Option<Pid> {
     let is_one = |child: &Pid| {
         let program = process::executable(*child).unwrap_or_default();
-        let has_one = |maps: Maps| maps.modules().iter().any(|module| is_python(module.file_name()));
-        is_called_python(&program) || Maps::of(*child).is_ok_and(has_one)
+        is_called_python(&program) || maps::files(*child).is_ok_and(|files| are_of_python(&files))
     };
     process::tree(vec![pid]).take(FAMILY).skip(1).find(is_one)
 }
 
 /// Is this a Python, as far as its name tells?
 pub fn is_called_python(program: &Path) -> bool {
-    program.file_name().is_some_and(|name| is_python(&name.to_string_lossy()))
+    are_of_python(&[program])
+}
+
+fn are_of_python(files: &[impl AsRef<Path>]) -> bool {
+    matches!(recognise::by_names(files.iter().map(AsRef::as_ref)), Some(Kind::CPython(_)))
 }
 
 /// Is it a command that names one?
 pub fn names_python(watch: &Watch) -> bool {
     let Watch::Command(words) = watch else { return false };
     words.first().is_some_and(|word| is_called_python(Path::new(word)))
-}
-
-fn is_python(name: &str) -> bool {
-    name.starts_with("python") || name.starts_with("libpython")
 }

@@ -69,10 +69,17 @@ fn no_python() {
 
 #[test]
 fn the_python_below_it_is_named() {
-    let python = python3().command.to_str().unwrap();
-    let script = "\"$0\" -c 'import time; print(\"ready\", flush=True); time.sleep(1000)' & \
+    // Under another name, as in a bundle: its extension modules tell.
+    let python3 = &python3().command;
+    let home = Command::new(python3).args(["-c", "import sys; print(sys.base_prefix)"]).output().unwrap();
+    let dir = crate::folder();
+    let python = dir.path().join("bundle");
+    std::fs::copy(python3, &python).unwrap();
+    let script = "PYTHONHOME=\"$1\" \"$0\" -c 'import _json, time; print(\"ready\", flush=True); time.sleep(1000)' & \
         echo child $!; wait";
-    let mut shell = Subject::of(Command::new("sh").args(["-c", script, python]));
+    let home = String::from_utf8(home.stdout).unwrap();
+    let words = [python.to_str().unwrap(), home.trim_end()];
+    let mut shell = Subject::of(Command::new("sh").args(["-c", script]).args(words));
     let line = shell.await_line("child ", Duration::from_secs(20)).unwrap();
     let child = line.trim_start_matches("child ").to_owned();
     shell.await_line("ready", Duration::from_secs(20)).unwrap();

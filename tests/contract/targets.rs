@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use crate::interpreters::{Build, python3, pythons};
+use crate::interpreters::{Build, Interpreter, python3, pythons};
 use crate::profiler::{profile, profiler, program, start};
 use crate::subject::Subject;
-use crate::{assert_untouched, eventually, subject};
+use crate::{assert_untouched, eventually, folder, subject};
 
 /// It failed with status 1 and this first line; the rest is returned.
 #[track_caller]
@@ -67,26 +67,32 @@ fn no_python() {
     assert_untouched(&mut sleeper);
 }
 
+/// Linked to a library or not, and under another name, as in a bundle: then its extension modules tell.
 #[test]
 fn the_python_below_it_is_named() {
-    // Under another name, as in a bundle: its extension modules tell.
-    let python3 = &python3().command;
-    let home = Command::new(python3).args(["-c", "import sys; print(sys.base_prefix)"]).output().unwrap();
-    let dir = crate::folder();
-    let python = dir.path().join("bundle");
-    std::fs::copy(python3, &python).unwrap();
-    let script = "PYTHONHOME=\"$1\" \"$0\" -c 'import _json, time; print(\"ready\", flush=True); time.sleep(1000)' & \
-        echo child $!; wait";
-    let home = String::from_utf8(home.stdout).unwrap();
-    let words = [python.to_str().unwrap(), home.trim_end()];
-    let mut shell = Subject::of(Command::new("sh").args(["-c", script]).args(words));
-    let line = shell.await_line("child ", Duration::from_secs(20)).unwrap();
-    let child = line.trim_start_matches("child ").to_owned();
-    shell.await_line("ready", Duration::from_secs(20)).unwrap();
-    let rest = fails(&[&shell.pid().to_string()], "Failed to locate libpython");
-    assert!(rest.contains(&format!("Its child {child} is one: pyflame-tui {child}")), "{rest}");
-    let pid = nix::unistd::Pid::from_raw(child.parse().unwrap());
-    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).unwrap();
+    let ours = |python: &&Interpreter| python.root.is_none() && python.takes_programs();
+    for python in pythons().there.iter().filter(ours).filter(|python| python.version > (3, 0)) {
+        let prefix = ["-c", "import sys; print(sys.base_prefix)"];
+        let home = Command::new(&python.command).args(prefix).output().unwrap();
+        let dir = folder();
+        let bundle = dir.path().join("bundle");
+        std::fs::copy(&python.command, &bundle).unwrap();
+        let script = "PYTHONHOME=\"$1\" \"$0\" -c 'import _json, time; print(\"ready\", flush=True); \
+            time.sleep(1000)' & echo child $!; wait";
+        let words = [bundle.to_str().unwrap(), str::from_utf8(&home.stdout).unwrap().trim_end()];
+        let mut shell = Subject::of(Command::new("sh").args(["-c", script]).args(words));
+        let line = shell.await_line("child ", Duration::from_secs(20)).unwrap();
+        let child = line.trim_start_matches("child ").to_owned();
+        shell.await_line("ready", Duration::from_secs(20)).unwrap();
+        let rest = fails(&[&shell.pid().to_string()], "Failed to locate libpython");
+        assert!(
+            rest.contains(&format!("Its child {child} is one: pyflame-tui {child}")),
+            "{}: {rest}",
+            python.name
+        );
+        let pid = nix::unistd::Pid::from_raw(child.parse().unwrap());
+        nix::sys::signal::kill(pid, Signal::SIGKILL).unwrap();
+    }
 }
 
 #[test]

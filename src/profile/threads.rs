@@ -187,6 +187,8 @@ pub struct ThreadRow {
     pub unseen: Micros,
     /// In how many looks of the window it was seen in each state, by [`State::ALL`].
     pub states: [u64; 5],
+    /// In how many of them it was collecting garbage.
+    pub collecting: u64,
     /// Where it was seen most often in each state.
     pub places: [Option<Spot>; 5],
 }
@@ -235,6 +237,7 @@ pub fn thread_rows(profile: &Profile, window: &Window, selection: &Selection) ->
         let (row, places) = rows.entry(thread).or_insert_with(|| (row_of(profile, thread, end), nowhere));
         let state = profile.state(node, flags).index();
         row.states[state] += count;
+        row.collecting += if flags.has(Flags::GC) { count } else { 0 };
         // Flags make several counts of one stack: the largest of them will do.
         let place = &mut places[state];
         if (count, Reverse(node)) > (place.0, Reverse(place.1)) {
@@ -251,5 +254,5 @@ fn row_of(profile: &Profile, thread: ThreadNo, end: Micros) -> ThreadRow {
     let standing = Micros(known.seen.0.saturating_sub(known.since.0));
     let here = Spot::of(profile, known.node);
     let unseen = Micros(end.0.saturating_sub(known.seen.0));
-    ThreadRow { thread, now, standing, here, unseen, states: [0; 5], places: [None; 5] }
+    ThreadRow { thread, now, standing, here, unseen, states: [0; 5], collecting: 0, places: [None; 5] }
 }

@@ -29,7 +29,8 @@ pub(super) fn paint(state: &State, area: Rect, buffer: &mut Buffer) {
         return;
     }
     let mut spans = vec![Span::styled(" WHERE ", theme.strong()), Span::raw(" ")];
-    let bar = usize::from(area.width.saturating_sub(64).min(48));
+    let collects = state.view.collecting >= 0.05;
+    let bar = usize::from(area.width.saturating_sub(if collects { 73 } else { 64 }).min(48));
     let mut filled = 0.0;
     let mut drawn = 0;
     for doing in Doing::ALL {
@@ -57,7 +58,12 @@ pub(super) fn paint(state: &State, area: Rect, buffer: &mut Buffer) {
             continue;
         }
         spans.push(Span::styled(format!("{} ", theme.signs.fills[doing.index()]), theme.state(doing)));
-        spans.push(Span::raw(format!("{} {}  ", state_label(doing), text::threads(mean))));
+        let collects = match doing {
+            // That is not what its lines say.
+            Doing::Running if collects => format!(" (GC {})", text::threads(state.view.collecting)),
+            _ => String::new(),
+        };
+        spans.push(Span::raw(format!("{} {}{collects}  ", state_label(doing), text::threads(mean))));
     }
     let count = state.count();
     spans.push(Span::styled(format!("of {count} {}", state.unit(count)), theme.faint()));

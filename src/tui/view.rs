@@ -59,6 +59,8 @@ pub struct View {
     pub thread_lines: Vec<Line>,
     /// Mean threads in each state, by `State::ALL`, of all threads.
     pub states: [f64; 5],
+    /// Mean threads that collect garbage.
+    pub collecting: f64,
     /// Functions by weight.
     pub top: Vec<TopRow>,
     /// The lines of the function under the cursor.
@@ -93,6 +95,7 @@ impl Default for View {
             threads: Vec::new(),
             thread_lines: Vec::new(),
             states: [0.0; 5],
+            collecting: 0.0,
             top: Vec::new(),
             heat: Heat::default(),
             callers: Vec::new(),
@@ -227,13 +230,10 @@ impl View {
             }
         }
         let looks = self.window.looks().max(1) as f64;
-        let mut sums = [0_u64; 5];
-        for row in &self.threads {
-            for (sum, count) in sums.iter_mut().zip(row.states) {
-                *sum += count;
-            }
-        }
-        self.states = sums.map(|sum| sum as f64 / looks);
+        let mean =
+            |count: &dyn Fn(&ThreadRow) -> u64| self.threads.iter().map(count).sum::<u64>() as f64 / looks;
+        self.states = std::array::from_fn(|doing| mean(&|row| row.states[doing]));
+        self.collecting = mean(&|row| row.collecting);
         let name = |thread| super::threads_pane::given_name(state, thread);
         self.thread_lines = pools::arrange(&mut self.threads, name, &state.folds);
     }

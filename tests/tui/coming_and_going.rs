@@ -147,3 +147,21 @@ fn a_pool_says_what_its_threads_say() {
         session.expect(&format!("worker ×4 {words}"));
     }
 }
+
+/// Collecting garbage is told: the line that allocates when it is due is not to blame.
+#[test]
+fn what_is_spent_on_garbage_is_said() {
+    for size in [(160, 48), (80, 24)] {
+        let mut session = Session::new(Program::Idle, size);
+        for turn in 0..400_u64 {
+            let at = Micros(START.0 + turn * 10_000);
+            let garbage = if turn % 10 < 4 { Flags::GC } else { Flags::default() };
+            let works = thread(1, at_work("compute"), Flags::HOLDS_GIL | garbage);
+            look(&mut session, at, vec![works, thread(2, at_work("rest"), Flags::WAITING)]);
+            session.act(Action::Now(at));
+        }
+        let said = "CPU 1.0 (GC 0.4)  ";
+        let line = session.lines().into_iter().find(|line| line.contains(said)).expect(said);
+        assert!(line.contains("waiting 1.0") && line.contains("of 2 threads"), "{line}");
+    }
+}

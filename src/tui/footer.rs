@@ -17,6 +17,21 @@ use crate::profile::share_error;
 /// Under so many samples a share says little.
 const FEW: f64 = 20.0;
 
+/// Hints that go first where there is no room for all: their keys are rarer, or found by others.
+const RARER: [&str; 11] = [
+    "source",
+    "top",
+    "callers",
+    "idle",
+    "thread",
+    "window",
+    "freeze",
+    "export",
+    "all commands",
+    "find",
+    "panes",
+];
+
 /// A hint, and where it stands.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Hint {
@@ -28,8 +43,8 @@ pub(super) struct Hint {
     pub right: u16,
 }
 
-/// The hints for which there is room. They are dropped from the middle: `?` and `q`, which are last in
-/// the table, always stay.
+/// The hints for which there is room. After the rarer ones they are dropped from the middle: `?` and `q`, which are last
+/// in the table, always stay.
 pub(super) fn hints(state: &State, width: u16) -> Vec<Hint> {
     let ascii = state.theme.signs.ascii;
     let mut shown: Vec<(&Binding, u16)> = TABLE
@@ -38,7 +53,9 @@ pub(super) fn hints(state: &State, width: u16) -> Vec<Hint> {
         .map(|binding| (binding, (text::width(&words(binding, ascii)) + 2) as u16))
         .collect();
     while shown.iter().map(|(_, width)| width).sum::<u16>() > width.saturating_sub(1) && shown.len() > 2 {
-        shown.remove((shown.len() / 2).min(shown.len() - 3));
+        let is_there = |hint| shown.iter().position(|(binding, _)| binding.hint == hint);
+        let rarer = RARER.into_iter().find_map(is_there);
+        shown.remove(rarer.unwrap_or_else(|| (shown.len() / 2).min(shown.len() - 3)));
     }
     let mut left = 1;
     let place = |(binding, taken): (&'static Binding, u16)| {

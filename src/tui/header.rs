@@ -188,11 +188,11 @@ fn cost(state: &State) -> Vec<Span<'static>> {
     let rate = totals.samples as f64 / elapsed * 1e6;
     let stopped = totals.stopped.0 as f64 / elapsed;
     let mut parts = vec![
-        Span::styled(format!(" {dot} {rate:.0}/s"), theme.text()),
         Span::styled(
             format!(" {dot} stopped {}", text::percent(stopped)),
             if stopped > 0.02 { theme.alert() } else { theme.text() },
         ),
+        Span::styled(format!(" {dot} {rate:.0}/s"), theme.text()),
     ];
     let failed: u64 = totals.failed.iter().sum();
     for (count, word) in

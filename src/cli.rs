@@ -44,7 +44,7 @@ pub struct Options {
     pub tasks: bool,
     /// `-o`: the file to write; standard output without it.
     pub output: Option<PathBuf>,
-    /// `-s`: how long to sample; 0 takes one sample. Never set together with a command.
+    /// `-s`: how long to sample; 0 takes one sample. [`FOREVER`] is that. Never set together with a command.
     pub seconds: Option<Duration>,
     /// It was given with `-t`, where it does not count: pyflame took that, too.
     pub seconds_are_vain: bool,
@@ -139,8 +139,8 @@ fn command() -> Command {
         .arg(value("abi", None, "VERSION", "Take the target for this Python (27, 3.9, 312 ...)"))
         .next_help_heading("How long, how often")
         .arg(
-            value("seconds", Some('s'), "SECONDS", "Sample for this long; 0 takes one sample [default: 1]")
-                .value_parser(seconds),
+            value("seconds", Some('s'), "SECONDS", "For how long; 0: once, inf: until ^C [default: 1]")
+                .value_parser(length),
         )
         .arg(
             value("rate", Some('r'), "RATE", "Seconds between two samples [default: 0.001]")
@@ -163,6 +163,8 @@ fn command() -> Command {
         .arg(Arg::new("words").num_args(0..).value_parser(ValueParser::os_string()).hide(true))
 }
 
+/// As long as the target lives, or until we are told to stop.
+pub const FOREVER: Duration = Duration::MAX;
 /// A century: what is much longer the clocks cannot count, and nobody waits for.
 const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
@@ -173,6 +175,10 @@ fn seconds(word: &str) -> Result<Duration, String> {
         Ok(_) => Err(format!("must be {} (a century) or less", LONGEST.as_secs())),
         Err(_) => Err("not a time that can be waited for".to_owned()),
     }
+}
+
+fn length(word: &str) -> Result<Duration, String> {
+    if word == "inf" { Ok(FOREVER) } else { seconds(word) }
 }
 
 fn rate(word: &str) -> Result<Duration, String> {

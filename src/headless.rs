@@ -12,7 +12,7 @@ use crossbeam_channel::TryRecvError;
 use nix::libc::SIGTTOU;
 use nix::sys::signal::Signal;
 use nix::unistd::{getpgrp, tcgetpgrp};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGTSTP, SIGTTIN};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGTSTP, SIGTTIN, SIGUSR1};
 
 use crate::fault;
 use crate::profile::Profile;
@@ -45,18 +45,19 @@ pub struct Recording {
     pub signal: Option<i32>,
 }
 
-/// Signals that ask us to come to an end or to stand still, noted as they arrive.
+/// Signals that ask us to come to an end, to stand still, or to save, noted as they arrive.
 #[derive(Debug)]
 pub struct Stops {
     ends: Vec<(i32, Arc<AtomicBool>)>,
     stands: Vec<(Signal, Arc<AtomicBool>)>,
+    saves: Arc<AtomicBool>,
     /// ^C that are not for us.
     forgiven: u32,
 }
 
 impl Stops {
-    /// From here on ^C, SIGTERM, SIGHUP and ^Z are noted instead of ending or stopping us, unless our starter had them
-    /// ignored. With a `command` of ours the first ^C is the command's: it gets it too, and is followed to its end.
+    /// From here on ^C, SIGTERM, SIGHUP, ^Z and SIGUSR1 are noted instead of ending or stopping us, unless our starter had
+    /// them ignored. With a `command` of ours the first ^C is the command's: it gets it too, and is followed to its end.
     pub fn note(command: bool) -> io::Result<Self> {
         // Else a word to the terminal from the background could stop us while we hold a thread of the target.
         inherited::ignore(SIGTTOU);
@@ -67,7 +68,8 @@ impl Stops {
             }
             Ok::<_, io::Error>(flag)
         };
-        let mut stops = Self { ends: Vec::new(), stands: Vec::new(), forgiven: u32::from(command) };
+        let saves = note(SIGUSR1)?;
+        let mut stops = Self { ends: Vec::new(), stands: Vec::new(), saves, forgiven: u32::from(command) };
         for signal in [SIGINT, SIGTERM, SIGHUP] {
             stops.ends.push((signal, note(signal)?));
         }
@@ -93,9 +95,16 @@ impl Stops {
     }
 }
 
-/// Receives into `profile` until the sampler ends. `total` is how long that will take, if it is known.
-pub fn record(profile: Profile, sampler: Sampler, stops: Stops, total: Option<Duration>) -> Recording {
-    let mut listener = Listener { profile, stops, ending: None, signal: None, standing: None };
+/// Receives into `profile` until the sampler ends. `total` is how long that will take, if it is known. Whoever sends SIGUSR1
+/// wants a `save` meanwhile.
+pub fn record(
+    profile: Profile,
+    sampler: Sampler,
+    stops: Stops,
+    total: Option<Duration>,
+    save: &dyn Fn(&Profile),
+) -> Recording {
+    let mut listener = Listener { profile, stops, save, ending: None, signal: None, standing: None };
     // A panic of ours must not take with it what was sampled.
     if catch_unwind(AssertUnwindSafe(|| listener.listen(&sampler, total))).is_err() {
         listener.ending = None;
@@ -105,16 +114,17 @@ pub fn record(profile: Profile, sampler: Sampler, stops: Stops, total: Option<Du
 }
 
 /// What is gathered while the sampler speaks.
-struct Listener {
+struct Listener<'a> {
     profile: Profile,
     stops: Stops,
+    save: &'a dyn Fn(&Profile),
     ending: Option<Ending>,
     signal: Option<i32>,
     /// We have been told to stand still by this, and wait so many times more for the sampler to let go.
     standing: Option<(Signal, u32)>,
 }
 
-impl Listener {
+impl Listener<'_> {
     fn listen(&mut self, sampler: &Sampler, total: Option<Duration>) {
         let shown = Progress::new(total);
         let (mut pause, mut events) = (PAUSE.0, 0_u32);
@@ -143,6 +153,9 @@ impl Listener {
     }
 
     fn obey_signals(&mut self, sampler: &Sampler) {
+        if self.stops.saves.swap(false, Ordering::Relaxed) {
+            (self.save)(&self.profile);
+        }
         if self.signal.is_none() {
             self.signal = self.stops.ended();
             if self.signal.is_some() {

@@ -19,7 +19,7 @@ pub mod tui; // the screen
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -116,7 +116,8 @@ fn record(options: &Options) -> Result<u8, Error> {
     let sampler = Sampler::start(plan)?;
     // Where times are asked for none may be thinned away, whatever memory that takes.
     let profile = if options.timestamps { Profile::with_cap(usize::MAX) } else { Profile::of_sums() };
-    let recording = headless::record(profile, sampler, stops, total);
+    let recording =
+        headless::record(profile, sampler, stops, total, &|profile| save(options, &output, profile));
     let failure = failed_dump(options, &recording.profile);
     // A file that is there already is worth more than nothing.
     if failure.is_none() && has_samples(&recording) {
@@ -135,6 +136,24 @@ fn record(options: &Options) -> Result<u8, Error> {
         let _ = writeln!(io::stderr(), "{note}");
     }
     Ok(status)
+}
+
+/// Writes what there is before the end, and says so, since somebody has asked for it.
+fn save(options: &Options, output: &Output, profile: &Profile) {
+    let saved = match profile.last_at() {
+        None => Ok(false),
+        Some(_) => output.save(&|out| write_profile(options, profile, out)),
+    };
+    let path = options.output.as_deref().unwrap_or(Path::new("standard output")).display();
+    let samples = profile.totals().samples;
+    let _ = match saved {
+        Ok(true) => {
+            writeln!(io::stderr(), "pyflame-tui: {path} has what there is, {samples} samples; it goes on")
+        }
+        Ok(false) if samples == 0 => writeln!(io::stderr(), "pyflame-tui: there is nothing yet to save"),
+        Ok(false) => writeln!(io::stderr(), "pyflame-tui: only a file of -o can be saved before the end"),
+        Err(error) => writeln!(io::stderr(), "pyflame-tui: {path} cannot be written yet: {error}"),
+    };
 }
 
 fn has_samples(recording: &Recording) -> bool {
@@ -197,12 +216,19 @@ fn user(options: &Options) -> Option<User> {
     Some(user)
 }
 
+fn length(seconds: Duration) -> Length {
+    match seconds {
+        Duration::ZERO => Length::Once,
+        cli::FOREVER => Length::ToTheEnd,
+        seconds => Length::For(seconds),
+    }
+}
+
 fn plan(options: &Options) -> Plan {
-    let length = match (&options.watch, options.seconds.unwrap_or(LENGTH)) {
+    let length = match &options.watch {
         _ if options.dump => Length::Once,
-        (Watch::Command(_), _) => Length::ToTheEnd,
-        (Watch::Process(_), Duration::ZERO) => Length::Once,
-        (Watch::Process(_), length) => Length::For(length),
+        Watch::Command(_) => Length::ToTheEnd,
+        Watch::Process(_) => length(options.seconds.unwrap_or(LENGTH)),
     };
     Plan {
         watch: options.watch.clone(),

@@ -46,7 +46,7 @@ pub(crate) fn attach(options: &Options, plan: Plan) -> Result<Sampler, StartErro
 }
 
 fn live(options: &Options, plan: Plan) -> Plan {
-    let length = options.seconds.map_or(Length::ToTheEnd, Length::For);
+    let length = options.seconds.map_or(Length::ToTheEnd, crate::length);
     let scope = if options.tasks { Scope::Tasks } else { Scope::All };
     let interval = options.interval.unwrap_or(INTERVAL);
     Plan { scope, interval, length, governed: options.interval.is_none(), ..plan }

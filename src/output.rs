@@ -72,11 +72,18 @@ impl Output {
         match self.place {
             Place::Standard => into(io::stdout().lock(), write).map(drop),
             Place::Straight(file) => into(file, write).map(drop),
-            Place::Whole { path, permissions, old } => match (replace(&path, &permissions, write), old) {
-                (Err(error), Some(old)) if is_barred(&error) => in_place(&old, write),
-                (done, _) => done,
-            },
+            Place::Whole { .. } => self.save(write).map(drop),
         }
+    }
+
+    /// The same before the end, which will replace it: only a file can be replaced. Says whether it is one.
+    pub fn save(&self, write: Writer<'_>) -> io::Result<bool> {
+        let Place::Whole { path, permissions, old } = &self.place else { return Ok(false) };
+        match (replace(path, permissions, write), old) {
+            (Err(error), Some(old)) if is_barred(&error) => in_place(old, write)?,
+            (done, _) => done?,
+        }
+        Ok(true)
     }
 }
 

@@ -67,7 +67,7 @@ fn mistakes() {
         "-r x 1",
         "-s -1 1",
         "-r nan 1",
-        "-s inf 1",
+        "-s infinity 1",
         "-s 3153600001 1",
         "-r 9e18 1",
         "-s 1e19 1",
@@ -90,6 +90,8 @@ fn an_abbreviation_of_more_than_one_names_them() {
         );
     }
     assert_eq!(parsed("--sec 1 77").unwrap().seconds, Some(Duration::from_secs(1)));
+    assert_eq!(parsed("--sec inf 77").unwrap().seconds, Some(FOREVER));
+    assert!(parsed("--rate inf 77").is_err());
     assert!(said("--sx 1 77").contains("unexpected argument '--sx'"));
 }
 

@@ -189,13 +189,51 @@ fn a_signal_that_is_not_for_us_leaves_nothing_behind() {
     let pid = subject.pid().to_string();
     let folder = folder();
     let file = folder.path().join("profile");
-    for signal in [Signal::SIGUSR1, Signal::SIGALRM] {
+    for signal in [Signal::SIGUSR2, Signal::SIGALRM] {
         let running = start(&mut profiler(&["-s", "30", "-o", file.to_str().unwrap(), &pid]));
         std::thread::sleep(Duration::from_millis(500));
         running.signal(signal);
         assert_eq!(running.end(LONGEST).code(), 128 + signal as i32);
         assert!(names(folder.path()).is_empty(), "{:?}", names(folder.path()));
     }
+}
+
+#[test]
+fn what_there_is_can_be_had_before_the_end() {
+    let mut subject = subject("shares.py", &[]);
+    let pid = subject.pid().to_string();
+    let folder = folder();
+    let file = folder.path().join("profile");
+    let samples = || -> u64 {
+        let text = fs::read_to_string(&file).unwrap_or_default();
+        folded(&text).into_iter().map(|(_, count)| count).sum()
+    };
+    let running = start(&mut profiler(&["-s", "inf", "-o", file.to_str().unwrap(), &pid]));
+    std::thread::sleep(Duration::from_millis(1500));
+    let mut before = 0;
+    for _ in 0..2 {
+        running.signal(Signal::SIGUSR1);
+        eventually("more is saved", || samples() > before);
+        before = samples();
+    }
+    running.signal(Signal::SIGTERM);
+    let ran = running.end(LONGEST);
+    assert_eq!(ran.code(), 0);
+    assert!(samples() > before);
+    let said = format!("pyflame-tui: {} has what there is, ", file.display());
+    assert_eq!(ran.err.matches(&said).count(), 2, "{}", ran.err);
+    assert_eq!(names(folder.path()), ["profile"]);
+
+    // A pipe takes nothing back.
+    let running = start(&mut profiler(&["-s", "inf", &pid]));
+    std::thread::sleep(Duration::from_millis(1500));
+    running.signal(Signal::SIGUSR1);
+    std::thread::sleep(Duration::from_millis(500));
+    running.signal(Signal::SIGTERM);
+    let ran = running.end(LONGEST);
+    assert_eq!(ran.err, "pyflame-tui: only a file of -o can be saved before the end\n");
+    assert!(share(ran.text(), "seventy").0 > 0);
+    assert_untouched(&mut subject);
 }
 
 #[test]

@@ -13,6 +13,7 @@ pub mod profile; // what was measured
 pub mod python; // what CPython keeps in memory
 pub mod sample; // the words between the sampler and the rest
 pub mod sampler; // the thread that owns the target
+mod stats; // what it took, in words
 pub mod target; // the other process
 pub mod tui; // the screen
 
@@ -33,8 +34,7 @@ use headless::{Recording, Stops};
 use output::Output;
 use profile::{Idle, Lines, Profile, Selection, Thread, Who};
 use python::version::Version;
-use sample::{Ending, Failure, Flags, Micros, Totals};
-use sampler::cost::Cost;
+use sample::{Ending, Failure, Flags};
 use sampler::govern::CAREFUL;
 use sampler::look::Scope;
 use sampler::{Length, Plan, Sampler, Stopping, Subprocesses, Watch, find};
@@ -126,7 +126,7 @@ fn record(options: &Options) -> Result<u8, Error> {
     if options.stats {
         let Recording { profile, cost, .. } = &recording;
         // Standard error may be gone: then nobody wants to know.
-        let _ = writeln!(io::stderr(), "{}", stats(profile.totals(), profile.memory(), cost.as_ref()));
+        let _ = writeln!(io::stderr(), "{}", stats::text(profile.totals(), profile.memory(), cost.as_ref()));
     }
     if let Some(failure) = failure {
         return Err(Error::Look(failure));
@@ -165,7 +165,7 @@ fn failed_dump(options: &Options, profile: &Profile) -> Option<Failure> {
     if !options.dump || profile.threads().any(|(no, _)| profile.is_present(no)) {
         return None;
     }
-    failures(profile.totals()).map(|(failure, _)| failure).next()
+    stats::failures(profile.totals()).map(|(failure, _)| failure).next()
 }
 
 /// What somebody should know who finds less than was expected.
@@ -175,6 +175,11 @@ fn note(options: &Options, recording: &Recording) -> Option<String> {
         return Some(
             "Nothing was sampled, and nothing is written: the end came before the first look.".to_owned(),
         );
+    }
+    if options.dump
+        && let Some((failure, _)) = stats::failures(profile.totals()).next()
+    {
+        return Some(format!("This is not all: of one process nothing could be read ({}).", failure.label()));
     }
     let is_task = |(_, thread): (_, &Thread)| thread.flags.has(Flags::TASK);
     if options.tasks && !options.dump && !profile.threads().any(is_task) {
@@ -284,42 +289,6 @@ pub fn write_profile(options: &Options, profile: &Profile, mut out: &mut dyn Wri
     }
 }
 
-/// What it cost, for `--stats`; `memory` is what the profile takes, in bytes.
-pub(crate) fn stats(totals: &Totals, memory: usize, cost: Option<&Cost>) -> String {
-    let text = format!(
-        "samples {} in {:.3} s; failed {}; late {}; dropped {}; stopped {:.3} ms, {:.2} % of the time; kept in {} KiB",
-        totals.samples,
-        Duration::from_micros(totals.elapsed.0).as_secs_f64(),
-        failed(totals),
-        totals.late,
-        totals.dropped,
-        Duration::from_micros(totals.stopped.0).as_secs_f64() * 1e3,
-        100.0 * share_of(totals.stopped, totals.elapsed),
-        memory >> 10,
-    );
-    match cost {
-        Some(cost) => format!("{text}\n{cost}"),
-        None => text,
-    }
-}
-
-/// The reasons that looks failed for, each with how often.
-fn failures(totals: &Totals) -> impl Iterator<Item = (Failure, u64)> {
-    Failure::ALL.into_iter().zip(totals.failed).filter(|(_, count)| *count > 0)
-}
-
-fn failed(totals: &Totals) -> String {
-    let reasons: Vec<_> =
-        failures(totals).map(|(failure, count)| format!("{}: {count}", failure.label())).collect();
-    let all: u64 = totals.failed.iter().sum();
-    if reasons.is_empty() { all.to_string() } else { format!("{all} ({})", reasons.join(", ")) }
-}
-
-fn share_of(part: Micros, whole: Micros) -> f64 {
-    let seconds = |micros: Micros| Duration::from_micros(micros.0).as_secs_f64();
-    seconds(part) / seconds(whole).max(f64::MIN_POSITIVE)
-}
-
 /// Ours, or with `-t` the command's, as strace does: 128 + n when signal n ended it.
 fn status(options: &Options, ending: Option<&Ending>, signal: Option<i32>) -> Result<u8, Error> {
     /// What shells add to a signal's number.
@@ -348,7 +317,7 @@ fn status(options: &Options, ending: Option<&Ending>, signal: Option<i32>) -> Re
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sample::{Event, Outcome, Sample};
+    use sample::{Event, Micros, Outcome, Sample, Totals};
 
     #[test]
     fn a_dump_of_nobody_tells_why_its_look_failed() {
@@ -370,14 +339,23 @@ mod tests {
         assert_eq!(failed_dump(&options("pyflame-tui -d 1"), &profile), None);
     }
 
+    /// Of several processes one could not be read.
     #[test]
-    fn the_figures_name_the_reasons_that_there_were() {
-        let said = |failed| stats(&Totals { failed, ..Totals::default() }, 0, None);
-        assert!(said([0; 4]).contains("; failed 0; late 0;"));
-        assert!(
-            said([0, 10, 0, 2]).contains("; failed 12 (GIL changed hands: 10, unreadable: 2); late"),
-            "{}",
-            said([0, 10, 0, 2])
-        );
+    fn a_dump_that_lacks_somebody_says_so() {
+        let Ok(Parsed::Run(options)) =
+            cli::parse(["pyflame-tui", "-d", "--subprocesses", "1"].map(OsString::from).into_iter())
+        else {
+            panic!("no options")
+        };
+        let said = |failed| {
+            let mut profile = Profile::new();
+            let outcome = Outcome::Taken(Vec::new());
+            profile.record(&Event::Sample(Sample { at: Micros(1), outcome }));
+            profile.record(&Event::Totals(Totals { samples: 1, failed, ..Totals::default() }));
+            note(&options, &Recording { profile, ending: None, cost: None, signal: None })
+        };
+        let words = "This is not all: of one process nothing could be read (not stopped in time).";
+        assert_eq!(said([1, 0, 0, 0]).as_deref(), Some(words));
+        assert_eq!(said([0; 4]), None);
     }
 }

@@ -80,7 +80,7 @@ pub(crate) fn show(
     if options.stats
         && let Ok(Left { summary, .. }) = &mut left
     {
-        let stats = crate::stats(&summary.totals, summary.memory, cost.as_ref());
+        let stats = crate::stats::text(&summary.totals, summary.memory, cost.as_ref());
         summary.lines.extend(stats.lines().map(str::to_owned));
     }
     left.map_err(|Failed { error, profile }| {

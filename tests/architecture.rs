@@ -20,7 +20,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("tui", &["export", "profile", "sample", "fault"]),
 ];
 
-const PARTS_OF_LIB: &[&str] = &["lib", "choose", "doctor", "error", "headless", "live", "output"];
+const PARTS_OF_LIB: &[&str] = &["lib", "choose", "doctor", "error", "headless", "live", "output", "stats"];
 
 /// What of `target` the room `python` may know, beside memory: files, never the process.
 const TARGET_FOR_PYTHON: &[&str] = &["memory", "maps", "elf"];

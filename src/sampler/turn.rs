@@ -215,7 +215,7 @@ impl Turns {
             placing.begin(target);
         }
         let mut now = Instant::now();
-        let (mut woken, mut tries) = (now, TRIES);
+        let mut woken = now;
         loop {
             let lives = || target.life() == Life::Running;
             if let Next::Look = self.wait_for_turn(|| target.tracer().settle(), lives, woken, now)? {
@@ -223,12 +223,7 @@ impl Turns {
                 woken = now;
                 let at = self.at(now);
                 fault::point("sampler");
-                match looker.look(target, self.scope, now) {
-                    Ok(Outcome::Failed(_)) if self.length == Length::Once && tries > 0 => {
-                        tries -= 1;
-                        self.obey_for(AGAIN)?;
-                        continue;
-                    }
+                match self.look(target, looker, now)? {
                     Ok(outcome) => self.say(target, looker, at, outcome)?,
                     Err(Gone) => return Ok(Gone),
                 }
@@ -246,6 +241,25 @@ impl Turns {
                 now = Instant::now();
             }
         }
+    }
+
+    /// One look, begun at `now`. The only one there will be is tried again where it comes to nothing.
+    fn look(
+        &mut self,
+        target: &Target,
+        looker: &mut Looker,
+        now: Instant,
+    ) -> Result<Result<Outcome, Gone>, Over> {
+        let mut outcome = looker.look(target, self.scope, now);
+        let tries = if self.length == Length::Once { TRIES } else { 0 };
+        for _ in 0..tries {
+            if !matches!(outcome, Ok(Outcome::Failed(_))) {
+                break;
+            }
+            self.obey_for(AGAIN)?;
+            outcome = looker.look(target, self.scope, Instant::now());
+        }
+        Ok(outcome)
     }
 
     /// Says who is watched from now on.

@@ -320,11 +320,11 @@ impl Turns {
 
     /// One look at each process, told as one. What failed in one of them does not take away the others.
     fn look_at_all(&mut self, family: &mut Family, now: Instant) -> Result<(), Over> {
-        let (at, scope, first) = (self.at(now), self.scope, family.first.target.pid());
+        let (at, first) = (self.at(now), family.first.target.pid());
         let (mut all, mut failure) = (Vec::new(), None);
         for member in family.members() {
             let Some(looker) = &mut member.looker else { continue };
-            match looker.look(&member.target, scope, Instant::now()) {
+            match self.look(&member.target, looker, Instant::now())? {
                 Ok(Outcome::Taken(threads)) => {
                     let pid = member.target.pid();
                     for (thread, name) in looker.names(&member.target, &threads) {

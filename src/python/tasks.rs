@@ -37,6 +37,8 @@ use sets::Sets;
 
 /// Tasks of a thread that are read: each holds its loop up for some 2 µs.
 pub const MOST_TASKS: usize = 1024;
+/// So many are come by on the way to those: of other loops, and such as are done.
+const MOST_FOLLOWED: usize = 4 * MOST_TASKS;
 /// Bytes of a name by which it is told from others.
 const TOLD_BY: usize = 64;
 /// What types are called whose objects matter.
@@ -188,13 +190,13 @@ impl TaskReader {
         now: Instant,
     ) -> bool {
         match &mut self.source {
-            Source::Lists(_) => false,
+            Source::Lists(lists) => lists.follow(layout, memory, interpreters, now),
             Source::Sets(sets) => sets.follow(layout, memory, interpreters, now),
         }
     }
 
-    /// The tasks of the thread state at `thread`, but no more than [`MOST_TASKS`]; from 3.14 on the oldest, and those alone
-    /// that are not done.
+    /// The tasks of the loop that runs in the thread state at `thread`, but no more than [`MOST_TASKS`]; from 3.14 on the
+    /// oldest, and those alone that are not done.
     pub fn list(
         &mut self,
         layout: &Layout,
@@ -207,7 +209,7 @@ impl TaskReader {
         self.iterator = Address::NULL;
         self.awaiting.begin();
         let all = match &self.source {
-            Source::Lists(lists) => lists.fill(memory, thread, &mut list, &mut self.running)?,
+            Source::Lists(lists) => lists.fill(layout, memory, thread, &mut list, &mut self.running)?,
             Source::Sets(sets) => sets.fill(layout, memory, thread, &mut list, &mut self.running)?,
         };
         self.cut += u64::from(!all);

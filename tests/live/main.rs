@@ -174,6 +174,17 @@ fn tasks_that_wait_are_seen_where_they_wait() {
     }
 }
 
+/// Those that say where they are.
+#[test]
+fn tasks_are_seen_where_their_loop_runs() {
+    let _alone = CPUS.lock();
+    let programs = cpythons().into_iter().filter(|python| python.takes_programs());
+    for python in programs.filter(|python| tasks::are_told(python)) {
+        let seen = tasks::elsewhere(python).unwrap_or_else(|wrong| panic!("{}: {wrong}", python.name));
+        println!("{}: {seen} seen", python.name);
+    }
+}
+
 /// Those that can be looked at.
 fn cpythons() -> Vec<&'static Interpreter> {
     pythons().there.iter().filter(|python| python.is_cpython()).collect()

@@ -63,6 +63,33 @@ pub(crate) fn compare(python: &Interpreter) -> Result<usize, String> {
     if counts.len() > 2 { Err(format!("{counts:?}")) } else { Ok(expected.len()) }
 }
 
+/// Tasks that were made in other threads than the one that runs their loop are seen where they are: as often in one place
+/// as in the other. How often they are seen.
+pub(crate) fn elsewhere(python: &Interpreter) -> Result<u64, String> {
+    let both = &["of_the_past", "of_the_main_thread"][..];
+    let mut all = 0;
+    for (arguments, tasks) in [(&["60"][..], both), (&["60", "alone"], &both[1..])] {
+        let subject = Subject::program(python, "elsewhere.py", arguments).ready();
+        let ran = profile(&["--tasks", "-n", "-s", "2", "-r", "0.01", &subject.pid().to_string()]);
+        for task in tasks {
+            let [one, other] = ["one", "other"].map(|place| {
+                let task = format!("elsewhere.py:{task};");
+                let is_it = |stack: &&str| {
+                    stack.contains(&format!("elsewhere.py:{place};"))
+                        && stack.split_inclusive(';').next().is_some_and(|first| first.ends_with(&task))
+                };
+                let counts = ran.text().lines().filter(is_it).filter_map(|stack| stack.rsplit(' ').next());
+                counts.filter_map(|count| count.parse::<u64>().ok()).sum::<u64>()
+            });
+            if one.min(other) * 4 < one.max(other) || one + other < 20 {
+                return Err(format!("{task} {arguments:?}: {one}, {other}\n{}{}", ran.text(), ran.err));
+            }
+            all += one + other;
+        }
+    }
+    Ok(all)
+}
+
 /// Looks that are wanted, and how often a second of them is taken for that: the machine may be busy.
 const LOOKS: usize = 200;
 const SECONDS: usize = 8;

@@ -32,6 +32,9 @@ proptest! {
         let published = Literal::new().at(BASE, bytes.len()).bytes(0, &bytes);
         if let Some(mut reader) = TaskReader::published(&layout, coroutines, &published, Address(BASE)) {
             read(&mut reader, &layout, &memory, thread)?;
+            let interpreter = Interpreter { address: Address(BASE), id: 0, lock: Lock::Attached };
+            let _ = reader.follow(&layout, &memory, &[interpreter], Instant::now());
+            read(&mut reader, &layout, &memory, thread)?;
         }
     }
 

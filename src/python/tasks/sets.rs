@@ -10,7 +10,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{MOST_TASKS, TaskLayout};
+use super::{MOST_FOLLOWED, MOST_TASKS, TaskLayout};
 use crate::python::frames::WalkError;
 use crate::python::layout::{Field, Layout};
 use crate::python::objects::{ObjectLayout, Objects};
@@ -24,10 +24,8 @@ const TABLE: Field<Address> = Field::at(40);
 const ENTRY: usize = 16;
 /// The hash of no object: the entry is not in use any more.
 const NOBODY: u64 = u64::MAX;
-/// Entries of a set that are looked at; most of them are empty,
+/// Entries of a set that are looked at; most of them are empty.
 const MOST_ENTRIES: u64 = 1 << 14;
-/// and of those in use so many are followed: to tasks that are done, and of other loops, too.
-const MOST_FOLLOWED: usize = 4 * MOST_TASKS;
 /// Entries read at once: a block of a snapshot.
 const PAGE: usize = 32;
 /// `wr_object` of a weak reference, `fut_loop` of a task, `rl_loop` of what a thread of 3.11 keeps its loop in.

@@ -1,6 +1,8 @@
 //! Lists of tasks and chains of coroutines, as pages of numbers: 3.14's and 3.15's offsets.
 
-use super::{Coroutines, Label, MOST_TASKS, TaskReader, Top};
+use std::time::{Duration, Instant};
+
+use super::{Coroutines, Label, MOST_FOLLOWED, MOST_TASKS, TaskReader, Top};
 use crate::python::frames::{Instruction, WalkError};
 use crate::python::layout::{Field, Layout};
 use crate::python::literal::{Literal, eras};
@@ -11,6 +13,8 @@ use crate::target::memory::Address;
 
 const TABLE: u64 = 0x500;
 const THREAD: u64 = 0x1000;
+const LOOP: u64 = 0x1500;
+const HOME: u64 = 0x9000;
 const TASKS: [u64; 3] = [0x2000, 0x2100, 0x2200];
 const COROUTINES: [u64; 4] = [0x3000, 0x3200, 0x3400, 0x3600];
 const WRAPPER: u64 = 0x3800;
@@ -63,14 +67,18 @@ fn coroutine(memory: Literal, minor: u8, number: usize, state: u8, awaited: u64)
         .word(0x178 - below, awaited | 1)
 }
 
+/// A thread in which a loop runs, and which has tasks from `first` on, by their nodes; its interpreter has none.
+fn thread(memory: Literal, first: u64) -> Literal {
+    let memory = memory.at(THREAD, 1024).word(16, HOME).word(864, LOOP).word(880, first);
+    memory.at(HOME, 0x3000).word(7344, THREAD).word(10_880, HOME + 10_880)
+}
+
 /// A thread with tasks, the first of which awaits through three coroutines, one of them by way of another object; the last
 /// is of a type that only has the name.
 fn memory(minor: u8, state: u8) -> Literal {
     let awaits = if minor == 14 { 255 } else { 2 };
     let node = |task: u64| task + 152;
-    let mut memory = Literal::new()
-        .at(THREAD, 1024)
-        .word(880, node(TASKS[0]))
+    let mut memory = thread(Literal::new(), node(TASKS[0]))
         .at(NAMES, 256)
         .bytes(0, b"coroutine\0")
         .bytes(32, b"async_generator_asend\0")
@@ -80,7 +88,8 @@ fn memory(minor: u8, state: u8) -> Literal {
     for (index, task) in TASKS.into_iter().enumerate() {
         let next = TASKS.get(index + 1).map_or(THREAD + 880, |next| node(*next));
         let first = [COROUTINES[0], COROUTINES[3], FUTURE][index];
-        memory = memory.at(task, 168).word(128, first).word(136, [NUMBER, TEXT, 0][index]).word(152, next);
+        memory = memory.at(task, 168).word(16, LOOP).word(128, first);
+        memory = memory.word(136, [NUMBER, TEXT, 0][index]).word(152, next);
     }
     for (kind, name, flags) in [
         (COROUTINE, NAMES, 0),
@@ -198,6 +207,37 @@ fn who_awaits_whom() {
     }
 }
 
+/// The loop runs in one thread; the first task was made in another one, the second in one that is over.
+#[test]
+fn tasks_are_where_their_loop_runs() {
+    const OTHER: u64 = 0xd000;
+    let layout = eras::layout(3, 14, Build::Ordinary);
+    let interpreter = Interpreter { address: Address(HOME), id: 0, lock: Lock::Attached };
+    let alone = |memory: Literal, task: u64, head: u64| memory.again(task).word(152, head);
+    let known = memory(14, 254).again(THREAD).word(8, OTHER).word(880, TASKS[2] + 152);
+    let known = known.at(OTHER, 1024).word(16, HOME).word(880, TASKS[0] + 152);
+    let known = known.again(HOME).word(10_880, TASKS[1] + 152);
+    let known = alone(alone(known, TASKS[0], OTHER + 880), TASKS[1], HOME + 10_880);
+    let mut reader = reader(&layout, 14);
+    let now = Instant::now();
+    assert!(reader.follow(&layout, &known, &[interpreter], now));
+    assert!(!reader.follow(&layout, &known, &[interpreter], now + Duration::from_secs(1)));
+    let list = |reader: &mut TaskReader, memory: &Literal, thread| {
+        reader.list(&layout, memory, Address(thread)).map(|list| list.iter().map(|task| task.0).collect())
+    };
+    assert_eq!(list(&mut reader, &known, THREAD), Ok(vec![TASKS[2], TASKS[0], TASKS[1]]));
+    assert_eq!(list(&mut reader, &known, OTHER), Ok(vec![]));
+    // The other one runs a loop, too.
+    let both = known.clone().again(OTHER).word(864, 0x77_0000);
+    assert_eq!(list(&mut reader, &both, OTHER), Ok(vec![]));
+    let moved = both.again(TASKS[1]).word(16, 0x77_0000);
+    assert_eq!(list(&mut reader, &moved, OTHER), Ok(vec![TASKS[1]]));
+    assert_eq!(list(&mut reader, &moved, THREAD), Ok(vec![TASKS[2], TASKS[0]]));
+    // One that is over by now is not followed.
+    let gone = known.again(THREAD).word(8, 0).without(OTHER);
+    assert_eq!(list(&mut reader, &gone, THREAD), Ok(vec![TASKS[2], TASKS[1]]));
+}
+
 #[test]
 fn what_leads_nowhere_is_no_task() {
     let layout = eras::layout(3, 14, Build::Ordinary);
@@ -223,13 +263,18 @@ fn what_leads_nowhere_is_no_task() {
 fn of_very_many_the_oldest_are_read() {
     let layout = eras::layout(3, 14, Build::Ordinary);
     let mut reader = reader(&layout, 14);
-    let mut many = Literal::new().at(THREAD, 1024).word(880, 0x10_0000);
-    for number in 0..=MOST_TASKS as u64 {
-        many = many.at(0x10_0000 + 16 * number, 8).word(0, 0x10_0000 + 16 * (number + 1));
+    let mut many = thread(Literal::new(), 0x10_0000 + 152);
+    for number in 0..=MOST_FOLLOWED as u64 {
+        let task = 0x10_0000 + 256 * number;
+        many = many.at(task, 160).word(16, LOOP).word(152, task + 256 + 152);
     }
     let list = reader.list(&layout, &many, Address(THREAD)).expect("a list");
-    assert!(list.len() == MOST_TASKS && list[0] == Address(0x10_0000 - 152));
+    assert!(list.len() == MOST_TASKS && list[0] == Address(0x10_0000));
     assert_eq!(reader.cut(), 1);
+    // Those of another loop do not count, but take time.
+    let many = many.again(THREAD).word(864, 0x77_0000);
+    assert_eq!(reader.list(&layout, &many, Address(THREAD)), Ok(Vec::new()));
+    assert_eq!(reader.cut(), 2);
 }
 
 /// A set of 3.13's that is larger than is looked at, each entry of which leads to a task of this loop.

@@ -39,8 +39,8 @@ use sets::Sets;
 pub const MOST_TASKS: usize = 1024;
 /// So many are come by on the way to those: of other loops, and such as are done.
 const MOST_FOLLOWED: usize = 4 * MOST_TASKS;
-/// Bytes of a name by which it is told from others.
-const TOLD_BY: usize = 64;
+/// Bytes of a name by which it is told from others: all that is shown of it.
+const TOLD_BY: usize = 256;
 /// What types are called whose objects matter.
 const KINDS: [(&[u8], Kind); 11] = [
     (b"coroutine\0", Kind::Coroutine),
@@ -354,20 +354,17 @@ impl TaskReader {
         let name = self.task.name.of(memory, task)?;
         Ok(match self.kind_of(layout, memory, name)? {
             Kind::Integer => Label::Number(self.objects.integers.number(memory, name)?.unwrap_or_default()),
-            Kind::Text => {
-                let start = layout.text.start_of_name(name);
-                let extent = layout.text.extent_of_name(memory, name).unwrap_or(8);
-                let mut bytes = [0; TOLD_BY];
-                let bytes = &mut bytes[..extent.min(TOLD_BY)];
-                memory.read(start, bytes)?;
-                if let Some(number) = number(bytes) {
-                    return Ok(Label::Number(number));
+            Kind::Text => match layout.text.characters_of_name(memory, name) {
+                Some((start, length)) => {
+                    let mut bytes = [0; TOLD_BY];
+                    let bytes = &mut bytes[..length.min(TOLD_BY)];
+                    memory.read(start, bytes)?;
+                    number(bytes).map_or_else(|| Label::Given(hash(length, bytes)), Label::Number)
                 }
-                let mut hasher = FxHasher::default();
-                hasher.write(bytes);
-                Label::Given(hasher.finish())
-            }
-            _ => Label::Number(0),
+                None => Label::Given(name.0),
+            },
+            // `str()` of what was given may be of a class of the program's.
+            _ => Label::Given(name.0),
         })
     }
 
@@ -379,9 +376,16 @@ impl TaskReader {
 
 /// The number of a task that has not been given a name; up to 3.12 it is spelled at once.
 fn number(name: &[u8]) -> Option<u64> {
-    const STEM: &[u8] = b"Task-";
-    let at = name.windows(STEM.len()).rposition(|part| part == STEM)?;
-    std::str::from_utf8(name.get(at + STEM.len()..)?).ok()?.parse().ok()
+    let digits = name.strip_prefix(b"Task-").filter(|digits| !digits.starts_with(b"0"))?;
+    let digits = std::str::from_utf8(digits).ok()?;
+    if digits.bytes().all(|digit| digit.is_ascii_digit()) { digits.parse().ok() } else { None }
+}
+
+fn hash(length: usize, bytes: &[u8]) -> u64 {
+    let mut hasher = FxHasher::default();
+    hasher.write_usize(length);
+    hasher.write(bytes);
+    hasher.finish()
 }
 
 #[cfg(test)]

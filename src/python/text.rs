@@ -72,14 +72,23 @@ impl TextLayout {
 
     /// Bytes from there to the end of the characters; `None` if they are not part of the object.
     pub fn extent_of_name(&self, memory: &impl Memory, object: Address) -> Option<usize> {
+        let (characters, bytes) = self.characters_of_name(memory, object)?;
+        extent(self.start_of_name(object), characters, bytes)
+    }
+
+    /// Where the characters of a string object are, and how many bytes; `None` if they are not part of the object.
+    pub fn characters_of_name(&self, memory: &impl Memory, object: Address) -> Option<(Address, usize)> {
         match self.names {
-            NameFormat::Bytes => self.extent_of_bytes(memory, object),
+            NameFormat::Bytes => {
+                let length = usize::try_from(self.bytes_length.of(memory, object).ok()?).ok()?;
+                Some((self.bytes_data.within(object), length))
+            }
             NameFormat::Unicode { length, state, kind_shift, ascii_data, wide_data } => {
                 let count = usize::try_from(length.of(memory, object).ok()?).ok()?;
                 let state = state.of(memory, object).ok()? >> kind_shift;
                 let data = if state & 16 != 0 { ascii_data } else { wide_data };
                 let bytes = count.checked_mul((state & 7) as usize).filter(|_| state & 8 != 0)?;
-                extent(length.within(object), data.within(object), bytes)
+                Some((data.within(object), bytes))
             }
         }
     }

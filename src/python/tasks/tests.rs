@@ -140,7 +140,7 @@ fn a_task_stands_where_its_coroutines_wait_for_each_other() {
         // A class of the program's that calls itself a coroutine.
         assert_eq!(places(&mut reader, &layout, &known, TASKS[2]), Ok(vec![]));
         let labels = TASKS.map(|task| reader.label(&layout, &known, Address(task)));
-        assert_eq!([labels[0], labels[2]], [Ok(Label::Number((1 << 30) + 5)), Ok(Label::Number(0))]);
+        assert_eq!([labels[0], labels[2]], [Ok(Label::Number((1 << 30) + 5)), Ok(Label::Given(0))]);
         assert!(matches!(labels[1], Ok(Label::Given(_))));
         assert_eq!(reader.name(&layout, &known, Address(TASKS[1])).as_deref(), Some("abc"));
         for (state, frames) in [(created, vec![3]), (runs, vec![]), (over, vec![])] {
@@ -152,6 +152,32 @@ fn a_task_stands_where_its_coroutines_wait_for_each_other() {
         assert_eq!(places(&mut reader, &layout, &runs, TASKS[1]), Ok(vec![]));
         assert_eq!(places(&mut reader, &layout, &runs, TASKS[0]), Ok(vec![2, 1, 0]));
     }
+}
+
+/// By the whole of a name, and by nothing else of it. What is numbered by asyncio is called so from the first sign to the
+/// last; the name may be of a class of the program's, too.
+#[test]
+fn a_task_is_told_by_its_name() {
+    let layout = eras::layout(3, 14, Build::Ordinary);
+    let mut reader = reader(&layout, 14);
+    let label = |reader: &mut TaskReader, text: &[u8], hash: u64| {
+        let known = memory(14, 254).again(TASKS[1]).word(136, TEXT + 0x100).at(TEXT + 0x100, 512);
+        let known = known.word(8, STR).word(16, text.len() as u64).word(24, hash).i32(32, 4 | 0x20 | 0x40);
+        reader.label(&layout, &known.bytes(40, text), Address(TASKS[1])).expect("a name")
+    };
+    assert_eq!(label(&mut reader, b"Task-12", 0), Label::Number(12));
+    for given in
+        [&b"SubTask-12"[..], b"Task-012", b"Task-+12", b"Task-", b"Task-12 ", b"Task-99999999999999999999"]
+    {
+        assert!(matches!(label(&mut reader, given, 0), Label::Given(_)), "{given:?}");
+    }
+    let long = |number: u32| format!("a request of the client with the number {number:06}").into_bytes();
+    let [one, same, other] =
+        [(7, 0), (7, u64::MAX), (8, 0)].map(|(n, hash)| label(&mut reader, &long(n), hash));
+    assert!(one == same && one != other, "{one:?} {same:?} {other:?}");
+    let known = memory(14, 254).again(TEXT).word(8, FALSE);
+    assert_eq!(reader.label(&layout, &known, Address(TASKS[1])), Ok(Label::Given(TEXT)));
+    assert_eq!(reader.name(&layout, &known, Address(TASKS[1])).as_deref(), Some("abc"));
 }
 
 /// The first awaits the second; the third calls, when it is done, what has a future of the first's in a cell.

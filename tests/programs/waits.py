@@ -149,6 +149,14 @@ class Iterator:
         return NEVER
 
 
+class Derived(asyncio.Task):
+    pass
+
+
+async def of_derived():
+    await NEVER  # derived.1
+
+
 async def over_iterator():
     await Iterator()  # iterator.1
 
@@ -186,6 +194,8 @@ async def main(seconds):
         tasks.append(asyncio.create_task(coroutine, name=name))
     # They are shown by those that they await.
     tasks += [asyncio.create_task(over()) for over in (over_gather, over_wait, over_shield, over_group)]
+    expect("derived", ("of_derived", "derived.1"))
+    tasks.append(Derived(of_derived(), name="derived"))
     circle = []
     for name, other in (("one", 1), ("other", 0)):
         expect(name, ("over_each_other", "circle.1"))

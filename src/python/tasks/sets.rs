@@ -30,6 +30,9 @@ const MOST_ENTRIES: u64 = 1 << 14;
 const PAGE: usize = 32;
 /// `wr_object` of a weak reference, `fut_loop` of a task, `rl_loop` of what a thread of 3.11 keeps its loop in.
 const FIRST: Field<Address> = Field::at(16);
+/// `tp_base` of a type, and how many are followed from a class that a program has derived.
+const BASE: Field<Address> = Field::at(256);
+const MOST_BASES: usize = 8;
 /// Tasks that run at the same moment: one a loop.
 const MOST_RUNNING: usize = 64;
 /// Under this name a thread keeps the loop that runs in it.
@@ -75,6 +78,20 @@ struct Home {
     kind: Address,
     /// By thread state the loop that runs in it.
     loops: Vec<(Address, Address)>,
+}
+
+impl Home {
+    /// Is this the type of tasks, or one that is derived from it?
+    fn is_of(&self, memory: &impl Memory, kind: Address) -> Result<bool, ReadError> {
+        let mut kind = kind;
+        for _ in 0..MOST_BASES {
+            if kind == self.kind || kind.is_null() {
+                return Ok(kind == self.kind);
+            }
+            kind = BASE.of(memory, kind)?;
+        }
+        Ok(false)
+    }
 }
 
 impl Sets {
@@ -257,7 +274,7 @@ impl Sets {
                 let task = FIRST.of(memory, reference)?;
                 // What has died has left `None` behind.
                 if task.is_null()
-                    || layout.object_type.of(memory, task)? != home.kind
+                    || !home.is_of(memory, layout.object_type.of(memory, task)?)?
                     || FIRST.of(memory, task)? != its_loop
                 {
                     continue;

@@ -42,13 +42,14 @@ const MOST_FOLLOWED: usize = 4 * MOST_TASKS;
 /// Bytes of a name by which it is told from others: all that is shown of it.
 const TOLD_BY: usize = 256;
 /// What types are called whose objects matter.
-const KINDS: [(&[u8], Kind); 11] = [
+const KINDS: [(&[u8], Kind); 12] = [
     (b"coroutine\0", Kind::Coroutine),
     (b"generator\0", Kind::Coroutine),
     (b"async_generator\0", Kind::Coroutine),
     (b"coroutine_wrapper\0", Kind::Wrapper),
     (b"async_generator_asend\0", Kind::Wrapper),
     (b"async_generator_athrow\0", Kind::Wrapper),
+    (b"anext_awaitable\0", Kind::Wrapper),
     (b"int\0", Kind::Integer),
     (b"str\0", Kind::Text),
     (b"_asyncio.FutureIter\0", Kind::Future),
@@ -277,17 +278,19 @@ impl TaskReader {
         memory: &impl Memory,
         object: Address,
     ) -> Result<Awaited, WalkError> {
-        let leads_to = || memory.pointer(layout.object_type.within(object) + 8);
-        Ok(match self.kind_of(layout, memory, object)? {
-            Kind::Coroutine => Awaited::Coroutine(object),
-            Kind::Future => Awaited::Future(leads_to()?),
-            Kind::Wrapper => {
-                let wrapped = leads_to()?;
-                let is_it = self.kind_of(layout, memory, wrapped)? == Kind::Coroutine;
-                if is_it { Awaited::Coroutine(wrapped) } else { Awaited::Other }
+        let mut object = object;
+        // `anext()` with a default wraps what wraps the generator.
+        for _ in 0..2 {
+            let leads_to = || memory.pointer(layout.object_type.within(object) + 8);
+            match self.kind_of(layout, memory, object)? {
+                Kind::Coroutine => return Ok(Awaited::Coroutine(object)),
+                Kind::Future => return Ok(Awaited::Future(leads_to()?)),
+                Kind::Wrapper => object = leads_to()?,
+                _ => return Ok(Awaited::Other),
             }
-            _ => Awaited::Other,
-        })
+        }
+        let is_it = self.kind_of(layout, memory, object)? == Kind::Coroutine;
+        Ok(if is_it { Awaited::Coroutine(object) } else { Awaited::Other })
     }
 
     fn kind_of(&mut self, layout: &Layout, memory: &impl Memory, object: Address) -> Result<Kind, WalkError> {

@@ -55,6 +55,12 @@ async def generator():
         pass
 
 
+async def over_next():
+    two = numbers()
+    await anext(two, None)
+    await anext(two, None)  # next.1
+
+
 @types.coroutine
 def old():
     yield from NEVER  # old.2
@@ -180,6 +186,8 @@ async def main(seconds):
         ("deep", down(50), [*[("down", "deep.1")] * 50, ("down", "deep.2")]),
         ("generator", generator(), [("generator", "generator.1"), ("numbers", "generator.2"),
                                     ("inner_of_generator", "generator.3")]),
+        ("next", over_next(), [("over_next", "next.1"), ("numbers", "generator.2"),
+                               ("inner_of_generator", "generator.3")]),
         ("old", over_old(), [("over_old", "old.1"), ("old", "old.2")]),
         ("object", over_object(), [("over_object", "object.1"), ("Awaitable.__await__", "object.2")]),
         ("wrapper", over_wrapper(), [("over_wrapper", "wrapper.1"), ("plain_of_wrapper", "wrapper.2")]),

@@ -10,13 +10,13 @@
 
 mod awaiting;
 mod coroutines;
+mod labels;
 mod lists;
 mod sets;
 
-use std::hash::Hasher;
 use std::time::Instant;
 
-use rustc_hash::{FxHashMap, FxHasher};
+use rustc_hash::FxHashMap;
 
 use crate::python::chain::{Chain, Endless};
 use crate::python::frames::{self, DEEPEST, RawFrame, WalkError};
@@ -32,6 +32,7 @@ use crate::target::memory::{Address, Memory, ReadError};
 
 use awaiting::Awaiting;
 pub use coroutines::{Coroutines, Top};
+pub use labels::Label;
 use lists::Lists;
 use sets::Sets;
 
@@ -39,8 +40,6 @@ use sets::Sets;
 pub const MOST_TASKS: usize = 1024;
 /// So many are come by on the way to those: of other loops, and such as are done.
 const MOST_FOLLOWED: usize = 4 * MOST_TASKS;
-/// Bytes of a name by which it is told from others: all that is shown of it.
-const TOLD_BY: usize = 256;
 /// What types are called whose objects matter.
 const KINDS: [(&[u8], Kind); 12] = [
     (b"coroutine\0", Kind::Coroutine),
@@ -95,15 +94,6 @@ pub fn locate<'a>(
     let coroutines = published::coroutines(memory, python.roots.runtime).ok()??;
     let (lists, task) = lists::locate(memory, maps, load)?;
     TaskReader::new(&python.layout, Source::Lists(lists), task, coroutines)
-}
-
-/// What a task is told by from the next one at its address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Label {
-    /// No two of a program have the same number.
-    Number(u64),
-    /// The program has given it a name; this stands for it.
-    Given(u64),
 }
 
 /// What an object is, as far as that matters here.
@@ -346,49 +336,6 @@ impl TaskReader {
         let known = known.filter(|(_, kind)| flags & flag::HEAP_TYPE == 0 || *kind == Kind::Future);
         Ok(known.map_or(Kind::Other, |(_, kind)| kind))
     }
-
-    /// What the task at `task` is told by.
-    pub fn label(
-        &mut self,
-        layout: &Layout,
-        memory: &impl Memory,
-        task: Address,
-    ) -> Result<Label, WalkError> {
-        let name = self.task.name.of(memory, task)?;
-        Ok(match self.kind_of(layout, memory, name)? {
-            Kind::Integer => Label::Number(self.objects.integers.number(memory, name)?.unwrap_or_default()),
-            Kind::Text => match layout.text.characters_of_name(memory, name) {
-                Some((start, length)) => {
-                    let mut bytes = [0; TOLD_BY];
-                    let bytes = &mut bytes[..length.min(TOLD_BY)];
-                    memory.read(start, bytes)?;
-                    number(bytes).map_or_else(|| Label::Given(hash(length, bytes)), Label::Number)
-                }
-                None => Label::Given(name.0),
-            },
-            // `str()` of what was given may be of a class of the program's.
-            _ => Label::Given(name.0),
-        })
-    }
-
-    /// The name that a program has given to the task at `task`.
-    pub fn name(&self, layout: &Layout, memory: &impl Memory, task: Address) -> Option<String> {
-        layout.text.name(memory, self.task.name.of(memory, task).ok()?).ok()
-    }
-}
-
-/// The number of a task that has not been given a name; up to 3.12 it is spelled at once.
-fn number(name: &[u8]) -> Option<u64> {
-    let digits = name.strip_prefix(b"Task-").filter(|digits| !digits.starts_with(b"0"))?;
-    let digits = std::str::from_utf8(digits).ok()?;
-    if digits.bytes().all(|digit| digit.is_ascii_digit()) { digits.parse().ok() } else { None }
-}
-
-fn hash(length: usize, bytes: &[u8]) -> u64 {
-    let mut hasher = FxHasher::default();
-    hasher.write_usize(length);
-    hasher.write(bytes);
-    hasher.finish()
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use crate::python::code::Codes;
 use crate::python::frames::RawFrame;
+use crate::python::tasks::TaskReader;
 use crate::sample::{Failure, Flags, Frame, Stack, ThreadId, ThreadSample};
 use crate::sampler::held::key_of;
 use crate::sampler::look::{Compare, Looker};
@@ -9,6 +10,7 @@ use crate::sampler::miss::Miss;
 use crate::sampler::others::Rest;
 use crate::sampler::remembered::Remembered;
 use crate::target::Target;
+use crate::target::memory::Address;
 
 impl Looker {
     /// After the target went on: from addresses to names.
@@ -18,6 +20,7 @@ impl Looker {
         if is_left && !self.codes.confirm(target.memory(), &self.capture)? {
             return Err(Miss::Again(Failure::Broken));
         }
+        let common = if let Rest::ToRead(lock, _) = self.rest { key_of(lock) } else { Address::NULL };
         self.remember();
         taken.reserve(self.capture.threads().len());
         for index in 0..self.capture.threads().len() {
@@ -32,7 +35,16 @@ impl Looker {
             if let Some(label) = seen.label {
                 let above = self.codes.calls(self.capture.callers(seen));
                 let own = stack.iter().nth(above).map(|frame| &frame.function);
-                thread = self.tasks.seat((target, &self.python), (seen, label), (thread, own));
+                // It may be over by now: what was copied of it is asked first.
+                let name = |reader: &TaskReader| {
+                    let layout = &self.python.layout;
+                    let moments =
+                        [seen.owner, common].into_iter().filter_map(|at| self.memories.snapshot(at));
+                    let mut copied =
+                        moments.filter_map(|one| reader.name(layout, &one.sealed(), seen.thread, label));
+                    copied.next().or_else(|| reader.name(layout, target.memory(), seen.thread, label))
+                };
+                thread = self.tasks.seat((seen, label), (thread, own), name);
             }
             if !stack.is_empty() {
                 taken.push(ThreadSample { thread, stack, flags: seen.flags });

@@ -44,6 +44,11 @@ impl Memories {
         self.all.get(&state).map(|one| &one.last)
     }
 
+    /// What was copied of it last.
+    pub(super) fn snapshot(&self, state: Address) -> Option<&Snapshot> {
+        self.all.get(&state).map(|one| &one.snapshot)
+    }
+
     /// What is remembered of this one, which is this thread's.
     pub(super) fn of_thread(&mut self, state: Address, thread: ThreadId) -> &mut Remembered {
         if self.all.get(&state).and_then(|one| one.thread) != Some(thread) {

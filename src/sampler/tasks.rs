@@ -67,19 +67,19 @@ impl Tasks {
         self.reader.as_ref().map_or(0, TaskReader::cut)
     }
 
-    /// The seat of a task of this function, which is told from now on by this name if there is one.
+    /// The seat of a task of this function, which is told from now on by its `name` if it was given one.
     pub(super) fn seat(
         &mut self,
-        (target, python): (&Target, &Python),
         (seen, label): (&Seen, Label),
         (thread, function): (ThreadId, Option<&Arc<Function>>),
+        name: impl FnOnce(&TaskReader) -> Option<String>,
     ) -> ThreadId {
         let Self { reader, seats, .. } = self;
         let Some(function) = function else {
             seats.keep(seen.thread, label);
             return thread;
         };
-        let given = || reader.as_ref()?.name(&python.layout, target.memory(), seen.thread);
+        let given = || name(reader.as_ref()?);
         seats.take(seen.thread, label, thread, function, given)
     }
 

@@ -185,6 +185,17 @@ fn tasks_are_seen_where_their_loop_runs() {
     }
 }
 
+/// The oldest and the newest of them: what a task is called is known of that one.
+#[test]
+fn tasks_that_end_at_once_have_their_own_names() {
+    let _alone = CPUS.lock();
+    let told: Vec<_> = cpythons().into_iter().filter(|python| tasks::are_told(python)).collect();
+    for python in told.first().into_iter().chain(told.last()).filter(|python| python.takes_programs()) {
+        let seen = tasks::called(python).unwrap_or_else(|wrong| panic!("{}: {wrong}", python.name));
+        println!("{}: {seen} names", python.name);
+    }
+}
+
 /// Those that can be looked at.
 fn cpythons() -> Vec<&'static Interpreter> {
     pythons().there.iter().filter(|python| python.is_cpython()).collect()

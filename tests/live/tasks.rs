@@ -90,6 +90,31 @@ pub(crate) fn elsewhere(python: &Interpreter) -> Result<u64, String> {
     Ok(all)
 }
 
+/// Whoever is called something is called like its function; how many were.
+pub(crate) fn called(python: &Interpreter) -> Result<usize, String> {
+    let subject = Subject::program(python, "called.py", &[]).ready();
+    let pid = subject.pid().to_string();
+    let (mut good, mut all) = (0, 0);
+    for _ in 0..40 {
+        let ran = profile(&["-d", "--tasks", &pid]);
+        if ran.code() != 0 {
+            return Err(ran.err);
+        }
+        for block in dump(ran.text())?.iter().skip(1) {
+            let Some((name, function)) = block.name.rsplit_once(" (f") else { continue };
+            all += 1;
+            if let Some((kind, _)) = name.strip_prefix('n').and_then(|name| name.split_once('-')) {
+                good += 1;
+                if function.strip_suffix(')') != Some(kind) {
+                    return Err(block.name.clone());
+                }
+            }
+        }
+    }
+    // Up to 3.13 it has another name for a moment.
+    if good * 10 > all * 9 && good > 0 { Ok(good) } else { Err(format!("{good} of {all} have names")) }
+}
+
 /// Looks that are wanted, and how often a second of them is taken for that: the machine may be busy.
 const LOOKS: usize = 200;
 const SECONDS: usize = 8;

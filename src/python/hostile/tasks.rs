@@ -9,7 +9,7 @@ use crate::python::frames::DEEPEST;
 use crate::python::layout::Layout;
 use crate::python::literal::{Literal, eras};
 use crate::python::published;
-use crate::python::tasks::{MOST_TASKS, TaskReader};
+use crate::python::tasks::{Label, MOST_TASKS, TaskReader};
 use crate::python::threads::{Interpreter, Lock};
 use crate::python::version::Build;
 use crate::target::memory::Address;
@@ -77,8 +77,8 @@ fn read(
     for task in list.into_iter().chain([thread]).take(4) {
         let (mut frames, before) = (Vec::new(), memory.reads.get());
         let _ = reader.frames(layout, memory, task, &mut frames);
-        let _ = reader.label(layout, memory, task);
-        let _ = reader.name(layout, memory, task);
+        let label = reader.label(layout, memory, task).unwrap_or(Label::Given(task.0));
+        let _ = reader.name(layout, memory, task, label);
         prop_assert!(frames.len() <= DEEPEST as usize && memory.reads.get() - before <= 4 * MOST_READS);
     }
     Ok(())

@@ -142,7 +142,10 @@ fn a_task_stands_where_its_coroutines_wait_for_each_other() {
         let labels = TASKS.map(|task| reader.label(&layout, &known, Address(task)));
         assert_eq!([labels[0], labels[2]], [Ok(Label::Number((1 << 30) + 5)), Ok(Label::Given(0))]);
         assert!(matches!(labels[1], Ok(Label::Given(_))));
-        assert_eq!(reader.name(&layout, &known, Address(TASKS[1])).as_deref(), Some("abc"));
+        let name = |label| reader.name(&layout, &known, Address(TASKS[1]), label);
+        assert_eq!(labels[1].map(name), Ok(Some("abc".to_owned())));
+        // Another one is there by now.
+        assert_eq!(name(Label::Given(1)), None);
         for (state, frames) in [(created, vec![3]), (runs, vec![]), (over, vec![])] {
             assert_eq!(places(&mut reader, &layout, &memory(minor, state), TASKS[1]), Ok(frames), "{state}");
         }
@@ -176,8 +179,9 @@ fn a_task_is_told_by_its_name() {
         [(7, 0), (7, u64::MAX), (8, 0)].map(|(n, hash)| label(&mut reader, &long(n), hash));
     assert!(one == same && one != other, "{one:?} {same:?} {other:?}");
     let known = memory(14, 254).again(TEXT).word(8, FALSE);
-    assert_eq!(reader.label(&layout, &known, Address(TASKS[1])), Ok(Label::Given(TEXT)));
-    assert_eq!(reader.name(&layout, &known, Address(TASKS[1])).as_deref(), Some("abc"));
+    let label = reader.label(&layout, &known, Address(TASKS[1])).expect("a name");
+    assert_eq!(label, Label::Given(TEXT));
+    assert_eq!(reader.name(&layout, &known, Address(TASKS[1]), label).as_deref(), Some("abc"));
 }
 
 /// The first awaits the second; the third calls, when it is done, what has a future of the first's in a cell.

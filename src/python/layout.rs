@@ -129,8 +129,8 @@ pub struct ThreadLayout {
     pub pthread: Field<u64>,
     /// 3.11 and later: the kernel's thread id, as the target's PID namespace numbers it.
     pub native_id: Option<Field<u64>>,
-    /// Before 3.11: where the same stands in what `pthread` points to. That is the C library's affair, and is found out in
-    /// the running target.
+    /// Before 3.11, or where that is not true any more: where the same stands in what `pthread` points to. That is the C
+    /// library's affair, and is found out in the running target.
     pub in_pthread: Option<Field<u32>>,
     /// 3.12 and later: a word of bits, of which [`ThreadLayout::ACTIVE`] says "attached".
     pub status: Option<Field<u32>>,

@@ -102,6 +102,13 @@ pub(super) struct Wanted {
     pub(super) scope: Scope,
 }
 
+/// Is it known where the numbers of threads stand?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Numbers {
+    Unknown,
+    Known,
+}
+
 /// Looks at one Python.
 #[derive(Debug)]
 pub struct Looker {
@@ -109,6 +116,7 @@ pub struct Looker {
     pub(super) codes: Codes,
     pub(super) interpreters: Vec<Interpreter>,
     listed: Option<Instant>,
+    numbers: Numbers,
     pub(super) memories: Memories,
     pub(super) capture: Capture,
     /// What is still to be added to it.
@@ -153,6 +161,7 @@ impl Looker {
             codes: Codes::new(python.layout.clone(), python.code_type),
             interpreters: Vec::new(),
             listed: None,
+            numbers: Numbers::Unknown,
             memories: Memories::default(),
             capture: Capture::default(),
             rest: Rest::Nothing,
@@ -305,15 +314,33 @@ impl Looker {
         let Python { layout, roots, .. } = &self.python;
         threads::interpreters(layout, target.memory(), *roots, &mut self.interpreters)?;
         self.listed = Some(now);
-        if layout.thread.native_id.is_none()
-            && layout.thread.in_pthread.is_none()
+        if self.numbers == Numbers::Unknown
             && let Some(main) = self.interpreters.last()
         {
             let mut list = Vec::new();
             threads::threads(layout, target.memory(), main.address, &mut list)?;
-            self.python.layout.thread.in_pthread = tids::in_pthread(target, &self.python.layout, &list);
+            self.find_numbers(target, &list);
         }
         Ok(())
+    }
+
+    /// Finds out where the numbers of threads are to be read.
+    fn find_numbers(&mut self, target: &Target, list: &[Address]) {
+        let layout = &self.python.layout;
+        let known = if layout.thread.native_id.is_none() {
+            let found = tids::in_pthread(target, layout, list);
+            self.python.layout.thread.in_pthread = found;
+            found.is_some()
+        } else {
+            if let Some(found) = tids::after_unknown_fork(target, layout, list) {
+                let thread = &mut self.python.layout.thread;
+                (thread.native_id, thread.in_pthread) = (None, Some(found));
+            }
+            !list.is_empty()
+        };
+        if known {
+            self.numbers = Numbers::Known;
+        }
     }
 
     /// Is nothing to be stopped?

@@ -67,3 +67,24 @@ pub(super) fn in_pthread(target: &Target, layout: &Layout, threads: &[Address]) 
     let oldest = pthreads.last()?;
     (0..LARGEST_PTHREAD).step_by(4).map(Field::at).find(|field| stands(*field, oldest, 2))
 }
+
+/// The same from 3.11 on, in a process of which Python does not know that it was forked: uWSGI's workers are, by default,
+/// and whatever else C forks. The number that Python keeps is still the parent's there, the C library's own is right. `None`
+/// where nothing is wrong.
+pub(super) fn after_unknown_fork(
+    target: &Target,
+    layout: &Layout,
+    threads: &[Address],
+) -> Option<Field<u32>> {
+    let leader = target.pid().leader();
+    let field = in_pthread(target, layout, threads)?;
+    let is_leader = |number: u32| number > 0 && target.tasks().ours(number) == Some(leader);
+    // Only he who forked lives on, as the first thread of the child.
+    let forked = threads.iter().rev().find(|thread| {
+        let pthread = layout.thread.pthread.of(target.memory(), **thread).map(Address);
+        pthread.and_then(|pthread| field.of(target.memory(), pthread)).is_ok_and(is_leader)
+    })?;
+    let kept = layout.thread.native_id?.of(target.memory(), *forked).ok()?;
+    // 0: it is only just made.
+    (kept > 0 && !u32::try_from(kept).is_ok_and(is_leader)).then_some(field)
+}

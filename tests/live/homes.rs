@@ -1,5 +1,5 @@
 //! Pythons in odd homes: without symbols, with their file deleted or replaced while they run, in namespaces of their
-//! own.
+//! own, in a process that C has forked.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -26,6 +26,8 @@ pub(crate) fn visit(python: &Interpreter) -> Result<Vec<&'static str>, String> {
             visited.push(home.name());
         }
     }
+    forked_by_c(python).map_err(|error| format!("forked by C: {error}"))?;
+    visited.push("forked by C");
     if nix::unistd::geteuid().is_root() && python.build == Build::Release {
         in_namespaces(python).map_err(|error| format!("in namespaces: {error}"))?;
         visited.push("namespaces");
@@ -116,6 +118,14 @@ impl Home {
         }
         Ok(Some((subject, folder)))
     }
+}
+
+/// In a process of which Python does not know that it was forked.
+fn forked_by_c(python: &Interpreter) -> Result<(), String> {
+    let mut subject = Subject::program(python, "forked.py", &[]);
+    let said = subject.await_line("child", Duration::from_secs(60))?;
+    let child = said.trim_start_matches("child ").parse().map_err(|_| said)?;
+    see(&subject, child)
 }
 
 /// In a PID namespace and a mount namespace of its own: neither its numbers nor its paths are ours.

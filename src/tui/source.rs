@@ -58,7 +58,13 @@ pub(super) fn read(of: Of, file: &str) -> Result<Text, String> {
         return Err("this code has no file".to_owned());
     }
     let told = |error: io::Error| match error.kind() {
-        io::ErrorKind::NotFound => "the file is gone".to_owned(),
+        io::ErrorKind::NotFound if file.starts_with('/') => "the file is gone".to_owned(),
+        // Up to 3.8 a script is called as the command line calls it, and packaged ones still are; who was started elsewhere
+        // has changed its directory, as daemons do.
+        io::ErrorKind::NotFound => {
+            "it is not in the target's directory of now, and does not say in which".to_owned()
+        }
+        io::ErrorKind::NotADirectory => "it is in an archive, which is not looked into".to_owned(),
         io::ErrorKind::PermissionDenied => "the target itself may not read this file".to_owned(),
         _ => format!("cannot be read: {error}"),
     };
@@ -174,6 +180,20 @@ mod tests {
     fn refuses_what_is_no_file() {
         for path in ["/dev/null", "/", "<frozen runpy>", "/no/such/file"] {
             assert!(read(own(0), path).is_err(), "{path}");
+        }
+    }
+
+    #[test]
+    fn says_of_a_name_that_leads_nowhere_why() {
+        let archive = tempfile::NamedTempFile::new().unwrap();
+        let inside = archive.path().join("__main__.py");
+        for (name, why) in [
+            ("/no/such/file.py", "gone"),
+            ("no/such/file.py", "directory"),
+            (inside.to_str().unwrap(), "archive"),
+        ] {
+            let said = read(own(0), name).unwrap_err();
+            assert!(said.contains(why), "{name}: {said}");
         }
     }
 

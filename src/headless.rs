@@ -104,7 +104,8 @@ pub fn record(
     total: Option<Duration>,
     save: &dyn Fn(&Profile),
 ) -> Recording {
-    let mut listener = Listener { profile, stops, save, ending: None, signal: None, standing: None };
+    let mut listener =
+        Listener { profile, stops, save, ending: None, signal: None, standing: None, told: false };
     // A panic of ours must not take with it what was sampled.
     if catch_unwind(AssertUnwindSafe(|| listener.listen(&sampler, total))).is_err() {
         listener.ending = None;
@@ -122,6 +123,8 @@ struct Listener<'a> {
     signal: Option<i32>,
     /// We have been told to stand still by this, and wait so many times more for the sampler to let go.
     standing: Option<(Signal, u32)>,
+    /// It was said that the command itself is no Python.
+    told: bool,
 }
 
 impl Listener<'_> {
@@ -137,6 +140,7 @@ impl Listener<'_> {
                     self.profile.record(&event);
                     let Event::Totals(totals) = &event else { continue };
                     shown.show(totals);
+                    self.tell_below(totals.below);
                 }
                 Err(TryRecvError::Empty) => {
                     // The sampler ends this when it ends itself.
@@ -150,6 +154,18 @@ impl Listener<'_> {
             self.obey_signals(sampler);
         }
         shown.clear();
+    }
+
+    /// Who waits for a Python that will not come is told so while there is time.
+    fn tell_below(&mut self, below: Option<u32>) {
+        if let Some(pid) = below.filter(|_| !self.told) {
+            self.told = true;
+            // Standard error may be gone: then nobody wants to know.
+            let _ = writeln!(
+                io::stderr(),
+                "pyflame-tui: the command is no Python, but {pid}, which it started, is: --subprocesses looks at that"
+            );
+        }
     }
 
     fn obey_signals(&mut self, sampler: &Sampler) {

@@ -289,6 +289,8 @@ pub struct Totals {
     pub processes: u32,
     /// The target, or the one of these that was named, stands: a signal has stopped it.
     pub stands: bool,
+    /// A Python that a command has started which is none itself, and which is not looked at.
+    pub below: Option<u32>,
     /// Looks taken, failed ones among them.
     pub samples: u64,
     /// Looks that failed, by [`Failure::ALL`].

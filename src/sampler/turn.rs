@@ -23,7 +23,7 @@ use crate::sampler::placing::Placing;
 use crate::sampler::{Length, Plan, Stopping, UNHEARD, Watch};
 use crate::target::{Alarm, Life, Target, process};
 
-use waiting::Next;
+use waiting::{Below, Next};
 
 /// How often the totals are told.
 const TOTALS: Duration = Duration::from_millis(100);
@@ -138,13 +138,16 @@ impl Turns {
 
     /// Waits until a command runs a Python, or ends.
     fn await_python(&mut self, target: &mut Target) -> Result<Python, Over> {
-        let mut pause = WATCH.0;
+        let (mut pause, mut below) = (WATCH.0, Below::new());
         let (mut cause, mut program) = (LocateError::NotPython(0), None);
         let deadline = (!self.follow).then(|| Instant::now() + REBIRTH);
         loop {
             program = process::executable(target.pid()).ok().or(program);
             match find::attempt(target, self.abi) {
-                Ok(python) => return Ok(python),
+                Ok(python) => {
+                    self.totals.below = None;
+                    return Ok(python);
+                }
                 // Its files are gone before it is.
                 Err(LocateError::Read(_) | LocateError::NotPython(0)) => {}
                 Err(error) => cause = error,
@@ -162,6 +165,9 @@ impl Turns {
             }
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 return Err(Over(Ending::NotPython(find::error(target, cause).to_string())));
+            }
+            if self.follow {
+                self.look_below(target, &mut below)?;
             }
             self.obey_for(pause)?;
             pause = (pause * 2).min(WATCH.1);

@@ -92,7 +92,11 @@ pub(super) fn paint(state: &State, area: Rect, buffer: &mut Buffer) {
 
 /// Why there is no box.
 fn nothing(state: &State) -> String {
-    if state.profile.first_at().is_none() {
+    if state.profile.first_at().is_none() && state.profile.ending().is_some() {
+        "it ended before the first sample".to_owned()
+    } else if let Some(pid) = state.profile.totals().below {
+        format!("this is no Python, but {pid} below it is: see --subprocesses")
+    } else if state.profile.first_at().is_none() {
         "waiting for the first sample".to_owned()
     } else if state.view.looks() == 0 {
         "no samples in this window".to_owned()

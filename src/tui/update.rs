@@ -77,6 +77,7 @@ fn sampled(state: &mut State, event: &Event) {
         state.awaits_tasks = false;
         time::forget(state);
     }
+    let below = state.profile.totals().below;
     state.profile.record(event);
     match event {
         Event::About(_) | Event::Ended(_) => {
@@ -84,6 +85,7 @@ fn sampled(state: &mut State, event: &Event) {
         }
         // The first picture must not wait for the next turn of the clock.
         Event::Sample(_) if state.view.looks() == 0 => view::refresh(state),
+        Event::Totals(totals) if totals.below != below => state.dirty = true,
         _ => {}
     }
 }

@@ -92,6 +92,21 @@ fn a_script_that_starts_a_python_will_do() {
 }
 
 #[test]
+fn who_waits_for_a_python_that_another_one_is_hears_of_it_in_time() {
+    let lines = "\"$0\" \"$1\" 4; exit 5";
+    let words = ["-t", "sh", "-c", lines, python(), &program("short.py")];
+    let ran = start(profiler(&[]).args(words).env("PYTHONDONTWRITEBYTECODE", "1")).end(LONGEST);
+    assert_eq!(ran.code(), 1, "{}", ran.err);
+    let told = ran
+        .err
+        .lines()
+        .filter(|line| line.ends_with("which it started, is: --subprocesses looks at that"))
+        .count();
+    assert_eq!(told, 1, "{}", ran.err);
+    assert!(ran.err.starts_with("pyflame-tui: the command is no Python, but "), "{}", ran.err);
+}
+
+#[test]
 fn a_command_that_starts_a_python_is_followed_to_its_own_end() {
     let lines = "\"$0\" \"$1\" 0.5; \"$0\" \"$1\" 0.5; exit 5";
     let words = ["--subprocesses", "-t", "sh", "-c", lines, python(), &program("short.py")];

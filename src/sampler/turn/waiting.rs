@@ -8,7 +8,8 @@ use super::{Over, Turns, micros};
 use crate::sample::{Command, Ending, Event, Micros};
 use crate::sampler::clock::Clock;
 use crate::sampler::look::Scope;
-use crate::sampler::{Length, UNHEARD};
+use crate::sampler::{Length, UNHEARD, find};
+use crate::target::{Pid, Target};
 
 /// A sleep longer than this can be ended by a command.
 const LONG: Duration = Duration::from_millis(20);
@@ -19,13 +20,40 @@ const ALIVE: Duration = Duration::from_millis(100);
 /// How often a thread is looked after that is still to stop.
 const SETTLING: Duration = Duration::from_millis(1);
 
+/// How often a Python is looked for below a command that is none.
+const BELOW: Duration = Duration::from_secs(1);
+
 /// What a command or the clock asks for.
 pub(super) enum Next {
     Look,
     Nothing,
 }
 
+/// What is known of a Python below a command that is none.
+pub(super) struct Below {
+    asked: Instant,
+    seen: Option<Pid>,
+}
+
+impl Below {
+    pub(super) fn new() -> Self {
+        Self { asked: Instant::now(), seen: None }
+    }
+}
+
 impl Turns {
+    /// What waits for `target` to become a Python may wait for ever, since it has started one: `timeout 60 python3 x.py`.
+    pub(super) fn look_below(&mut self, target: &Target, below: &mut Below) -> Result<(), Over> {
+        if below.asked.elapsed() < BELOW {
+            return Ok(());
+        }
+        let found = find::python_below(target.pid());
+        // One that has ended by the next time was started on the way.
+        self.totals.below = found.filter(|_| found == below.seen).map(|pid| pid.0);
+        *below = Below { seen: found, ..Below::new() };
+        self.tell_totals()
+    }
+
     pub(super) fn govern(&mut self) -> Result<(), Over> {
         let stopped = std::mem::take(&mut self.stopped_since);
         let elapsed = self.told.elapsed();

@@ -5,6 +5,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::Span;
 
+use super::action::Action;
 use super::console;
 use super::find;
 use super::flame::What;
@@ -33,19 +34,55 @@ const RARER: [&str; 11] = [
 ];
 
 /// A hint, and where it stands.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Hint {
-    /// What it is a hint of.
-    pub binding: &'static Binding,
+#[derive(Debug)]
+struct Hint {
+    key: String,
+    words: &'static str,
+    /// What a click on it does.
+    action: Option<Action>,
     /// Its first column.
-    pub left: u16,
+    left: u16,
     /// The column behind its last.
-    pub right: u16,
+    right: u16,
+}
+
+/// What the line shows. Painting and the mouse ask the same, so a click never presses what is not seen.
+#[derive(Debug, Default)]
+struct Shown {
+    words: Vec<Span<'static>>,
+    /// What can be pressed, behind the words.
+    hints: Vec<Hint>,
+    /// At the right end.
+    weight: Vec<Span<'static>>,
+}
+
+impl Shown {
+    fn words(words: impl Into<Vec<Span<'static>>>) -> Self {
+        Self { words: words.into(), ..Self::default() }
+    }
+
+    /// Keys, what they do, and what a click there does.
+    fn keys(
+        words: impl Into<Vec<Span<'static>>>,
+        keys: impl IntoIterator<Item = (impl Into<String>, &'static str, Option<Action>)>,
+    ) -> Self {
+        let words = words.into();
+        let width: usize = words.iter().map(Span::width).sum();
+        let mut left = width.max(1) as u16;
+        let hints = keys.into_iter().map(|(key, words, action)| {
+            let key = key.into();
+            let right = left.saturating_add((text::width(&key) + 1 + text::width(words)) as u16);
+            let hint = Hint { key, words, action, left, right };
+            left = right.saturating_add(2);
+            hint
+        });
+        Self { hints: hints.collect(), words, ..Self::default() }
+    }
 }
 
 /// The hints for which there is room. After the rarer ones they are dropped from the middle: `?` and `q`, which are last
 /// in the table, always stay.
-pub(super) fn hints(state: &State, width: u16) -> Vec<Hint> {
+fn hints(state: &State, width: u16) -> Shown {
     let ascii = state.theme.signs.ascii;
     let mut shown: Vec<(&Binding, u16)> = TABLE
         .iter()
@@ -57,13 +94,10 @@ pub(super) fn hints(state: &State, width: u16) -> Vec<Hint> {
         let rarer = RARER.into_iter().find_map(is_there);
         shown.remove(rarer.unwrap_or_else(|| (shown.len() / 2).min(shown.len() - 3)));
     }
-    let mut left = 1;
-    let place = |(binding, taken): (&'static Binding, u16)| {
-        let hint = Hint { binding, left, right: left + taken - 2 };
-        left += taken;
-        hint
-    };
-    shown.into_iter().map(place).collect()
+    let keys = shown
+        .into_iter()
+        .map(|(binding, _)| (key(binding, ascii), binding.hint, Some(binding.action.clone())));
+    Shown::keys([], keys)
 }
 
 /// Does it change something that this pane shows? Nothing but its output is to be seen beside a command's.
@@ -80,10 +114,67 @@ fn words(binding: &Binding, ascii: bool) -> String {
     format!("{} {}", key(binding, ascii), binding.hint)
 }
 
-/// How much of the line is left for hints.
-pub(super) fn hint_width(state: &State, width: u16) -> u16 {
-    let right: usize = weight(state).iter().map(Span::width).sum();
-    if width >= 70 { width.saturating_sub(right as u16 + 1) } else { width }
+/// What there is to show in so many columns.
+fn shown(state: &State, width: u16) -> Shown {
+    let theme = state.theme;
+    let signs = theme.signs;
+    match &state.overlay {
+        Overlay::Find => return typed("/", &state.find.pattern, &tally(state), state, width),
+        Overlay::File(name) => {
+            let help = "  Enter writes; empty: a name of its own; .flamechart: in the order of time";
+            return typed("export to: ", name, help, state, width);
+        }
+        Overlay::Leaving => return Shown::words(leaving(state, width)),
+        _ => {}
+    }
+    if console::is_typing(state) {
+        let words = Span::styled(" The command has the keys.  ", theme.strong());
+        return Shown::keys([words], [("^]", "back", Some(Action::TakeKeys))]);
+    }
+    if let Some((note, _)) = &state.note {
+        let style = if note.failed { theme.alert() } else { theme.strong() };
+        let room = usize::from(width).saturating_sub(1);
+        let words = format!(" {}", text::cut(&text::clean(&note.text, signs), room, signs));
+        return Shown::words([Span::styled(words, style)]);
+    }
+    let close = ("Esc", "close", Some(Action::Back));
+    match state.overlay {
+        Overlay::Help(..) => return Shown::keys([], [("j k", "scroll", None), close]),
+        Overlay::Palette(..) => return choice("do it", close, state),
+        Overlay::Crowd(..) => return choice("zoom", close, state),
+        _ => {}
+    }
+    if state.pane == Pane::Timeline && state.timeline.anchor.is_some() {
+        let keys = [
+            ("h l", "to the other end of the span", None),
+            ("v", "take it", Some(Action::Span)),
+            ("Esc", "let go", Some(Action::Back)),
+        ];
+        return Shown::keys([], keys);
+    }
+    if state.find.is_on() {
+        let what = match state.find.exact {
+            Some(function) => format!("* {}", text::clean(&state.profile.function(function).name, signs)),
+            None => format!("/{}", text::clean(&state.find.pattern, signs)),
+        };
+        let words = Span::styled(format!(" {what} {} {}  ", signs.dot, tally(state)), theme.key());
+        let keys = [
+            ("n N", "next", Some(Action::NextMatch)),
+            ("*", "same", Some(Action::SameFunction)),
+            ("Esc", "done", Some(Action::Back)),
+        ];
+        return Shown::keys([words], keys);
+    }
+    let weight = if width >= 70 { weight(state) } else { Vec::new() };
+    let taken: usize = weight.iter().map(Span::width).sum();
+    let room = if width >= 70 { width.saturating_sub(taken as u16 + 1) } else { width };
+    Shown { weight, ..hints(state, room) }
+}
+
+/// What a click on a column of the line presses.
+pub(super) fn pressed(state: &State, area: Rect, x: u16) -> Option<Action> {
+    let hints = shown(state, area.width).hints;
+    hints.into_iter().find(|hint| (hint.left..hint.right).contains(&(x - area.x)))?.action
 }
 
 /// Paints the line.
@@ -91,59 +182,13 @@ pub(super) fn paint(state: &State, area: Rect, buffer: &mut Buffer) {
     if area.is_empty() {
         return;
     }
-    let theme = state.theme;
-    let signs = theme.signs;
-    match &state.overlay {
-        Overlay::Find => {
-            return put(typed("/", &state.find.pattern, &tally(state), state, area.width), area, buffer);
-        }
-        Overlay::File(name) => {
-            let help = "  Enter writes; empty: a name of its own; .flamechart: in the order of time";
-            return put(typed("export to: ", name, help, state, area.width), area, buffer);
-        }
-        Overlay::Leaving => return put(leaving(state, area.width), area, buffer),
-        _ => {}
-    }
-    if console::is_typing(state) {
-        return put(keys_away(state), area, buffer);
-    }
-    if let Some((note, _)) = &state.note {
-        let style = if note.failed { theme.alert() } else { theme.strong() };
-        let room = usize::from(area.width).saturating_sub(1);
-        let words = format!(" {}", text::cut(&text::clean(&note.text, signs), room, signs));
-        return put(Span::styled(words, style), area, buffer);
-    }
-    match state.overlay {
-        Overlay::Help(..) => return put(keys(&[("j k", "scroll"), ("Esc", "close")], state), area, buffer),
-        Overlay::Palette(..) => return put(choice("do it", state), area, buffer),
-        Overlay::Crowd(..) => return put(choice("zoom", state), area, buffer),
-        _ => {}
-    }
-    if state.pane == Pane::Timeline && state.timeline.anchor.is_some() {
-        let words = [("h l", "to the other end of the span"), ("v", "take it"), ("Esc", "let go")];
-        return put(keys(&words, state), area, buffer);
-    }
-    if state.find.is_on() {
-        let what = match state.find.exact {
-            Some(function) => format!("* {}", text::clean(&state.profile.function(function).name, signs)),
-            None => format!("/{}", text::clean(&state.find.pattern, signs)),
-        };
-        let words = format!(" {what} {} {}  n N next  * same  Esc done", signs.dot, tally(state));
-        return put(Span::styled(words, theme.key()), area, buffer);
-    }
-    if area.width >= 70 {
-        put_right(weight(state), area, buffer);
-    }
-    for hint in hints(state, hint_width(state, area.width)) {
-        let place = Rect {
-            x: area.x + hint.left,
-            width: (hint.right - hint.left).min(area.width.saturating_sub(hint.left)),
-            ..area
-        };
-        let spans = vec![
-            Span::styled(key(hint.binding, signs.ascii), theme.key()),
-            Span::raw(format!(" {}", hint.binding.hint)),
-        ];
+    let shown = shown(state, area.width);
+    put_right(shown.weight, area, buffer);
+    put(shown.words, area, buffer);
+    for hint in shown.hints {
+        let left = hint.left.min(area.width);
+        let place = Rect { x: area.x + left, width: (hint.right - hint.left).min(area.width - left), ..area };
+        let spans = vec![Span::styled(hint.key, state.theme.key()), Span::raw(format!(" {}", hint.words))];
         put(spans, place, buffer);
     }
 }
@@ -160,39 +205,22 @@ fn leaving(state: &State, width: u16) -> Vec<Span<'static>> {
     ]
 }
 
-/// No other key means anything here while the command has them.
-fn keys_away(state: &State) -> Vec<Span<'static>> {
-    vec![
-        Span::styled(" The command has the keys.  ", state.theme.strong()),
-        Span::styled("^]", state.theme.key()),
-        Span::raw(" back"),
-    ]
-}
-
-/// Keys, and what they do.
-fn keys(hints: &[(&'static str, &'static str)], state: &State) -> Vec<Span<'static>> {
-    let spans = hints.iter().flat_map(|(key, words)| {
-        [Span::raw(" "), Span::styled(*key, state.theme.key()), Span::raw(format!(" {words} "))]
-    });
-    spans.collect()
-}
-
 /// What holds in a list that lies over the panes.
-fn choice(enter: &'static str, state: &State) -> Vec<Span<'static>> {
+fn choice(enter: &'static str, close: (&'static str, &'static str, Option<Action>), state: &State) -> Shown {
     let (accept, moves) = if state.theme.signs.ascii { ("Enter", "Up Down") } else { ("↵", "↑ ↓") };
-    keys(&[(accept, enter), (moves, "move"), ("Esc", "close")], state)
+    Shown::keys([], [(accept, enter, Some(Action::Accept)), (moves, "move", None), close])
 }
 
 /// A line that is being typed. Its end is always seen, and the cursor behind it.
-fn typed(lead: &str, line: &str, help: &str, state: &State, width: u16) -> Vec<Span<'static>> {
+fn typed(lead: &str, line: &str, help: &str, state: &State, width: u16) -> Shown {
     let signs = state.theme.signs;
     let room = usize::from(width).saturating_sub(text::width(lead) + 2);
-    vec![
+    Shown::words([
         Span::styled(format!(" {lead}"), state.theme.key()),
         Span::raw(text::cut_start(&text::clean(line, signs), room, signs)),
         Span::styled(" ", state.theme.cursor()),
         Span::styled(format!("  {help}"), state.theme.faint()),
-    ]
+    ])
 }
 
 /// `12 frames, 33.8 %`.

@@ -31,7 +31,7 @@ impl Mouse {
         let (x, y) = (event.column, event.row);
         let areas = layout::areas(state.size, state.pane, state.strip);
         if state.overlay != Overlay::None {
-            return over(event);
+            return over(state, &areas, event);
         }
         match event.kind {
             MouseEventKind::Down(MouseButton::Left) => self.click(state, &areas, (x, y), now),
@@ -52,10 +52,7 @@ impl Mouse {
             if console::is_typing(state) {
                 return vec![Action::TakeKeys];
             }
-            let width = footer::hint_width(state, areas.footer.width);
-            let hint =
-                footer::hints(state, width).into_iter().find(|hint| (hint.left..hint.right).contains(&x));
-            return hint.map(|hint| hint.binding.action.clone()).into_iter().collect();
+            return footer::pressed(state, areas.footer, x).into_iter().collect();
         }
         let Some((pane, area)) = areas.pane_at(x, y) else { return title(areas, (x, y)) };
         let row = usize::from(y - area.y);
@@ -97,9 +94,15 @@ impl Mouse {
     }
 }
 
-/// Over help and lists the wheel scrolls, and the other buttons close.
-fn over(event: MouseEvent) -> Vec<Action> {
+/// Over help and lists the wheel scrolls, and the other buttons close, but for what the last line shows.
+fn over(state: &State, areas: &Areas, event: MouseEvent) -> Vec<Action> {
+    let (x, y) = (event.column, event.row);
     match event.kind {
+        MouseEventKind::Down(MouseButton::Left)
+            if areas.footer.contains((x, y).into()) && state.overlay != Overlay::Leaving =>
+        {
+            footer::pressed(state, areas.footer, x).into_iter().collect()
+        }
         MouseEventKind::ScrollUp => vec![Action::Scroll(Pane::Source, -3)],
         MouseEventKind::ScrollDown => vec![Action::Scroll(Pane::Source, 3)],
         MouseEventKind::Down(MouseButton::Right | MouseButton::Left) => vec![Action::Back],

@@ -1,7 +1,7 @@
 //! The last line and the first: what they say is of the pane that has the keys, and true at this moment.
 
 use pyflame_tui::sample::{Event, Totals};
-use pyflame_tui::tui::action::Action;
+use pyflame_tui::tui::action::{Action, Effect};
 use pyflame_tui::tui::keys::Pane;
 
 use crate::session::Session;
@@ -98,6 +98,61 @@ fn hints_are_of_what_has_the_keys() {
         let footer = footer(&session);
         assert!(footer.contains(has) && !footer.contains(has_not), "{keys:?}: {footer}");
     }
+}
+
+/// Clicks on each column of the last line but those of these hints.
+fn click_beside(session: &mut Session, hints: &[&str]) {
+    let (width, height) = session.state.size;
+    let line = footer(session);
+    let left = |hint: &str| line[..line.find(hint).expect(hint)].chars().count() as u16;
+    let shown = hints.iter().map(|hint| left(hint)..left(hint) + hint.chars().count() as u16);
+    let shown: Vec<_> = shown.collect();
+    let before = session.text();
+    session.effects.clear();
+    for column in (0..width).filter(|column| !shown.iter().any(|hint| hint.contains(column))) {
+        session.click((column, height - 1));
+        assert_eq!(session.text(), before, "a click on column {column}");
+        assert_eq!(session.effects, [], "a click on column {column}");
+    }
+}
+
+#[test]
+fn a_click_presses_only_what_is_shown() {
+    let mut session = Session::new(Program::Steady, (160, 48));
+    session.run(3.0);
+    // What is said.
+    session.press(&["r"]);
+    session.expect("the past is forgotten");
+    click_beside(&mut session, &[]);
+    session.run(10.0);
+    // What is typed.
+    session.press(&["/", "v", "i", "e", "w"]);
+    click_beside(&mut session, &[]);
+    // What was searched for.
+    session.press(&["Enter"]);
+    let keys = ["n N next", "* same", "Esc done"];
+    click_beside(&mut session, &keys);
+    let before = session.state.cursor.clone();
+    session.click(session.place("n N next"));
+    assert_ne!(session.state.cursor, before);
+    session.click(session.place("Esc done"));
+    session.expect_not("Esc done");
+    // A span that has begun.
+    session.press(&["v", "h"]);
+    click_beside(&mut session, &["v take it", "Esc let go"]);
+    session.click(session.place("Esc let go"));
+    assert_eq!(session.state.timeline.anchor, None);
+    // Help and lists.
+    session.press(&["2", "?"]);
+    click_beside(&mut session, &["Esc close"]);
+    session.press(&["Esc", ":"]);
+    click_beside(&mut session, &["↵ do it", "Esc close"]);
+    session.click(session.place("Esc close"));
+    // What can be pressed here.
+    session.click(session.place("o callers"));
+    session.expect("callers (o)");
+    session.click(session.place("q quit"));
+    assert!(session.effects.contains(&Effect::Quit), "{:?}", session.effects);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! A whole session without a terminal: events and keys go in by their time, pictures come out as text.
 
-use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseEvent};
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use pyflame_tui::sample::Micros;
 use pyflame_tui::tui::action::{Action, Effect};
 use pyflame_tui::tui::mouse::Mouse;
@@ -81,6 +81,26 @@ impl Session {
         for action in self.mouse.meaning(&self.state, event, self.now) {
             self.act(action);
         }
+    }
+
+    /// What the mouse does at this column and row.
+    pub(crate) fn mouse(&mut self, kind: MouseEventKind, (column, row): (u16, u16)) {
+        self.point(MouseEvent { kind, column, row, modifiers: KeyModifiers::NONE });
+    }
+
+    pub(crate) fn click(&mut self, place: (u16, u16)) {
+        self.mouse(MouseEventKind::Down(MouseButton::Left), place);
+    }
+
+    /// Where these words stand on the screen: column and row.
+    #[track_caller]
+    pub(crate) fn place(&self, words: &str) -> (u16, u16) {
+        let lines = self.lines();
+        let found = lines.iter().enumerate().find_map(|(row, line)| {
+            let at = line.find(words)?;
+            Some((line[..at].chars().count() as u16, row as u16))
+        });
+        found.unwrap_or_else(|| panic!("{words:?} is not on the screen\n{}", self.text()))
     }
 
     pub(crate) fn buffer(&self) -> Buffer {

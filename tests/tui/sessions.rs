@@ -13,16 +13,6 @@ fn mouse(kind: MouseEventKind, column: u16, row: u16) -> MouseEvent {
     MouseEvent { kind, column, row, modifiers: KeyModifiers::NONE }
 }
 
-/// Where these words stand on the screen.
-fn place(session: &Session, words: &str) -> (u16, u16) {
-    let lines = session.lines();
-    let found = lines.iter().enumerate().find_map(|(row, line)| {
-        let at = line.find(words)?;
-        Some((line[..at].chars().count() as u16, row as u16))
-    });
-    found.unwrap_or_else(|| panic!("{words:?} is not on the screen\n{}", session.text()))
-}
-
 #[test]
 fn the_first_sample_is_a_picture() {
     let mut session = Session::new(Program::Web, (160, 48));
@@ -142,7 +132,7 @@ fn windows_and_spans() {
     session.expect("since start");
     session.press(&["c"]);
     session.expect("(auto)");
-    let (_, row) = place(&session, "cpu");
+    let (_, row) = session.place("cpu");
     session.point(mouse(MouseEventKind::Down(MouseButton::Left), 150, row));
     session.point(mouse(MouseEventKind::Drag(MouseButton::Left), 140, row));
     session.point(mouse(MouseEventKind::Up(MouseButton::Left), 136, row));
@@ -167,7 +157,7 @@ fn the_past_can_be_forgotten_at_any_moment() {
 fn a_click_selects_and_two_zoom() {
     let mut session = Session::new(Program::Steady, (160, 48));
     session.run(5.0);
-    let (x, y) = place(&session, "view_users");
+    let (x, y) = session.place("view_users");
     session.point(mouse(MouseEventKind::Down(MouseButton::Left), x, y));
     let call = session.state.view.cursor_call().and_then(|call| call.step).unwrap();
     assert_eq!(&*session.state.profile.function(call.function).name, "view_users");
@@ -175,7 +165,7 @@ fn a_click_selects_and_two_zoom() {
     session.expect("zoomed (Esc)");
     session.point(mouse(MouseEventKind::Down(MouseButton::Right), x, y));
     session.expect_not("zoomed (Esc)");
-    let (x, y) = place(&session, "? help");
+    let (x, y) = session.place("? help");
     session.point(mouse(MouseEventKind::Down(MouseButton::Left), x, y));
     session.expect("Help: Flame");
 }

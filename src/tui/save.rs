@@ -10,11 +10,12 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use tempfile::{Builder, NamedTempFile};
 
+use super::flame_pane;
 use super::picture;
 use super::state::State;
 use super::text;
 use crate::export::{self, Format};
-use crate::profile::{Lines, Selection};
+use crate::profile::{Lines, Selection, Top};
 use crate::sample::Micros;
 
 /// The selection that goes to a file: what is on the screen, with the lines that `-n` leaves out.
@@ -25,8 +26,11 @@ pub(super) fn selection(state: &State) -> Selection {
     Selection { span, lines, ..state.selection() }
 }
 
-/// Writes, and tells where to.
-pub(super) fn write(state: &State, format: Format, file: Option<&Path>) -> io::Result<PathBuf> {
+/// Writes, and tells where to. A file without a stack is of no use to anybody: there the error says why it has none.
+pub fn write(state: &State, format: Format, file: Option<&Path>) -> io::Result<PathBuf> {
+    if Top::of(&state.profile, &selection(state)).total == 0 {
+        return Err(io::Error::other(flame_pane::nothing(state)));
+    }
     let wanted = file.map_or_else(|| PathBuf::from(own_name(state, format)), at_home);
     place(&wanted, |out| export(state, format, out))
 }

@@ -173,12 +173,7 @@ fn picture(state: &mut State, action: &Action) {
                 Direction::Callees => Direction::Callers,
                 Direction::Callers => Direction::Callees,
             };
-            // Paths of one tree mean nothing in the other.
-            state.zoom.clear();
-            state.cursor.clear();
-            state.trail.clear();
-            state.follow = true;
-            state.scroll = 0;
+            forget_paths(state);
         }
         Action::Idle => {
             state.idle = match state.idle {
@@ -210,15 +205,16 @@ fn picture(state: &mut State, action: &Action) {
             }));
         }
         Action::Tasks => show_tasks(state),
-        Action::Plumbing => state.hide_plumbing = !state.hide_plumbing,
+        Action::Plumbing => {
+            state.hide_plumbing = !state.hide_plumbing;
+            forget_paths(state);
+        }
         Action::Lines => {
             state.lines = match state.lines {
                 Lines::Apart => Lines::Merged,
                 Lines::Merged => Lines::Apart,
             };
-            state.zoom.clear();
-            state.cursor.clear();
-            state.follow = true;
+            forget_paths(state);
         }
         Action::ThisThread => next_thread(state),
         Action::AllThreads => state.threads = None,
@@ -242,6 +238,15 @@ fn picture(state: &mut State, action: &Action) {
         }
         _ => {}
     }
+}
+
+/// Paths of one tree mean nothing in another.
+fn forget_paths(state: &mut State) {
+    state.zoom.clear();
+    state.cursor.clear();
+    state.trail.clear();
+    state.follow = true;
+    state.scroll = 0;
 }
 
 fn focus(state: &mut State, pane: Pane) {
@@ -291,10 +296,7 @@ fn show_tasks(state: &mut State) {
     state.who = if tasks { Who::Tasks } else { Who::AllThreads };
     state.effects.push(Effect::Tasks(tasks));
     state.threads = None;
-    state.zoom.clear();
-    state.cursor.clear();
-    state.follow = true;
-    state.scroll = 0;
+    forget_paths(state);
     state.awaits_tasks = tasks;
     if tasks {
         // Looks before did not read them, nor will the very next.

@@ -143,3 +143,49 @@ fn a_copied_stack_says_how_often_a_function_called_itself() {
         assert_eq!(text, "main (/srv/app/deep.py:1)\nrec (/srv/app/deep.py:5) ×4\n");
     }
 }
+
+/// A path through one tree leads to nothing in another: what it would select is told to be nothing.
+#[test]
+fn what_is_zoomed_into_is_let_go_where_paths_become_others() {
+    for key in ["p", "L", "o"] {
+        let mut session = Session::new(Program::Steady, (160, 48));
+        session.run(3.0);
+        session.press(&["g", "Down", "Enter", "Down", "Enter"]);
+        session.expect("zoomed (Esc)");
+        session.press(&[key]);
+        session.expect_not("zoomed (Esc)");
+        assert!(session.state.view.cursor_call().is_some(), "{key}: the cursor is on a call");
+        session.press(&["4"]);
+        session.expect_not(" 0 functions");
+        // Nor is there anything to go back to.
+        session.press(&["2", "Esc"]);
+        session.expect_not("zoomed (Esc)");
+        session.expect("nothing to go back to");
+    }
+}
+
+#[test]
+fn a_file_without_a_stack_is_not_written() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut session = Session::new(Program::Web, (160, 48));
+    session.run(19.0);
+    let refused = |session: &Session| {
+        for (format, name) in [(Format::Folded, "a.folded"), (Format::Timestamps, "a.flamechart")] {
+            let file = directory.path().join(name);
+            let error = save::write(&session.state, format, Some(&file)).unwrap_err();
+            assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+            assert_eq!(error.to_string(), save::write(&session.state, format, None).unwrap_err().to_string());
+        }
+        save::write(&session.state, Format::Folded, None).unwrap_err().to_string()
+    };
+    session.press(&["/", "x", "y", "z", "z", "y", "Enter", "&"]);
+    assert_eq!(refused(&session), "no stack in this window has a match; & shows all");
+    session.press(&["Esc", "g", "Down", "Down", "Enter"]);
+    let path = std::mem::take(&mut session.state.zoom);
+    session.state.zoom = [path.clone(), path].concat();
+    let words = "no stack in this window goes through what is zoomed into; = shows all";
+    assert_eq!(refused(&session), words);
+    session.press(&["="]);
+    let file = directory.path().join("a.folded");
+    assert_eq!(save::write(&session.state, Format::Folded, Some(&file)).unwrap(), file);
+}

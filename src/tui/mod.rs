@@ -37,6 +37,7 @@ pub mod save;
 mod signs;
 mod source;
 mod source_pane;
+mod stack;
 pub mod state;
 mod states;
 pub mod still;

@@ -2,15 +2,14 @@
 
 use super::action::{Action, Direction, Effect, Note};
 use super::console;
-use super::flame::{Cell, What};
+use super::flame::What;
 use super::keys::Pane;
 use super::layout;
 use super::pools::{Fold, Line};
 use super::state::{Back, List, Overlay, Reach, State};
-use super::text;
 use super::time;
 use super::top_pane;
-use crate::profile::{CallId, Direction as Turned};
+use crate::profile::CallId;
 
 /// Moves.
 pub(super) fn update(state: &mut State, action: &Action) {
@@ -246,14 +245,18 @@ fn enter_row(state: &mut State, row: usize) {
         state.threads = if state.threads.as_ref() == Some(&only) { None } else { Some(only) };
         return;
     }
-    let Some(function) = state.view.top.get(row).map(|row| row.step.function) else { return };
-    let tree = &state.view.tree;
-    let calls = tree.calls().filter(|(_, call)| call.step.is_some_and(|step| step.function == function));
-    let heaviest = calls.max_by_key(|(id, call)| (call.total, std::cmp::Reverse(*id))).map(|(id, _)| id);
-    if let Some(call) = heaviest {
+    if let Some(call) = heaviest(state, row) {
         state.pane = Pane::Flame;
         go_to(state, call);
     }
+}
+
+/// The call in which the function of this row of the top list weighs most.
+pub(super) fn heaviest(state: &State, row: usize) -> Option<CallId> {
+    let function = state.view.top.get(row)?.step.function;
+    let calls = state.view.tree.calls();
+    let calls = calls.filter(|(_, call)| call.step.is_some_and(|step| step.function == function));
+    calls.max_by_key(|(id, call)| (call.total, std::cmp::Reverse(*id))).map(|(id, _)| id)
 }
 
 fn in_source(state: &mut State, action: &Action) {
@@ -302,31 +305,4 @@ fn scroll(state: &mut State, pane: Pane, by: i32) {
         Pane::Output => console::scroll(state, by),
         Pane::Timeline => {}
     }
-}
-
-/// The stack under the cursor as text to paste, root first.
-pub(super) fn stack_text(state: &State) -> Option<String> {
-    let (tree, flame) = (&state.view.tree, &state.view.flame);
-    let mut end = state.view.cursor;
-    if state.direction == Turned::Callers {
-        // The cursor stands on the leaf; who called it stands in the same box.
-        let cell = flame.find(tree, end).and_then(|at| flame.cell(at));
-        end = cell.filter(|cell| matches!(cell.what, What::Chain(_))).map_or(end, Cell::last);
-    }
-    let up = std::iter::successors(Some(end), |id| Some(tree.call(*id).parent));
-    let mut calls: Vec<_> = up.map(|id| tree.call(id)).take_while(|call| call.step.is_some()).collect();
-    if state.direction == Turned::Callees {
-        calls.reverse();
-    }
-    let signs = state.theme.signs;
-    let frames = calls.into_iter().filter_map(|call| {
-        let step = call.step?;
-        let function = state.profile.function(step.function);
-        let line = step.line.unwrap_or(function.first_line);
-        let (name, file) = (text::clean(&function.name, signs), text::clean(&function.file, signs));
-        let times =
-            if call.repeats > 1 { format!(" {}{}", signs.times, call.repeats) } else { String::new() };
-        Some(format!("{name} ({file}:{line}){times}\n"))
-    });
-    Some(frames.collect::<String>()).filter(|text| !text.is_empty())
 }

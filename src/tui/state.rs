@@ -12,6 +12,7 @@ use super::options::Options;
 use super::pools::Fold;
 use super::source::Text;
 use super::theme::Theme;
+use super::threads_pane;
 use super::view::View;
 use crate::profile::{
     Direction, FunctionId, Idle, Lines, Profile, Selection, Span, Step, ThreadNo, Threads, Who,
@@ -354,11 +355,11 @@ impl State {
 
     /// The function under the cursor, wherever the cursor is.
     pub fn function(&self) -> Option<FunctionId> {
-        if self.pane == Pane::Top {
-            let row = self.view.top.get(self.top_list.cursor);
-            return row.map(|row| row.step.function);
+        match self.pane {
+            Pane::Top => self.view.top.get(self.top_list.cursor).map(|row| row.step.function),
+            Pane::Threads => threads_pane::under_cursor(self)?.1.map(|spot| spot.own.0),
+            _ => self.view.cursor_call()?.step.map(|step| step.function),
         }
-        self.view.cursor_call().and_then(|call| call.step).map(|step| step.function)
     }
 
     /// How long until there should be another picture; nothing if it should be there already.

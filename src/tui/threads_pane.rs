@@ -76,6 +76,13 @@ pub(super) fn given_name(state: &State, thread: ThreadNo) -> Option<String> {
     (!known.name.is_empty() && !is_unnamed_main(state, known)).then(|| name(state, thread))
 }
 
+/// The thread under the cursor, and where its row says that it stands; of a pool, the first of its threads.
+pub(super) fn under_cursor(state: &State) -> Option<(&ThreadRow, Option<Spot>)> {
+    let line = state.view.thread_lines.get(state.thread_list.cursor)?;
+    let row = state.view.threads.get(line.rows().start)?;
+    Some((row, says(state, row).2))
+}
+
 /// The threads that are chosen, in words: a pool by its name.
 pub(super) fn names(state: &State, set: &BTreeSet<ThreadNo>) -> String {
     let pool = state.view.thread_lines.iter().enumerate().find_map(|(place, line)| match line {

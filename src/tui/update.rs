@@ -10,7 +10,7 @@ use super::console::{self, Keys};
 use super::keys::{self, Key, Pane};
 use super::layout::Strip;
 use super::state::{Frozen, Order, Overlay, State};
-use super::{find, layout, navigate, overlay, time, view};
+use super::{find, layout, navigate, overlay, stack, time, view};
 use crate::profile::{Direction, Idle, Lines, Who};
 use crate::sample::{Event, Flags, Micros, Outcome, Sample};
 
@@ -340,11 +340,10 @@ fn keep(state: &mut State, action: &Action) {
             let name = state.options.output.as_ref().map_or(String::new(), |path| path.display().to_string());
             state.overlay = Overlay::File(name);
         }
-        Action::Copy => {
-            if let Some(stack) = navigate::stack_text(state) {
-                state.effects.push(Effect::Copy(stack));
-            }
-        }
+        Action::Copy => match stack::under_cursor(state) {
+            Some(stack) => state.effects.push(Effect::Copy(stack)),
+            None => state.say(Note::bad("there is no stack under the cursor")),
+        },
         Action::Export | Action::Save => {
             let with_picture = *action == Action::Save;
             let format = if state.options.timestamps {

@@ -161,8 +161,8 @@ pub fn refresh(state: &mut State) {
     let weights = view.count(state);
     view.compare(state);
     view.stand(state);
-    view.look_closer(state, weights);
     state.view = view;
+    (state.view.heat, state.view.callers) = closer(state, weights);
     ask_for_source(state);
     state.dirty = true;
 }
@@ -374,19 +374,14 @@ impl View {
         let (runs, waits) = known.copied().unwrap_or((1, 0));
         weight * (4 * runs + waits) / (4 * (runs + waits)).max(1)
     }
+}
 
-    /// Lines and callers of the function under the cursor.
-    fn look_closer(&mut self, state: &State, whole: Weights) {
-        let function = if state.pane == Pane::Top {
-            self.top.get(state.top_list.cursor).map(|row| row.step.function)
-        } else {
-            self.cursor_call().and_then(|call| call.step).map(|step| step.function)
-        };
-        let zoomed = || Weights::of(&state.profile, &self.window, &state.selection());
-        let weights = if state.zoom.is_empty() { whole } else { zoomed() };
-        let seen = function.map(|function| look_closer(&state.profile, &weights, function));
-        (self.heat, self.callers) = seen.unwrap_or_default();
-    }
+/// Lines and callers of the function under the cursor.
+fn closer(state: &State, whole: Weights) -> (Heat, Vec<Caller>) {
+    let zoomed = || Weights::of(&state.profile, &state.view.window, &state.selection());
+    let weights = if state.zoom.is_empty() { whole } else { zoomed() };
+    let seen = state.function().map(|function| look_closer(&state.profile, &weights, function));
+    seen.unwrap_or_default()
 }
 
 /// Has the file of the function under the cursor read, once.

@@ -14,6 +14,7 @@ mod screens;
 mod session;
 mod sessions;
 mod simulation;
+mod stacks;
 mod stillness;
 mod tasks;
 mod time;

@@ -221,7 +221,6 @@ const fn row(
 }
 
 const ANY: &[Pane] = &[];
-const LISTS: &[Pane] = &[Pane::Threads, Pane::Top];
 const PICTURE: &[Pane] = &[Pane::Timeline, Pane::Flame, Pane::Threads, Pane::Top];
 const STRIP: &[Pane] = &[Pane::Timeline];
 const SIDEWAYS: &[Pane] = &[Pane::Flame, Pane::Threads];
@@ -262,8 +261,8 @@ pub static TABLE: &[Binding] = &[
     row(&[char('L')], Action::Lines, ANY, Group::Picture, "", "one row per line instead of per function"),
     row(&[char('t')], Action::ThisThread, ANY, Group::Picture, "thread", "only the thread under the cursor, or the next one"),
     row(&[char('T')], Action::AllThreads, ANY, Group::Picture, "", "all threads again"),
-    row(&[char('s')], Action::Sort, LISTS, Group::Picture, "sort", "sort by the next column"),
-    row(&[char('s')], Action::ShowSource, &[Pane::Timeline, Pane::Flame, Pane::Source], Group::Panes, "source", "below: the source of the function, the command's output, or nothing"),
+    row(&[char('s')], Action::Sort, &[Pane::Top], Group::Picture, "sort", "sort by the next column"),
+    row(&[char('s')], Action::ShowSource, &[Pane::Timeline, Pane::Flame, Pane::Threads, Pane::Source], Group::Panes, "source", "below: the source of the function, the command's output, or nothing"),
 
     row(&[char('[')], Action::Shorter, ALL_BUT_STRIP, Group::Time, "window", "a shorter window of fixed length"),
     row(&[char(']')], Action::Longer, ALL_BUT_STRIP, Group::Time, "", "a longer window; past the longest: auto"),

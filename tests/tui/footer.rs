@@ -92,7 +92,8 @@ fn hints_are_of_what_has_the_keys() {
         (&["Esc", "5"], "↵ edit", "zoom"),
         (&["1"], "h move", "↵ zoom"),
         (&["v"], "v take it", "freeze"),
-        (&["Esc", "4"], "↵ show", "zoom"),
+        (&["Esc", "3"], "s source", "sort"),
+        (&["4"], "↵ show", "zoom"),
     ] {
         session.press(keys);
         let footer = footer(&session);

@@ -78,3 +78,17 @@ fn the_next_match_in_the_top_list() {
     session.press(&["n", "N"]);
     assert_eq!((session.state.pane, session.state.top_list.cursor), (Pane::Top, before));
 }
+
+#[test]
+fn the_threads_have_one_order_and_the_functions_keep_theirs() {
+    let mut session = Session::new(Program::Steady, (160, 48));
+    session.run(3.0);
+    session.press(&["3"]);
+    session.expect("own code");
+    session.press(&["s"]);
+    session.expect_not("own code");
+    session.press(&["s", "4"]);
+    session.expect("by self (s)");
+    session.press(&["s"]);
+    session.expect("by total (s)");
+}

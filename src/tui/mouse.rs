@@ -9,6 +9,7 @@ use super::footer;
 use super::keys::Pane;
 use super::layout::{self, Areas};
 use super::navigate;
+use super::overlay_pane;
 use super::state::{Overlay, State};
 use super::timeline;
 use super::top_pane;
@@ -94,7 +95,8 @@ impl Mouse {
     }
 }
 
-/// Over help and lists the wheel scrolls, and the other buttons close, but for what the last line shows.
+/// Over help and lists the wheel scrolls. A click does what is written there, in a list or on the last line; anywhere
+/// else it closes.
 fn over(state: &State, areas: &Areas, event: MouseEvent) -> Vec<Action> {
     let (x, y) = (event.column, event.row);
     match event.kind {
@@ -105,7 +107,11 @@ fn over(state: &State, areas: &Areas, event: MouseEvent) -> Vec<Action> {
         }
         MouseEventKind::ScrollUp => vec![Action::Scroll(Pane::Source, -3)],
         MouseEventKind::ScrollDown => vec![Action::Scroll(Pane::Source, 3)],
-        MouseEventKind::Down(MouseButton::Right | MouseButton::Left) => vec![Action::Back],
+        MouseEventKind::Down(MouseButton::Left) => match overlay_pane::row_at(state, (x, y)) {
+            Some(row) => vec![Action::PickRow(state.pane, row), Action::Accept],
+            None => vec![Action::Back],
+        },
+        MouseEventKind::Down(MouseButton::Right) => vec![Action::Back],
         _ => Vec::new(),
     }
 }

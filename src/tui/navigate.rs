@@ -180,10 +180,15 @@ fn list_length(state: &State, pane: Pane) -> Option<usize> {
 }
 
 /// The first row of a list in an area of so many; painting and the mouse ask the same. One without the keys begins at
-/// its beginning.
+/// its beginning, unless the wheel has turned it.
 pub(super) fn first_row(state: &State, pane: Pane, height: usize) -> usize {
-    let list = if pane == Pane::Threads { state.thread_list } else { state.top_list };
-    if pane == state.pane { list.first(list_length(state, pane).unwrap_or(0), height) } else { 0 }
+    let length = list_length(state, pane).unwrap_or(0);
+    match pane {
+        Pane::Threads if state.pane != pane => state.beside.min(length.saturating_sub(height)),
+        Pane::Threads => state.thread_list.first(length, height),
+        _ if state.pane != pane => 0,
+        _ => state.top_list.first(length, height),
+    }
 }
 
 /// Keeps lists where they are on the screen, so that they scroll as little as the cursor asks for.
@@ -283,12 +288,22 @@ fn in_source(state: &mut State, action: &Action) {
 }
 
 fn scroll(state: &mut State, pane: Pane, by: i32) {
+    let areas = layout::areas(state.size, state.pane, state.strip);
+    let height = |area| usize::from(areas.inner(area).height);
     let shift = |at: usize, limit: usize| {
         let at = i64::try_from(at).unwrap_or(0) + i64::from(by);
         usize::try_from(at.max(0)).unwrap_or(0).min(limit)
     };
     match pane {
-        Pane::Flame => state.scroll = shift(state.scroll, state.view.flame.rows.len().saturating_sub(2)),
+        Pane::Flame => {
+            let last = state.view.flame.rows.len().saturating_sub(height(areas.main));
+            state.scroll = shift(flame_scroll(state), last);
+        }
+        // Beside another pane its cursor is not seen.
+        Pane::Threads if state.pane != pane => {
+            let last = list_length(state, pane).unwrap_or(0).saturating_sub(height(areas.side));
+            state.beside = shift(state.beside.min(last), last);
+        }
         Pane::Threads | Pane::Top => {
             let last = list_length(state, pane).unwrap_or(0).saturating_sub(1);
             let at = &mut list_mut(state, pane).cursor;

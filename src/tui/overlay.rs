@@ -8,7 +8,7 @@ use nucleo_matcher::{Config, Matcher, Utf32Str};
 use super::action::{Action, Direction, Effect};
 use super::keys::{Binding, Key, TABLE};
 use super::state::{Overlay, State};
-use super::{find, navigate, update};
+use super::{find, navigate, overlay_pane, update};
 use crate::export::Format;
 use crate::profile::CallId;
 
@@ -54,7 +54,8 @@ pub(super) fn update(state: &mut State, action: Action) {
         (Overlay::File(name), action) => typed_file(state, name, &action),
         (Overlay::Palette(typed, row), action) => palette(state, typed, row, action),
         (Overlay::Help(pane, row), action) => {
-            if let Some(row) = moved(row, usize::MAX / 2, &action) {
+            let last = overlay_pane::last_of_help(state, pane);
+            if let Some(row) = moved(row.min(last), last, &action) {
                 state.overlay = Overlay::Help(pane, row);
             }
         }
@@ -96,7 +97,8 @@ fn moved(row: usize, last: usize, action: &Action) -> Option<usize> {
         Action::PageUp => row.saturating_sub(10),
         Action::PageDown => (row + 10).min(last),
         Action::First => 0,
-        Action::Last => last.min(10_000),
+        Action::Last => last,
+        Action::PickRow(_, row) => (*row).min(last),
         Action::Scroll(_, by) => {
             usize::try_from(i64::try_from(row).unwrap_or(0) + i64::from(*by)).unwrap_or(0).min(last)
         }

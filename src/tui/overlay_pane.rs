@@ -23,20 +23,27 @@ pub(super) fn paint(state: &State, screen: Rect, buffer: &mut Buffer) {
     }
 }
 
-/// A box in the middle of the screen, at most so large; the area inside of it. The last line stays:
-/// notes appear there.
-fn window(state: &State, title: &str, wanted: (u16, u16), screen: Rect, buffer: &mut Buffer) -> Rect {
+/// A box in the middle of the screen, at most so large. The last line stays: notes appear there.
+fn place(wanted: (u16, u16), screen: Rect) -> Rect {
     let width = wanted.0.min(screen.width);
     let height = wanted.1.min(screen.height.saturating_sub(1)).max(u16::from(screen.height > 0));
-    let area = Rect::new((screen.width - width) / 2, (screen.height - height) / 3, width, height);
+    Rect::new((screen.width - width) / 2, (screen.height - height) / 3, width, height)
+}
+
+fn inside(area: Rect) -> Rect {
+    Block::bordered().inner(area)
+}
+
+/// Paints such a box; the area inside of it.
+fn window(state: &State, title: &str, wanted: (u16, u16), screen: Rect, buffer: &mut Buffer) -> Rect {
+    let area = place(wanted, screen);
     Clear.render(area, buffer);
     let block = Block::bordered()
         .border_set(state.theme.signs.border)
         .border_style(state.theme.key())
         .title(Line::from(Span::styled(format!(" {title} "), state.theme.strong())));
-    let inside = block.inner(area);
     block.render(area, buffer);
-    inside
+    inside(area)
 }
 
 /// The list that is drawn of a list with a cursor: where it begins.
@@ -44,7 +51,51 @@ fn first_row(cursor: usize, height: u16) -> usize {
     cursor.saturating_sub(usize::from(height).saturating_sub(1))
 }
 
+/// The row of a list at this place of the screen, if there is one.
+pub(super) fn row_at(state: &State, (x, y): (u16, u16)) -> Option<usize> {
+    let screen = screen(state);
+    let (list, cursor, length) = match &state.overlay {
+        Overlay::Palette(typed, cursor) => {
+            (below_prompt(inside(place(PALETTE, screen))), *cursor, overlay::commands(state, typed).len())
+        }
+        Overlay::Crowd(path, cursor) => {
+            let length = overlay::crowd(state, path).len();
+            (inside(place(crowded(length), screen)), *cursor, length)
+        }
+        _ => return None,
+    };
+    let row = first_row(cursor, list.height) + usize::from(y.saturating_sub(list.y));
+    (list.contains((x, y).into()) && row < length).then_some(row)
+}
+
+/// The row with which the last screen of the help begins.
+pub(super) fn last_of_help(state: &State, pane: Option<Pane>) -> usize {
+    let screen = screen(state);
+    let lines = help_lines(state, pane, screen);
+    lines.len().saturating_sub(usize::from(inside(place(helpful(&lines), screen)).height))
+}
+
+fn screen(state: &State) -> Rect {
+    Rect::new(0, 0, state.size.0, state.size.1)
+}
+
 fn help(state: &State, pane: Option<Pane>, scroll: usize, screen: Rect, buffer: &mut Buffer) {
+    let lines = help_lines(state, pane, screen);
+    let title = pane.map_or("Every key".to_owned(), |pane| format!("Help: {}", pane.title()));
+    let title = format!("{title} {} Esc closes", state.theme.signs.dot);
+    let inside = window(state, &title, helpful(&lines), screen, buffer);
+    let scroll = scroll.min(lines.len().saturating_sub(usize::from(inside.height)));
+    for (at, line) in (0..inside.height).zip(lines.into_iter().skip(scroll)) {
+        put(line, row(inside, at), buffer);
+    }
+}
+
+/// The size of a box for the help.
+fn helpful(lines: &[Vec<Span<'_>>]) -> (u16, u16) {
+    (WIDEST, lines.len() as u16 + 2)
+}
+
+fn help_lines(state: &State, pane: Option<Pane>, screen: Rect) -> Vec<Vec<Span<'static>>> {
     let theme = state.theme;
     let signs = theme.signs;
     let mut lines: Vec<Vec<Span<'static>>> = Vec::new();
@@ -78,13 +129,7 @@ fn help(state: &State, pane: Option<Pane>, scroll: usize, screen: Rect, buffer: 
     for words in text::wrap(MOUSE, room) {
         lines.push(vec![Span::styled(format!(" {words}"), theme.faint())]);
     }
-    let title = pane.map_or("Every key".to_owned(), |pane| format!("Help: {}", pane.title()));
-    let title = format!("{title} {} Esc closes", signs.dot);
-    let inside = window(state, &title, (WIDEST, lines.len() as u16 + 2), screen, buffer);
-    let scroll = scroll.min(lines.len().saturating_sub(usize::from(inside.height)));
-    for (at, line) in (0..inside.height).zip(lines.into_iter().skip(scroll)) {
-        put(line, row(inside, at), buffer);
-    }
+    lines
 }
 
 /// Columns of the help at most, its frame included.
@@ -120,11 +165,19 @@ const fn about(pane: Pane) -> &'static [&'static str] {
     }
 }
 
+/// The size of a box for the palette.
+const PALETTE: (u16, u16) = (84, 24);
+
+/// The list in it.
+fn below_prompt(inside: Rect) -> Rect {
+    Rect { y: inside.y.saturating_add(1), height: inside.height.saturating_sub(1), ..inside }
+}
+
 fn palette(state: &State, typed: &str, cursor: usize, screen: Rect, buffer: &mut Buffer) {
     let theme = state.theme;
     let signs = theme.signs;
     let found = overlay::commands(state, typed);
-    let inside = window(state, "Commands", (84, 24), screen, buffer);
+    let inside = window(state, "Commands", PALETTE, screen, buffer);
     let prompt = vec![
         Span::styled(" : ", theme.key()),
         Span::raw(text::cut_start(
@@ -135,10 +188,10 @@ fn palette(state: &State, typed: &str, cursor: usize, screen: Rect, buffer: &mut
         Span::styled(" ", theme.cursor()),
     ];
     put(prompt, row(inside, 0), buffer);
-    let height = inside.height.saturating_sub(1);
-    let first = first_row(cursor, height);
-    for (at, (place, binding)) in (1..=height).zip(found.iter().enumerate().skip(first)) {
-        let line = row(inside, at);
+    let list = below_prompt(inside);
+    let first = first_row(cursor, list.height);
+    for (at, (place, binding)) in (0..list.height).zip(found.iter().enumerate().skip(first)) {
+        let line = row(list, at);
         let spans = vec![
             Span::styled(format!(" {}", text::pad(&binding.label(signs.ascii), 12, signs)), theme.key()),
             Span::raw(text::pad(binding.help, usize::from(line.width).saturating_sub(13), signs)),
@@ -153,12 +206,17 @@ fn palette(state: &State, typed: &str, cursor: usize, screen: Rect, buffer: &mut
     }
 }
 
+/// The size of a box for so many calls.
+fn crowded(calls: usize) -> (u16, u16) {
+    (90, (calls as u16).saturating_add(2))
+}
+
 fn crowd(state: &State, path: &[Step], cursor: usize, screen: Rect, buffer: &mut Buffer) {
     let signs = state.theme.signs;
     let tree = &state.view.tree;
     let calls = overlay::crowd(state, path);
     let title = format!("{} calls too small for a box {} Enter zooms", calls.len(), signs.dot);
-    let inside = window(state, &title, (90, (calls.len() as u16).saturating_add(2)), screen, buffer);
+    let inside = window(state, &title, crowded(calls.len()), screen, buffer);
     let first = first_row(cursor, inside.height);
     for (at, (place, call)) in (0..inside.height).zip(calls.iter().enumerate().skip(first)) {
         let line = row(inside, at);

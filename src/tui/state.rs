@@ -206,6 +206,8 @@ pub struct State {
     pub find: Find,
     /// The thread list.
     pub thread_list: List,
+    /// Its rows above the screen where it stands beside another pane.
+    pub beside: usize,
     /// Pools that somebody has opened or folded in it, by what the names of their threads have in common.
     pub folds: HashMap<String, Fold>,
     /// The top list.
@@ -280,6 +282,7 @@ impl State {
             scroll: 0,
             find: Find::default(),
             thread_list: List::default(),
+            beside: 0,
             folds: HashMap::new(),
             top_list: List::default(),
             order: Order::Own,

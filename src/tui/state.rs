@@ -161,6 +161,8 @@ pub struct State {
 
     /// The pane that has the keys.
     pub pane: Pane,
+    /// It is the top list because there is no room for the flame, not because somebody chose it.
+    pub instead: bool,
     /// What stands below the picture.
     pub strip: Strip,
     /// The screen of the command that we run, if we do.
@@ -260,6 +262,7 @@ impl State {
             profile: Profile::new(),
             silent: false,
             pane: if layout::is_small(size) { Pane::Top } else { Pane::Flame },
+            instead: layout::is_small(size),
             strip: if options.command.is_some() { Strip::Output } else { Strip::Source },
             console: options.command.clone().map(|command| Console::new(command, size)),
             overlay: Overlay::None,

@@ -41,9 +41,7 @@ pub fn update(state: &mut State, action: Action) {
                 state.pane = Pane::Flame;
                 state.timeline.anchor = None;
             }
-            if layout::is_small(state.size) && state.pane == Pane::Flame {
-                state.pane = Pane::Top;
-            }
+            choose_pane(state);
             console::resized(state);
         }
         Action::Read(file, text) => drop(state.files.insert(file, Some(text))),
@@ -249,8 +247,20 @@ fn forget_paths(state: &mut State) {
     state.scroll = 0;
 }
 
+/// Where there is room for a list and nothing else the flame gives way, until there is more.
+fn choose_pane(state: &mut State) {
+    let small = layout::is_small(state.size);
+    if small && state.pane == Pane::Flame {
+        state.pane = Pane::Top;
+        state.instead = true;
+    } else if !small && std::mem::take(&mut state.instead) && state.pane == Pane::Top {
+        state.pane = Pane::Flame;
+    }
+}
+
 fn focus(state: &mut State, pane: Pane) {
     state.pane = pane;
+    state.instead = false;
     state.source_top = None;
 }
 

@@ -83,6 +83,32 @@ fn keys_do_not_go_to_a_pane_that_is_not_there() {
 }
 
 #[test]
+fn the_flame_comes_back_when_there_is_room_for_it() {
+    let mut session = Session::new(Program::Steady, (45, 10));
+    session.run(1.0);
+    assert_eq!(session.state.pane, Pane::Top);
+    for pane in [Pane::Flame, Pane::Timeline] {
+        session.act(Action::Resized(120, 24));
+        assert_eq!(session.state.pane, Pane::Flame);
+        session.act(Action::Focus(pane));
+        session.act(Action::Resized(45, 10));
+        assert_eq!(session.state.pane, Pane::Top);
+        session.act(Action::Resized(44, 9));
+    }
+    // What was chosen stays.
+    session.press(&["4"]);
+    session.act(Action::Resized(120, 24));
+    assert_eq!(session.state.pane, Pane::Top);
+    for key in ["3", "4"] {
+        session.press(&[key]);
+        let chosen = session.state.pane;
+        session.act(Action::Resized(45, 10));
+        session.act(Action::Resized(120, 24));
+        assert_eq!(session.state.pane, chosen);
+    }
+}
+
+#[test]
 fn hints_are_of_what_has_the_keys() {
     let mut session = Session::new(Program::Web, (160, 48));
     session.run(1.0);

@@ -16,7 +16,7 @@ use super::theme::{Emphasis, Kind};
 use crate::profile::{Call, CallId, Direction, Idle, Lines, Who};
 
 /// Growth is worth a word from this share of everything on.
-const GROWTH: f64 = 0.05;
+pub(super) const GROWTH: f64 = 0.05;
 
 /// The words in the line above the flame.
 pub(super) fn title(state: &State) -> Vec<Span<'static>> {

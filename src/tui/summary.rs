@@ -4,6 +4,7 @@
 use std::fmt::{self, Display};
 
 use super::console_pane;
+use super::flame_pane::GROWTH;
 use super::header::ending_text;
 use super::state::State;
 use super::text;
@@ -63,28 +64,37 @@ fn output(state: &State) -> Vec<String> {
     lines
 }
 
-/// The function that the cursor stands on, and when things last changed.
-fn finding(state: &State) -> Option<String> {
+/// The function that the cursor stands on, or the hottest; and when it last changed, or else the process did.
+fn finding(state: &State) -> Vec<String> {
+    let changed = state.view.changed.map(|at| text::clock(at, state.options.east));
+    let process = || changed.as_ref().map(|at| format!("  the process changed at {at}"));
+    let Some((line, before)) = function(state) else { return process().into_iter().collect() };
+    match (before, &changed) {
+        (Some(before), Some(at)) => {
+            let (dot, before) = (state.theme.signs.dot, text::percent(before));
+            vec![format!("{line} {dot} changed at {at} from {before}")]
+        }
+        _ => [line].into_iter().chain(process()).collect(),
+    }
+}
+
+/// That function with its share; and what that was before the last change, if it was clearly another.
+fn function(state: &State) -> Option<(String, Option<f64>)> {
     let signs = state.theme.signs;
-    let call = state.view.cursor_call()?;
+    let view = &state.view;
+    let hottest = || Some(view.tree.call(view.hottest(state, None)));
+    let call = view.cursor_call().or_else(hottest)?;
     let function = state.profile.function(call.step?.function);
-    let whole = state.view.tree.total().max(1) as f64;
-    let share = call.total as f64 / whole;
-    let mut line = format!(
+    let share = call.total as f64 / view.tree.total().max(1) as f64;
+    let line = format!(
         "  {} {} {}:{}",
         text::percent(share),
         text::clean(&function.name, signs),
         text::clean(text::base_name(&function.file), signs),
         function.first_line
     );
-    if let Some(at) = state.view.changed {
-        line = format!("{line} {} changed at {}", signs.dot, text::clock(at, state.options.east));
-        let growth = state.view.growth(call);
-        if let Some(growth) = growth.filter(|growth| growth.abs() >= 0.05) {
-            line = format!("{line} from {}", text::percent(share - growth));
-        }
-    }
-    Some(line)
+    let growth = view.growth_since(call).filter(|growth| growth.abs() >= GROWTH);
+    Some((line, growth.map(|growth| share - growth)))
 }
 
 impl Display for Summary {

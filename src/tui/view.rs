@@ -278,13 +278,9 @@ impl View {
         }
     }
 
-    /// Compares with what was before the last change, for a while after it.
+    /// Compares with what was before the last change.
     fn compare(&mut self, state: &State) {
-        let fresh = |at: &Micros| self.at.0.saturating_sub(at.0) <= NEWS.0;
-        let Some(changed) = self.changed.filter(fresh) else {
-            self.diff = None;
-            return;
-        };
+        let Some(changed) = self.changed else { return };
         let from = Micros(changed.0.saturating_sub(AutoWindow::LONGEST.0));
         let before = Selection { span: Span::Between(from, changed), ..state.whole_selection() };
         // The past stays as it was: it is counted again only if it is looked at in another way.
@@ -295,8 +291,14 @@ impl View {
         }
     }
 
-    /// By how much a call's share grew at the last change.
+    /// By how much a call's share grew at the last change, for a while after it.
     pub fn growth(&self, call: &Call) -> Option<f64> {
+        let is_news = |at: &Micros| self.at.0.saturating_sub(at.0) <= NEWS.0;
+        self.changed.filter(is_news).and_then(|_| self.growth_since(call))
+    }
+
+    /// The same, however long ago that was.
+    pub fn growth_since(&self, call: &Call) -> Option<f64> {
         self.diff.as_ref().and_then(|(_, diff)| diff.growth(&self.tree, call))
     }
 
@@ -344,7 +346,7 @@ impl View {
 
     /// Where most time ends in code of one's own: the call to look at first. It stays with `before`
     /// unless something is clearly heavier.
-    fn hottest(&self, state: &State, before: Option<CallId>) -> CallId {
+    pub fn hottest(&self, state: &State, before: Option<CallId>) -> CallId {
         let turned = state.direction == Direction::Callers;
         let own = |step: Step| state.profile.origin(step.function) == Origin::Own;
         let counts = |call: &Call| if turned { call.depth == 1 } else { call.step.is_some_and(own) };

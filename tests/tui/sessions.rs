@@ -306,6 +306,17 @@ fn the_last_words() {
         "{lines:?}"
     );
     assert!(lines[1].contains("view_report websrv.py:39 · changed at 03:07:32 from 1"), "{lines:?}");
+    // Long after that, too, and wherever the cursor stands.
+    session.run(70.0);
+    session.expect_not("▲+");
+    session.press(&["g"]);
+    let lines = Summary::of(&session.state).lines;
+    assert!(lines[1].contains("view_report websrv.py:39 · changed at 03:07:32 from 1"), "{lines:?}");
+    // What was the same before is not said to have changed.
+    session.press(&["/", "a", "u", "t", "h", "Enter"]);
+    let lines = Summary::of(&session.state).lines;
+    assert!(lines[1].contains("middleware_auth ") && !lines[1].contains("changed"), "{lines:?}");
+    assert_eq!(lines[2], "  the process changed at 03:07:32");
 }
 
 #[test]

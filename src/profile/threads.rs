@@ -177,11 +177,11 @@ impl Roster {
 pub struct ThreadRow {
     /// Whose row; [`Profile::thread`] tells name, stack and flags.
     pub thread: ThreadNo,
-    /// What it does now; nothing if the newest look did not see it.
+    /// What it does now; nothing if the newest look did not see it, or is not part of the window.
     pub now: Option<State>,
-    /// How long it has stood in the same stack.
+    /// How long it has stood in the same stack; nothing in a window of the past.
     pub standing: Micros,
-    /// Where it stood when it was last seen.
+    /// Where it stood when it was last seen; nowhere in a window of the past.
     pub here: Option<Spot>,
     /// How long it had not been seen when the window ended.
     pub unseen: Micros,
@@ -227,7 +227,7 @@ type Places = [(u64, NodeId); 5];
 /// The threads that were seen in this window and that the selection takes, in the order in which
 /// they were first seen.
 pub fn thread_rows(profile: &Profile, window: &Window, selection: &Selection) -> Vec<ThreadRow> {
-    let end = window.last_at(profile).unwrap_or_default();
+    let end = window.last_at(profile);
     let mut rows = BTreeMap::<ThreadNo, (ThreadRow, Places)>::new();
     for (thread, node, flags, count) in window.counts() {
         if !selection.has(thread, flags) {
@@ -248,11 +248,16 @@ pub fn thread_rows(profile: &Profile, window: &Window, selection: &Selection) ->
     rows.into_values().map(|(row, places)| ThreadRow { places: spots(places), ..row }).collect()
 }
 
-fn row_of(profile: &Profile, thread: ThreadNo, end: Micros) -> ThreadRow {
+/// What the newest look knows of a thread is true of a window that ended then, and of no other.
+fn row_of(profile: &Profile, thread: ThreadNo, end: Option<Micros>) -> ThreadRow {
     let known = profile.thread(thread);
-    let now = profile.is_present(thread).then(|| profile.state(known.node, known.flags));
-    let standing = Micros(known.seen.0.saturating_sub(known.since.0));
-    let here = Spot::of(profile, known.node);
-    let unseen = Micros(end.0.saturating_sub(known.seen.0));
+    let unseen = Micros(end.unwrap_or_default().0.saturating_sub(known.seen.0));
+    let (now, standing, here) = if end == profile.last_at() {
+        let now = profile.is_present(thread).then(|| profile.state(known.node, known.flags));
+        let standing = Micros(known.seen.0.saturating_sub(known.since.0));
+        (now, standing, Spot::of(profile, known.node))
+    } else {
+        (None, Micros(0), None)
+    };
     ThreadRow { thread, now, standing, here, unseen, states: [0; 5], collecting: 0, places: [None; 5] }
 }

@@ -2,6 +2,7 @@
 //! where those that count stood. It follows the profile at the cost of the new looks only.
 
 use std::collections::VecDeque;
+use std::collections::vec_deque::Iter;
 use std::ops::Range;
 
 use hashbrown::HashMap;
@@ -181,6 +182,13 @@ impl Timeline {
     /// The buckets kept, oldest first. The newest one is still filling.
     pub fn buckets(&self) -> &VecDeque<Bucket> {
         &self.buckets
+    }
+
+    /// Those of them that began before this moment.
+    pub fn until(&self, profile: &Profile, at: Micros) -> Iter<'_, Bucket> {
+        let start = self.start(profile).unwrap_or_default();
+        let count = at.0.saturating_sub(start.0).div_ceil(Self::STEP.0) as usize;
+        self.buckets.range(..count.min(self.buckets.len()))
     }
 
     /// When the oldest bucket kept began; nothing before the first look.

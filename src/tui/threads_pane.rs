@@ -14,7 +14,7 @@ use super::pools::{Fold, Line};
 use super::state::State;
 use super::text;
 use super::theme::state_label;
-use crate::profile::{FunctionId, Spot, State as Doing, Thread, ThreadNo, ThreadRow, Who};
+use crate::profile::{FunctionId, Span as Time, Spot, State as Doing, Thread, ThreadNo, ThreadRow, Who};
 use crate::sample::Micros;
 
 /// Who stands in one stack for so long is shown there.
@@ -344,15 +344,18 @@ fn place(state: &State, spot: Option<Spot>, width: usize) -> String {
     found.unwrap_or_else(|| words(own, text::last_name))
 }
 
-/// How much they ran, a sign a step of the strip, oldest first; a whole sign is a thread that ran all the time, or as many
-/// as ever did.
+/// How much they ran up to the end of what is shown, a sign a step of the strip, oldest first; a whole sign is a thread
+/// that ran all the time, or as many as ever did.
 fn sparkline(state: &State, rows: &[ThreadRow], steps: usize) -> String {
-    let buckets = state.view.timeline.buckets();
+    let end = match state.span() {
+        Time::Between(_, end) => end,
+        Time::All | Time::Last(_) | Time::Since(_) => Micros(u64::MAX),
+    };
+    let buckets = state.view.timeline.until(&state.profile, end);
     let skipped = buckets.len().saturating_sub(steps);
     let levels = state.theme.signs.levels;
     let mut line = " ".repeat(steps.saturating_sub(buckets.len()));
     let ran: Vec<f64> = buckets
-        .iter()
         .skip(skipped)
         .map(|bucket| {
             let of = |row: &ThreadRow| {

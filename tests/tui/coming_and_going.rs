@@ -119,6 +119,44 @@ fn threads_of_a_time_in_the_past_are_told_of_as_of_then() {
     session.expect_not("+compute ×1 gone");
 }
 
+/// What lives on is told as it was, too: where it stands now, and since when, is no part of that time.
+#[test]
+fn a_thread_that_lives_on_is_told_of_as_it_was() {
+    let mut session = Session::new(Program::Idle, (160, 48));
+    for turn in 0..2400_u64 {
+        let at = Micros(START.0 + turn * 10_000);
+        let (works, flags) = if turn < 1000 {
+            (at_work("crunch"), Flags::ON_CPU)
+        } else {
+            (at_work("stand_still"), Flags::WAITING)
+        };
+        look(&mut session, at, vec![thread(1, works, flags), thread(2, at_work("rest"), Flags::WAITING)]);
+        session.act(Action::Now(at));
+    }
+    session.act(Action::Now(Micros(START.0 + 24_000_000)));
+    session.press(&["3"]);
+    let row = |session: &Session, name: &str| {
+        session.lines().into_iter().find(|line| line.contains(name)).expect(name)
+    };
+    let now = row(&session, "thread 1 ");
+    assert!(now.contains(" waiting  stand_still:4 ") && now.contains("13 s"), "{now}");
+    let span = |session: &mut Session, from, to| {
+        session.state.reach = Reach::Between(Micros(START.0 + from), Micros(START.0 + to));
+        session.press(&["3"]);
+    };
+    span(&mut session, 2_000_000, 8_000_000);
+    let then = row(&session, "thread 1 ");
+    assert!(then.contains(" CPU      crunch:4 ") && !then.contains(" s "), "{then}");
+    // Thirty-two steps lie before the end of the span.
+    assert!(then.contains(&format!(" {}│", "█".repeat(32))), "{then}");
+    // Nobody is stuck before anybody else there.
+    let rows = session.lines()[6..8].to_vec();
+    assert!(rows[0].contains("thread 1 ") && rows[1].contains("thread 2 "), "{rows:#?}");
+    // The same at the newest look as without a span.
+    span(&mut session, 12_000_000, 30_000_000);
+    assert_eq!(row(&session, "thread 1 "), now);
+}
+
 #[test]
 fn a_pool_says_what_its_threads_say() {
     // Flags of four threads of a pool, and what the pool says.

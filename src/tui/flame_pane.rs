@@ -124,7 +124,7 @@ pub(super) fn kind(state: &State, call: &Call) -> Kind {
         Direction::Callees => call.own * 2 >= call.total,
         Direction::Callers => call.depth == 1,
     };
-    if ends && state.view.waits(step.function) {
+    if ends && state.view.leaves.waits(step.function) {
         return Kind::Waiting;
     }
     Kind::of(state.profile.origin(step.function))
@@ -291,7 +291,7 @@ fn paint_cell(state: &State, cell: &Cell, line: Rect, buffer: &mut Buffer) {
     let colour = if crowd { Kind::Waiting } else { kind(state, head) };
     let style = if let What::Line(call, line, _) = &cell.what {
         let step = state.view.tree.call(*call).step;
-        let waits = step.is_some_and(|step| state.view.line_waits(step.function, *line));
+        let waits = step.is_some_and(|step| state.view.leaves.line_waits(step.function, *line));
         let own = step.map_or(Kind::Own, |step| Kind::of(state.profile.origin(step.function)));
         theme.line(if waits { Kind::Waiting } else { own }, emphasis)
     } else if head.step.is_none() && emphasis == Emphasis::Plain {

@@ -23,6 +23,7 @@ mod held;
 mod input;
 pub mod keys;
 pub mod layout;
+pub mod leaves;
 pub mod mouse;
 mod navigate;
 mod options;

@@ -106,7 +106,7 @@ fn lines(state: &State, source: &[String], id: FunctionId, area: Rect, buffer: &
         let gap = before.is_some_and(|before| number > before + 1);
         before = Some(number);
         let code = source.get(number.saturating_sub(1) as usize).map_or("", String::as_str);
-        let kind = if state.view.line_waits(id, number) {
+        let kind = if state.view.leaves.line_waits(id, number) {
             Kind::Waiting
         } else {
             Kind::of(state.profile.origin(id))

@@ -10,13 +10,14 @@ use super::find;
 use super::flame::Flame;
 use super::keys::Pane;
 use super::layout;
+use super::leaves::Leaves;
 use super::pools::{self, Line};
 use super::state::{Order, Reach, State};
 use super::still::{self, Moment, Stillness};
 use crate::profile::{
     AutoWindow, Call, CallId, CallTree, Caller, Diff, Direction, FunctionId, Heat, Idle, MarkKind, Origin,
-    Profile, Selection, Span, State as Doing, Step, ThreadNo, ThreadRow, Timeline, Top, TopRow, Trend,
-    Weights, Who, Window, look_closer, thread_rows,
+    Selection, Span, Step, ThreadNo, ThreadRow, Timeline, Top, TopRow, Trend, Weights, Who, Window,
+    look_closer, thread_rows,
 };
 use crate::sample::Micros;
 
@@ -67,10 +68,8 @@ pub struct View {
     pub heat: Heat,
     /// Who called it.
     pub callers: Vec<Caller>,
-    /// Of each function at the top of stacks: samples in which it ran, and in which it did not.
-    leaves: HashMap<FunctionId, (u64, u64)>,
-    /// The same of each line.
-    leaf_lines: HashMap<(FunctionId, u32), (u64, u64)>,
+    /// What threads do where their stacks end.
+    pub leaves: Leaves,
 }
 
 impl Default for View {
@@ -99,8 +98,7 @@ impl Default for View {
             top: Vec::new(),
             heat: Heat::default(),
             callers: Vec::new(),
-            leaves: HashMap::new(),
-            leaf_lines: HashMap::new(),
+            leaves: Leaves::default(),
         }
     }
 }
@@ -114,16 +112,6 @@ impl View {
     /// A function's share of the last minute, oldest first, as numbers of threads: own and total.
     pub fn trend(&self, function: FunctionId) -> Vec<(f64, f64)> {
         self.trend.as_ref().map_or_else(Vec::new, |(_, trend)| trend.of(function).collect())
-    }
-
-    /// Does a thread that stands at the top in this function mostly wait?
-    pub fn waits(&self, function: FunctionId) -> bool {
-        self.leaves.get(&function).is_some_and(|(runs, waits)| *waits > 2 * *runs)
-    }
-
-    /// The same of one of its lines.
-    pub fn line_waits(&self, function: FunctionId, line: u32) -> bool {
-        self.leaf_lines.get(&(function, line)).is_some_and(|(runs, waits)| *waits > 2 * *runs)
     }
 
     /// The threads of a line of the list.
@@ -201,7 +189,7 @@ impl View {
             state.all_idle = self.tree.total() > 0;
         }
         self.count_threads(state);
-        self.count_leaves(&state.profile, &state.whole_selection());
+        self.leaves = Leaves::of(&state.profile, &self.window, &state.whole_selection());
         if state.pane == Pane::Top || layout::is_small(state.size) {
             self.count_top(state, &state.selection());
         }
@@ -236,26 +224,6 @@ impl View {
         self.collecting = mean(&|row| row.collecting);
         let name = |thread| super::threads_pane::given_name(state, thread);
         self.thread_lines = pools::arrange(&mut self.threads, name, &state.folds);
-    }
-
-    fn count_leaves(&mut self, profile: &Profile, selection: &Selection) {
-        self.leaves.clear();
-        self.leaf_lines.clear();
-        for (_, node, flags, count) in self.window.counts() {
-            if let Some((function, line)) = profile.frame(node).filter(|_| selection.is_kind(flags)) {
-                let doing = profile.state(node, flags);
-                let of_function = self.leaves.entry(function).or_default();
-                let of_line = self.leaf_lines.entry((function, line)).or_default();
-                for (runs, waits) in [of_function, of_line] {
-                    match doing {
-                        // Who stands before the GIL would run.
-                        Doing::Running | Doing::GilWait => *runs += count,
-                        Doing::Waiting | Doing::Idle => *waits += count,
-                        Doing::Unknown => {}
-                    }
-                }
-            }
-        }
     }
 
     fn count_top(&mut self, state: &State, selection: &Selection) {
@@ -360,7 +328,8 @@ impl View {
             }
             let at = if at == CallId::ROOT { id } else { at };
             let leaf = self.tree.call(if turned { at } else { id });
-            *weights.entry(at).or_default() += self.heat_of(leaf, call.own);
+            let heat = leaf.step.map(|step| self.leaves.heat(step.function, call.own));
+            *weights.entry(at).or_default() += heat.unwrap_or(call.own);
         }
         let heaviest = weights.iter().max_by_key(|(id, weight)| (**weight, std::cmp::Reverse(**id)));
         let Some((heaviest, weight)) = heaviest else { return CallId::ROOT };
@@ -368,13 +337,6 @@ impl View {
             Some(before) if weights.get(&before).is_some_and(|old| old * 3 >= weight * 2) => before,
             _ => *heaviest,
         }
-    }
-
-    /// How much time at the top of stacks draws the eye: a thread that waits is often meant to, one that runs never is.
-    fn heat_of(&self, call: &Call, weight: u64) -> u64 {
-        let known = call.step.and_then(|step| self.leaves.get(&step.function));
-        let (runs, waits) = known.copied().unwrap_or((1, 0));
-        weight * (4 * runs + waits) / (4 * (runs + waits)).max(1)
     }
 }
 

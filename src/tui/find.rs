@@ -120,7 +120,7 @@ fn step_row(state: &mut State, forward: bool) {
         hits.iter().rev().find(|place| **place < here).or(hits.last())
     };
     match next {
-        Some(place) => state.top_list.cursor = *place,
+        Some(place) => (state.top_list.cursor, state.top_list.touched) = (*place, true),
         None => state.say(Note::bad("no match in this list")),
     }
 }

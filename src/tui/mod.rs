@@ -24,6 +24,7 @@ mod input;
 pub mod keys;
 pub mod layout;
 pub mod leaves;
+pub mod list;
 pub mod mouse;
 mod navigate;
 mod options;

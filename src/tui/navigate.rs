@@ -5,8 +5,9 @@ use super::console;
 use super::flame::What;
 use super::keys::Pane;
 use super::layout;
+use super::list::List;
 use super::pools::{Fold, Line};
-use super::state::{Back, List, Overlay, Reach, State};
+use super::state::{Back, Overlay, Reach, State};
 use super::time;
 use super::top_pane;
 use crate::profile::CallId;
@@ -205,8 +206,11 @@ pub(super) fn flame_scroll(state: &State) -> usize {
     state.scroll.min(state.view.flame.rows.len().saturating_sub(2))
 }
 
+/// A list in which somebody moves.
 fn list_mut(state: &mut State, pane: Pane) -> &mut List {
-    if pane == Pane::Threads { &mut state.thread_list } else { &mut state.top_list }
+    let list = if pane == Pane::Threads { &mut state.thread_list } else { &mut state.top_list };
+    list.touched = true;
+    list
 }
 
 fn in_list(state: &mut State, action: &Action) {

@@ -10,7 +10,7 @@ use super::keys::{Binding, Key, TABLE};
 use super::state::{Overlay, State};
 use super::{find, navigate, overlay_pane, update};
 use crate::export::Format;
-use crate::profile::CallId;
+use crate::profile::{CallId, Step};
 
 /// What a key means while this lies over the panes. `^C` and `^Z` mean what they always mean.
 pub(super) fn pressed(overlay: &Overlay, key: Key) -> Option<Action> {
@@ -77,7 +77,7 @@ pub(super) fn update(state: &mut State, action: Action) {
 }
 
 /// The calls that share the box of many small ones below the call that `path` leads to.
-pub(super) fn crowd(state: &State, path: &[crate::profile::Step]) -> Vec<CallId> {
+pub(super) fn crowd(state: &State, path: &[Step]) -> Vec<CallId> {
     let tree = &state.view.tree;
     let parent = tree.find_nearest(path).0;
     let alone =
@@ -87,6 +87,22 @@ pub(super) fn crowd(state: &State, path: &[crate::profile::Step]) -> Vec<CallId>
             )
         };
     tree.children(parent).iter().copied().filter(|id| !alone(id)).collect()
+}
+
+/// The call under the cursor of that list, if it is there.
+pub(super) fn crowd_cursor(state: &State) -> Option<Step> {
+    let Overlay::Crowd(path, row) = &state.overlay else { return None };
+    crowd(state, path).get(*row).and_then(|call| state.view.tree.call(*call).step)
+}
+
+/// Puts the cursor there on the call on which it stood, if that is still listed.
+pub(super) fn stay_in_crowd(state: &mut State, stood: Step) {
+    let Overlay::Crowd(path, _) = &state.overlay else { return };
+    let calls = crowd(state, path);
+    let place = calls.iter().position(|call| state.view.tree.call(*call).step == Some(stood));
+    if let (Overlay::Crowd(_, row), Some(place)) = (&mut state.overlay, place) {
+        *row = place;
+    }
 }
 
 /// The row after a movement; nothing for what is no movement but a decision.

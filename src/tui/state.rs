@@ -8,6 +8,7 @@ use super::action::{Effect, Note};
 use super::console::Console;
 use super::keys::Pane;
 use super::layout::{self, Strip};
+use super::list::List;
 use super::options::Options;
 use super::pools::Fold;
 use super::source::Text;
@@ -120,24 +121,6 @@ pub struct Back {
     pub zoom: Vec<Step>,
     /// The cursor.
     pub cursor: Vec<Step>,
-}
-
-/// How far each list is scrolled, and where its cursor stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct List {
-    /// The row of the cursor.
-    pub cursor: usize,
-    /// The first row on the screen, when the cursor was last moved.
-    pub top: usize,
-}
-
-impl List {
-    /// The first row on a screen of so many: scrolled as little as shows the cursor.
-    pub fn first(self, length: usize, height: usize) -> usize {
-        let height = height.max(1);
-        let cursor = self.cursor.min(length.saturating_sub(1));
-        self.top.min(length.saturating_sub(height)).clamp((cursor + 1).saturating_sub(height), cursor)
-    }
 }
 
 /// The screen.

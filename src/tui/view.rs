@@ -11,6 +11,8 @@ use super::flame::Flame;
 use super::keys::Pane;
 use super::layout;
 use super::leaves::Leaves;
+use super::list;
+use super::overlay;
 use super::pools::{self, Line};
 use super::state::{Order, Reach, State};
 use super::still::{self, Moment, Stillness};
@@ -141,6 +143,7 @@ pub fn restart(state: &mut State) {
 
 /// Works the picture out anew.
 pub fn refresh(state: &mut State) {
+    let in_crowd = overlay::crowd_cursor(state);
     let mut view = std::mem::take(&mut state.view);
     find::look(state);
     if state.frozen.is_none() {
@@ -150,6 +153,9 @@ pub fn refresh(state: &mut State) {
     view.compare(state);
     view.stand(state);
     state.view = view;
+    if let Some(stood) = in_crowd {
+        overlay::stay_in_crowd(state, stood);
+    }
     (state.view.heat, state.view.callers) = closer(state, weights);
     ask_for_source(state);
     state.dirty = true;
@@ -191,7 +197,7 @@ impl View {
         self.count_threads(state);
         self.leaves = Leaves::of(&state.profile, &self.window, &state.whole_selection());
         if state.pane == Pane::Top || layout::is_small(state.size) {
-            self.count_top(state, &state.selection());
+            self.count_top(state);
         }
         weights
     }
@@ -203,13 +209,13 @@ impl View {
         weights
     }
 
-    fn count_threads(&mut self, state: &State) {
+    fn count_threads(&mut self, state: &mut State) {
         let everybody = Selection { threads: crate::profile::Threads::All, ..state.whole_selection() };
         let rows = thread_rows(&state.profile, &self.window, &everybody);
         let before = std::mem::replace(&mut self.threads, rows);
         if state.frozen.is_some() {
             // A frozen picture shows where they stood when it froze.
-            let before: HashMap<_, _> = before.into_iter().map(|row| (row.thread, row)).collect();
+            let before: HashMap<_, _> = before.iter().map(|row| (row.thread, row)).collect();
             for row in &mut self.threads {
                 if let Some(old) = before.get(&row.thread) {
                     (row.now, row.standing, row.here, row.unseen) =
@@ -223,11 +229,14 @@ impl View {
         self.states = std::array::from_fn(|doing| mean(&|row| row.states[doing]));
         self.collecting = mean(&|row| row.collecting);
         let name = |thread| super::threads_pane::given_name(state, thread);
-        self.thread_lines = pools::arrange(&mut self.threads, name, &state.folds);
+        let lines = pools::arrange(&mut self.threads, name, &state.folds);
+        let lines_before = std::mem::replace(&mut self.thread_lines, lines);
+        list::stay_in_threads(state, (&lines_before, &before), (&self.thread_lines, &self.threads));
     }
 
-    fn count_top(&mut self, state: &State, selection: &Selection) {
-        let mut top = Top::build(&state.profile, &self.window, selection);
+    fn count_top(&mut self, state: &mut State) {
+        let selection = state.selection();
+        let mut top = Top::build(&state.profile, &self.window, &selection);
         match state.order {
             Order::Own => {}
             Order::Total => top.sort_by_total(),
@@ -236,8 +245,9 @@ impl View {
                 key(a).name.cmp(&key(b).name).then(a.step.cmp(&b.step))
             }),
         }
-        self.top = top.rows;
-        let merged = Selection { span: Span::All, ..selection.clone() };
+        let before = std::mem::replace(&mut self.top, top.rows);
+        list::stay_in_top(state, &before, &self.top);
+        let merged = Selection { span: Span::All, ..selection };
         if self.trend.as_ref().is_none_or(|(of, _)| *of != merged) {
             self.trend = Some((merged.clone(), Trend::new(&merged)));
         }

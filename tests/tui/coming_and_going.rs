@@ -11,11 +11,11 @@ use crate::simulation::{Chance, Program, START};
 
 const NAMES: [&str; 8] = ["rule_0", "rule_1", "rule_2", "rule_3", "rule_4", "rule_5", "rule_6", "rule_7"];
 
-fn thread(tid: u32, stack: Stack, flags: Flags) -> ThreadSample {
+pub(crate) fn thread(tid: u32, stack: Stack, flags: Flags) -> ThreadSample {
     ThreadSample { thread: ThreadId { tid, interpreter: 0, seat: 0 }, stack, flags }
 }
 
-fn look(session: &mut Session, at: Micros, threads: Vec<ThreadSample>) {
+pub(crate) fn look(session: &mut Session, at: Micros, threads: Vec<ThreadSample>) {
     session.act(Action::Sampled(Event::Sample(Sample { at, outcome: Outcome::Taken(threads) })));
 }
 
@@ -65,7 +65,7 @@ fn a_picture_outlives_the_numbers_of_its_stacks() {
     }
 }
 
-fn at_work(name: &'static str) -> Stack {
+pub(crate) fn at_work(name: &'static str) -> Stack {
     stack(&[("/srv/app/compute.py", name, 1, 4)])
 }
 

@@ -4,7 +4,9 @@ use crossterm::event::{KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use pyflame_tui::sample::{Event, Flags, Micros, Outcome, Sample, ThreadId, ThreadSample};
 use pyflame_tui::tui::action::Action;
 use pyflame_tui::tui::keys::Pane;
+use ratatui::style::Modifier;
 
+use crate::coming_and_going::{at_work, look, thread};
 use crate::programs::stack;
 use crate::session::Session;
 use crate::simulation::{Program, START};
@@ -201,4 +203,99 @@ fn the_end_of_the_help_is_left_with_the_next_key() {
         session.press(&["k"]);
         assert_eq!(session.text(), above);
     }
+}
+
+/// Lets a thread stand in these functions, in turn, for so many steps of 10 ms.
+fn work(session: &mut Session, functions: &[&'static str], steps: u64) {
+    for step in 0..steps {
+        session.now.0 += 10_000;
+        let function = functions[(step % functions.len() as u64) as usize];
+        look(session, session.now, vec![thread(1, at_work(function), Flags::ON_CPU)]);
+        session.act(Action::Now(session.now));
+    }
+}
+
+#[test]
+fn the_cursor_of_the_top_list_stays_on_its_function() {
+    let mut session = Session::new(Program::Idle, (160, 48));
+    let under_cursor = |session: &Session| {
+        let function = session.state.view.top[session.state.top_list.cursor].step.function;
+        session.state.profile.function(function).name.to_string()
+    };
+    work(&mut session, &["parse"], 300);
+    session.press(&["c", "4"]);
+    work(&mut session, &["store", "send"], 1200);
+    assert_eq!(under_cursor(&session), "parse");
+    assert_eq!(session.state.top_list.cursor, 2, "two have overtaken it");
+    session.press(&["k"]);
+    let above = under_cursor(&session);
+    work(&mut session, &["parse"], 900);
+    assert_eq!((under_cursor(&session), session.state.top_list.cursor), (above, 2));
+    session.press(&["g", "Enter"]);
+    let call = session.state.view.cursor_call().and_then(|call| call.step).unwrap();
+    assert_eq!(&*session.state.profile.function(call.function).name, "parse");
+    // What has gone leaves the cursor where it is.
+    session.press(&["4", "j", "r"]);
+    work(&mut session, &["read", "write", "close"], 30);
+    assert_eq!(session.state.top_list.cursor, 1);
+}
+
+/// Nobody has touched it there: it shows what is hottest.
+#[test]
+fn a_list_that_is_the_whole_screen_begins_with_the_hottest() {
+    let mut session = Session::new(Program::Idle, (40, 10));
+    work(&mut session, &["parse"], 300);
+    work(&mut session, &["store", "send"], 1200);
+    assert_eq!(session.state.top_list.cursor, 0);
+}
+
+#[test]
+fn the_cursor_of_the_thread_list_stays_on_its_thread() {
+    for (keys, chosen) in [(&[][..], 3), (&["j"], 1), (&["j", "j", "j", "j"], 1)] {
+        let mut session = Session::new(Program::Idle, (160, 48));
+        let step = |session: &mut Session, turn: u64, stuck: u32| {
+            session.now.0 += 10_000;
+            let stack = |tid| at_work(if tid == stuck || turn.is_multiple_of(2) { "wait" } else { "work" });
+            let all = (1..=6).map(|tid| thread(tid, stack(tid), Flags::WAITING)).collect::<Vec<_>>();
+            look(session, session.now, all);
+            session.act(Action::Now(session.now));
+        };
+        for tid in 3..=5 {
+            let name = format!("worker-{tid}");
+            session.act(Action::Sampled(Event::Thread(
+                thread(tid, at_work("work"), Flags::WAITING).thread,
+                name,
+            )));
+        }
+        (0..100).for_each(|turn| step(&mut session, turn, 0));
+        session.press(&["3"]);
+        session.press(keys);
+        let meant = session.state.view.threads_at(session.state.thread_list.cursor).unwrap();
+        assert_eq!(meant.len(), chosen, "{}", session.text());
+        // The last of them is stuck, and comes first.
+        (0..300).for_each(|turn| step(&mut session, turn, 6));
+        assert!(session.lines()[6].contains("thread 6"), "{}", session.text());
+        session.press(&["Enter"]);
+        assert_eq!(session.state.threads, Some(meant));
+    }
+}
+
+#[test]
+fn the_cursor_of_a_crowd_stays_on_its_call() {
+    let mut session = Session::new(Program::Wide, (100, 30));
+    session.run(5.0);
+    session.press(&["g", "Down", "Down", "$", "Enter", " ", " "]);
+    let under_cursor = |session: &Session| {
+        let buffer = session.buffer();
+        let lines = session.lines();
+        let reversed = |y: &usize| buffer[(20, *y as u16)].modifier.contains(Modifier::REVERSED);
+        let row = (0..lines.len()).filter(reversed).find(|y| lines[*y].contains("handler_"));
+        name(lines[row.unwrap()].trim_matches(['│', ' ']))
+    };
+    let before = under_cursor(&session);
+    session.run(2.0);
+    assert_eq!(under_cursor(&session), before);
+    session.press(&["Enter"]);
+    let zoomed = session.state.zoom.last().unwrap().function;
+    assert_eq!(session.state.profile.function(zoomed).name.to_string(), before);
 }

@@ -7,7 +7,7 @@ use ratatui::text::Span;
 use super::console;
 use super::layout;
 use super::picture::{put, put_right};
-use super::state::{Reach, State};
+use super::state::{Frozen, Reach, State};
 use super::text;
 use crate::profile::{Span as Time, State as Doing, Thread};
 use crate::sample::{Ending, Flags, Micros};
@@ -150,14 +150,20 @@ fn badge(state: &State) -> Vec<Span<'static>> {
 
 /// The time that the picture shows, in words.
 fn window(state: &State) -> String {
-    let newest = state.profile.last_at().unwrap_or_default();
+    let last = state.profile.last_at().unwrap_or_default();
+    // What comes in while the picture is frozen is not in it.
+    let (reach, newest) = match state.frozen {
+        Some(Frozen { reach, span: Time::Between(_, end), .. }) => (reach, Micros(end.0.saturating_sub(1))),
+        Some(Frozen { reach, .. }) => (reach, last),
+        None => (state.reach, last),
+    };
     let first = state.profile.first_at().unwrap_or_default();
     let length = |from: Micros| Micros(newest.0.saturating_sub(from.0.max(first.0)));
     let since = |from: Micros| match length(from) {
         Micros(..1_000_000) => "<1 s".to_owned(),
         length => text::seconds(length),
     };
-    match state.reach {
+    match reach {
         Reach::Auto => match state.auto_span {
             Time::Since(from) => format!("last {} (auto)", since(from)),
             Time::Last(length) => format!("last {} (auto)", since(Micros(newest.0.saturating_sub(length.0)))),

@@ -112,6 +112,8 @@ pub struct Frozen {
     pub samples: u64,
     /// The time that is looked at, nailed down.
     pub span: Span,
+    /// What was chosen then.
+    pub reach: Reach,
 }
 
 /// What one step back takes back.

@@ -292,6 +292,7 @@ fn freeze(state: &mut State) {
             at: state.now,
             samples: state.profile.totals().samples,
             span: state.span().pinned(&state.profile),
+            reach: state.reach,
         }),
     };
 }

@@ -13,7 +13,7 @@ use super::picture::{put, row, say};
 use super::state::State;
 use super::text;
 use super::theme::{Emphasis, Kind};
-use crate::profile::{Call, CallId, Direction, Idle, Lines, Who};
+use crate::profile::{Call, CallId, Direction, Idle, Lines, State as Doing, Who};
 
 /// Growth is worth a word from this share of everything on.
 pub(super) const GROWTH: f64 = 0.05;
@@ -257,6 +257,41 @@ fn nearest_names<'a>(
     (names, left)
 }
 
+/// The sign of waiting, before the words of a box whose stacks end in it: its colour alone does not say so. Nothing where
+/// the words would lose more by it than a part of a line's text.
+fn mark(state: &State, cell: &Cell, width: usize) -> String {
+    let waits = match &cell.what {
+        What::Crowd(_) => false,
+        What::Line(above, line, _) => waits_at(state, *above, *line),
+        What::Chain(_) => is_waiting(state, state.view.tree.call(cell.head(state.direction))),
+    };
+    let mark = format!("{} ", waiting(state));
+    let Some(room) = width.checked_sub(text::width(&mark)).filter(|_| waits) else { return String::new() };
+    let words = label(state, cell, width);
+    let shorter = label(state, cell, room);
+    let fits = if matches!(cell.what, What::Line(..)) {
+        !shorter.is_empty() && shorter.ends_with('%') == words.ends_with('%')
+    } else {
+        shorter == words
+    };
+    if fits { mark } else { String::new() }
+}
+
+/// The sign of those who wait.
+fn waiting(state: &State) -> &'static str {
+    state.theme.signs.fills[Doing::Waiting.index()]
+}
+
+fn is_waiting(state: &State, call: &Call) -> bool {
+    call.step.is_some() && kind(state, call) == Kind::Waiting
+}
+
+/// Does a thread at this line of a call mostly wait?
+fn waits_at(state: &State, call: CallId, line: u32) -> bool {
+    let step = state.view.tree.call(call).step;
+    step.is_some_and(|step| state.view.leaves.line_waits(step.function, line))
+}
+
 /// What is written on a line, if its file could be read.
 fn code(state: &State, call: CallId, line: u32) -> String {
     let Some(step) = state.view.tree.call(call).step else { return String::new() };
@@ -291,9 +326,8 @@ fn paint_cell(state: &State, cell: &Cell, line: Rect, buffer: &mut Buffer) {
     let colour = if crowd { Kind::Waiting } else { kind(state, head) };
     let style = if let What::Line(call, line, _) = &cell.what {
         let step = state.view.tree.call(*call).step;
-        let waits = step.is_some_and(|step| state.view.leaves.line_waits(step.function, *line));
         let own = step.map_or(Kind::Own, |step| Kind::of(state.profile.origin(step.function)));
-        theme.line(if waits { Kind::Waiting } else { own }, emphasis)
+        theme.line(if waits_at(state, *call, *line) { Kind::Waiting } else { own }, emphasis)
     } else if head.step.is_none() && emphasis == Emphasis::Plain {
         theme.root()
     } else {
@@ -313,6 +347,11 @@ fn boxed(state: &State, cell: &Cell, width: usize, selected: bool) -> String {
         let rest = width.saturating_sub(text::width(&words));
         words + &filler.repeat(rest)
     };
+    let marked = |room: usize| {
+        let mark = mark(state, cell, room);
+        let words = label(state, cell, room - text::width(&mark));
+        mark + &words
+    };
     if theme.brackets() {
         return match width {
             1 => "|".to_owned(),
@@ -320,7 +359,7 @@ fn boxed(state: &State, cell: &Cell, width: usize, selected: bool) -> String {
             _ => {
                 let lead = if selected && width > 4 { signs.pointer } else { "" };
                 let inside = width - 2 - text::width(lead);
-                format!("[{lead}{}]", fill(label(state, cell, inside), inside))
+                format!("[{lead}{}]", fill(marked(inside), inside))
             }
         };
     }
@@ -332,7 +371,7 @@ fn boxed(state: &State, cell: &Cell, width: usize, selected: bool) -> String {
     let inside = width - text::width(lead);
     // Numbers of neighbours must not run together.
     let room = if matches!(cell.what, What::Line(..)) { inside - 1 } else { inside };
-    let words = if width < 3 { String::new() } else { label(state, cell, room) };
+    let words = if width < 3 { String::new() } else { marked(room) };
     lead.to_owned() + &fill(words, inside)
 }
 
@@ -350,7 +389,9 @@ fn paint_deeper(state: &State, cell: &Cell, line: Rect, buffer: &mut Buffer) {
     let left = line.x + cell.left.min(line.width);
     let width = (line.x + cell.right.min(line.width)).saturating_sub(left);
     let signs = state.theme.signs;
-    let deeper = format!(" {}{rows} more rows{}{}", signs.ellipsis, signs.chain, name(state, leaf));
+    let mark =
+        if is_waiting(state, tree.call(leaf)) { format!("{} ", waiting(state)) } else { String::new() };
+    let deeper = format!(" {mark}{}{rows} more rows{}{}", signs.ellipsis, signs.chain, name(state, leaf));
     let words = text::pad(&deeper, usize::from(width), signs);
     let style: Style = state.theme.frame(kind(state, tree.call(leaf)), cell.second, Emphasis::Plain);
     put(Span::styled(words, style), Rect { x: left, width, height: 1, ..line }, buffer);

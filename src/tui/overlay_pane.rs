@@ -142,11 +142,13 @@ const fn about(pane: Pane) -> &'static [&'static str] {
     match pane {
         Pane::Timeline => &[
             "How many threads ran (cpu) and waited, over time. A vertical line: the target changed what it does.",
+            "Where there is one row for both, its bars are dotted (in 7 bits: made of w) while more of them waited.",
             "The bright part is what all other panes show.",
         ],
         Pane::Flame => &[
             "A box is a call; its callees are below it; its width is its share of the time of all threads.",
-            "Colours: own code, library, standard library; grey waits. +N: siblings too small for boxes (Enter).",
+            "Colours: own code, library, standard library; grey, with the sign of waiting, waits. \
+             +N: siblings too small for boxes (Enter).",
             "Shares are of the window named in the first line; the number behind the sign of change is growth.",
         ],
         Pane::Threads => {

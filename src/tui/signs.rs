@@ -9,6 +9,8 @@ pub struct Signs {
     pub ascii: bool,
     /// Eight heights of a bar, and none.
     pub levels: [&'static str; 9],
+    /// The same of a bar of those who wait.
+    pub waiting: [&'static str; 9],
     /// The fills of the WHERE bar, in the order of [`State::ALL`](crate::profile::State::ALL).
     pub fills: [&'static str; 5],
     /// One leads to the next: a folded chain.
@@ -47,6 +49,7 @@ pub struct Signs {
 pub(super) const UNICODE: Signs = Signs {
     ascii: false,
     levels: [" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"],
+    waiting: [" ", "⣀", "⣀", "⣤", "⣤", "⣶", "⣶", "⣿", "⣿"],
     fills: ["█", "▓", "▒", "░", "?"],
     chain: " ▸ ",
     ellipsis: "…",
@@ -69,6 +72,7 @@ pub(super) const UNICODE: Signs = Signs {
 pub(super) const ASCII: Signs = Signs {
     ascii: true,
     levels: [" ", ".", ".", ":", ":", "=", "=", "#", "#"],
+    waiting: [" ", ",", ",", ";", ";", "w", "w", "W", "W"],
     fills: ["#", "g", "w", ".", "?"],
     chain: " > ",
     ellipsis: "~",

@@ -11,7 +11,7 @@ use super::picture::{put, row, say};
 use super::state::State;
 use super::text;
 use super::theme::Kind;
-use crate::profile::{FunctionId, LineHeat};
+use crate::profile::{FunctionId, LineHeat, State as Doing};
 
 /// The longest bar, with a blank before it.
 const BAR: usize = 11;
@@ -183,7 +183,9 @@ fn paint_line(state: &State, line: &Line<'_>, running: bool, area: Rect, buffer:
             let cells = heat.total as f64 / line.hottest as f64 * (BAR - 1) as f64;
             (cells.round() as usize).clamp(1, BAR - 1)
         });
-        let bar = format!(" {}{}", signs.full.repeat(cells), " ".repeat(BAR - 1 - cells));
+        let waits = line.kind == Kind::Waiting;
+        let fill = if waits { signs.fills[Doing::Waiting.index()] } else { signs.full };
+        let bar = format!(" {}{}", fill.repeat(cells), " ".repeat(BAR - 1 - cells));
         spans.push(Span::styled(bar, theme.kind(line.kind)));
     }
     spans.push(Span::styled(number, theme.faint()));

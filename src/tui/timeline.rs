@@ -145,14 +145,16 @@ pub(super) fn paint(state: &State, area: Rect, buffer: &mut Buffer) {
             let height = height(bucket);
             let level = (height / top * 8.0).round() as usize;
             let level = if height > 0.02 { level.max(1) } else { level };
-            // Where one row tells everything, its colour is that of most threads.
+            // Where one row tells everything, its signs and its colour are those of most threads.
             let doing = match (runs, waits) {
                 (true, false) => Doing::Running,
                 (true, true) if running >= gil.max(waiting) => Doing::Running,
                 _ if gil > waiting => Doing::GilWait,
                 _ => Doing::Waiting,
             };
-            let sign = if bucket.looks == 0 { theme.signs.dot } else { theme.signs.levels[level.min(8)] };
+            let bars =
+                if *runs && doing != Doing::Running { theme.signs.waiting } else { theme.signs.levels };
+            let sign = if bucket.looks == 0 { theme.signs.dot } else { bars[level.min(8)] };
             let ends = ruler.ends(before);
             let shown = ends.is_some_and(|ends| in_window(state, ends));
             let cell = &mut buffer[place];

@@ -4,12 +4,14 @@
 use std::fmt::Write;
 use std::path::PathBuf;
 
+use pyflame_tui::sample::Flags;
 use pyflame_tui::tui::action::Action;
 use pyflame_tui::tui::theme::Depth;
 use pyflame_tui::tui::{Options, Text};
 use ratatui::buffer::Buffer;
-use ratatui::style::Color;
+use ratatui::style::{Color, Modifier};
 
+use crate::coming_and_going::{at_work, look, thread};
 use crate::session::Session;
 use crate::simulation::Program;
 
@@ -114,6 +116,48 @@ fn mono_sets_no_colour_anywhere() {
         for cell in buffer.content() {
             assert_eq!((cell.fg, cell.bg), (Color::Reset, Color::Reset));
         }
+    }
+}
+
+/// Whoever sees no colours sees who waits.
+#[test]
+fn a_state_is_not_told_by_its_colour_alone() {
+    let session = web((160, 48), Options { depth: Depth::Mono, ..Options::default() });
+    let (buffer, lines) = (session.buffer(), session.lines());
+    let is_dim = |words: &str| {
+        let place = lines.iter().enumerate().find_map(|(y, line)| Some((y, line.find(words)?)));
+        let (y, at) = place.unwrap_or_else(|| panic!("{words:?} is not in\n{}", session.text()));
+        let x = lines[y][..at].chars().count();
+        buffer[(x as u16, y as u16)].modifier.contains(Modifier::DIM)
+    };
+    assert!(is_dim("▒ 40: with LOCK:") && !is_dim("43: x += i"));
+    session.expect_not("▒ 43: x += i");
+    for (ascii, lock, execute, bar) in [
+        (false, " ▒ 40: with LOCK:", " ▒ execute ", " ▒▒▒▒▒▒▒▒▒▒    40 "),
+        (true, " w 40: with LOCK:", " w execute ", " wwwwwwwwww    40 "),
+    ] {
+        let session = web((160, 48), Options { ascii, ..Options::default() });
+        session.expect(lock);
+        session.expect(execute);
+        session.expect(bar);
+    }
+}
+
+/// One row tells how many have something to do, and whether most of them get on with it.
+#[test]
+fn one_row_of_time_tells_who_waits_from_who_runs() {
+    for (ascii, runs, waits) in [(false, "████", "⣿⣿⣿⣿"), (true, "####", "WWWW")] {
+        let mut session = Session::with(Program::Idle, (80, 24), Options { ascii, ..Options::default() });
+        for turn in 0..1000_u64 {
+            session.now.0 += 10_000;
+            let flags = if turn < 500 { Flags::ON_CPU } else { Flags::WAITING };
+            let at = session.now;
+            look(&mut session, at, vec![thread(1, at_work("work"), flags)]);
+            session.act(Action::Now(at));
+        }
+        let row = session.lines()[3].clone();
+        let (busy, waiting) = (row.find(runs), row.find(waits));
+        assert!(row.contains("busy") && busy.is_some() && busy < waiting, "{row}");
     }
 }
 

@@ -3,7 +3,7 @@
 
 use hashbrown::HashMap;
 
-use crate::profile::{FunctionId, Profile, Selection, State as Doing, Window};
+use crate::profile::{FunctionId, Heat, LineHeat, Profile, Selection, State as Doing, Window};
 
 /// Samples by what the thread did, by `State::ALL`.
 type Counts = [u64; 5];
@@ -37,6 +37,18 @@ impl Leaves {
     /// The same of one of its lines.
     pub fn line_waits(&self, function: FunctionId, line: u32) -> bool {
         self.lines.get(&(function, line)).is_some_and(mostly_waits)
+    }
+
+    /// Of so much time at the top of stacks at this line, how much it ran.
+    fn ran(&self, function: FunctionId, line: u32, own: u64) -> u64 {
+        let (runs, waits) = self.lines.get(&(function, line)).map_or((1, 0), runs_and_waits);
+        own * runs / (runs + waits).max(1)
+    }
+
+    /// The running line of a function: the one at which it ran most; if it never ran, at which it waited most.
+    pub fn running_line(&self, function: FunctionId, heat: &Heat) -> Option<LineHeat> {
+        let ends = heat.lines.iter().filter(|line| line.own > 0);
+        ends.max_by_key(|line| (self.ran(function, line.line, line.own), line.own)).copied()
     }
 
     /// How much time at the top of stacks draws the eye: a thread that waits is often meant to, one that runs never is.

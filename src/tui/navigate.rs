@@ -278,10 +278,12 @@ fn in_source(state: &mut State, action: &Action) {
         Action::First => i32::MIN / 2,
         Action::Last => i32::MAX / 2,
         Action::Enter => {
-            if let Some(function) = state.function() {
-                let hottest = state.view.heat.lines.iter().max_by_key(|line| line.own.max(line.total / 4));
-                let function = state.profile.function(function);
-                let line = hottest.map_or(function.first_line, |line| line.line);
+            if let Some(id) = state.function() {
+                let heat = &state.view.heat;
+                let hottest = || heat.lines.iter().max_by_key(|line| line.total).copied();
+                let line = state.view.leaves.running_line(id, heat).or_else(hottest);
+                let function = state.profile.function(id);
+                let line = line.map_or(function.first_line, |line| line.line);
                 state.effects.push(Effect::Edit(function.file.clone(), line));
             }
             return;

@@ -158,7 +158,7 @@ const fn about(pane: Pane) -> &'static [&'static str] {
             &["Self: at the top of stacks. Total: anywhere in them. Trend: the last minute, 5 s a sign."]
         }
         Pane::Source => {
-            &["The share of each line in everything; the sign marks the line at which stacks mostly end."]
+            &["The share of each line in everything; the sign marks the line at which it mostly runs."]
         }
         Pane::Output => &[
             "What the command writes, on a terminal of its own. 6 or Enter gives it the keys, ^] takes them back; \

@@ -100,7 +100,7 @@ fn lines(state: &State, source: &[String], id: FunctionId, area: Rect, buffer: &
     let heat: HashMap<u32, LineHeat> = state.view.heat.lines.iter().map(|line| (line.line, *line)).collect();
     let hottest = state.view.heat.lines.iter().map(|line| line.total).max().unwrap_or(1).max(1);
     let numbers = chosen(state, source, first_line, usize::from(area.height));
-    let running = state.view.heat.lines.iter().max_by_key(|line| line.own).filter(|line| line.own > 0);
+    let running = state.view.leaves.running_line(id, &state.view.heat);
     let mut before = None;
     for (at, number) in (0..area.height).zip(numbers) {
         let gap = before.is_some_and(|before| number > before + 1);

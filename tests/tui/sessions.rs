@@ -382,6 +382,22 @@ fn hostile_names_do_nothing_to_the_terminal() {
     assert!(!summary.contains('\u{1b}') && !summary.contains('\u{202e}'), "{summary}");
 }
 
+/// Of two hot lines the one that runs, and not the one at which a lock is waited for, is the running line.
+#[test]
+fn the_running_line_runs() {
+    let mut session = crate::screens::web((160, 48), Options::default());
+    session.expect("    40       with LOCK:");
+    session.expect("    43 ▶             x += i * i % 7");
+    session.press(&["5"]);
+    session.expect("    43 ▶             x += i * i % 7");
+    session.press(&["Enter"]);
+    assert!(
+        session.effects.contains(&Effect::Edit("/srv/app/websrv.py".into(), 43)),
+        "{:?}",
+        session.effects
+    );
+}
+
 #[test]
 fn exports_are_asked_for_with_what_the_command_line_said() {
     let options = Options { output: Some("x.folded".into()), ..Options::default() };

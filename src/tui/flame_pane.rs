@@ -306,7 +306,7 @@ fn emphasis(state: &State, cell: &Cell) -> Emphasis {
         return Emphasis::Selected;
     }
     if !state.find.is_on() {
-        return Emphasis::Plain;
+        return if state.view.says_little() { Emphasis::Dimmed } else { Emphasis::Plain };
     }
     let hit =
         |id: &CallId| tree.call(*id).step.is_some_and(|step| state.find.matches.contains(&step.function));

@@ -15,9 +15,6 @@ use super::state::{Overlay, State};
 use super::text;
 use crate::profile::share_error;
 
-/// Under so many samples a share says little.
-const FEW: f64 = 20.0;
-
 /// Hints that go first where there is no room for all: their keys are rarer, or found by others.
 const RARER: [&str; 11] = [
     "source",
@@ -267,6 +264,6 @@ fn weight(state: &State) -> Vec<Span<'static>> {
         text::percent(total as f64 / whole.max(1) as f64),
         signs.plus_minus
     );
-    let style = if (whole as f64) < FEW * counted_as { state.theme.faint() } else { state.theme.strong() };
+    let style = if state.view.says_little() { state.theme.faint() } else { state.theme.strong() };
     vec![Span::styled(words, style)]
 }

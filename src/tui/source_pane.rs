@@ -62,7 +62,10 @@ pub(super) fn title(state: &State, width: u16) -> Vec<Span<'static>> {
         vec![Span::styled(format!(" {name}"), theme.strong()), Span::styled(place, theme.faint())];
     for part in parts {
         if spans.iter().map(Span::width).sum::<usize>() + text::width(&part) <= room {
-            spans.push(Span::raw(part));
+            spans.push(Span::styled(
+                part,
+                if state.view.says_little() { theme.faint() } else { theme.text() },
+            ));
         }
     }
     spans
@@ -174,7 +177,11 @@ fn paint_line(state: &State, line: &Line<'_>, running: bool, area: Rect, buffer:
     let number = format!("{}{:>5} {pointer} ", if line.gap { signs.ellipsis } else { " " }, line.number);
     let mut spans = vec![Span::styled(
         text::pad_start(&share, 7, signs),
-        if hot { theme.strong() } else { theme.text() },
+        match (hot, state.view.says_little()) {
+            (false, _) => theme.text(),
+            (true, true) => theme.faint(),
+            (true, false) => theme.strong(),
+        },
     )];
     let width = usize::from(area.width);
     // Beside its number, not at the far end of the line: the eye must not lose the line on its way.

@@ -27,6 +27,8 @@ use crate::sample::Micros;
 const KEPT: Micros = Micros(600_000_000);
 /// For how long a growth is written into its box.
 const NEWS: Micros = Micros(60_000_000);
+/// Under so many samples a share says little.
+const FEW: f64 = 20.0;
 
 /// What panes show.
 #[derive(Debug)]
@@ -125,6 +127,11 @@ impl View {
     /// Looks of the window that were taken.
     pub fn looks(&self) -> u64 {
         self.window.looks()
+    }
+
+    /// Is the picture one of so few samples that its shares say little?
+    pub fn says_little(&self) -> bool {
+        (self.tree.total() as f64) < FEW * self.mean_weight()
     }
 
     /// For how many looks each of them stands, on average.

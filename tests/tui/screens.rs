@@ -8,7 +8,7 @@ use pyflame_tui::sample::Flags;
 use pyflame_tui::tui::action::Action;
 use pyflame_tui::tui::theme::Depth;
 use pyflame_tui::tui::{Options, Text};
-use ratatui::buffer::Buffer;
+use ratatui::buffer::{Buffer, Cell};
 use ratatui::style::{Color, Modifier};
 
 use crate::coming_and_going::{at_work, look, thread};
@@ -115,6 +115,47 @@ fn mono_sets_no_colour_anywhere() {
         let buffer = session.buffer();
         for cell in buffer.content() {
             assert_eq!((cell.fg, cell.bg), (Color::Reset, Color::Reset));
+        }
+    }
+}
+
+/// What three samples say of shares is little, wherever it is said; thirty are enough.
+#[test]
+fn shares_of_few_samples_are_grey() {
+    let faint = Color::Rgb(0x87, 0x87, 0x8C);
+    for (samples, few) in [(3, true), (30, false)] {
+        let options = Options { depth: Depth::True, ..Options::default() };
+        let mut session = Session::with(Program::Idle, (160, 48), options);
+        for turn in 0..samples {
+            session.now.0 += 300_000;
+            let name = if turn % 3 == 0 { "work" } else { "rest" };
+            let at = session.now;
+            look(&mut session, at, vec![thread(1, at_work(name), Flags::ON_CPU)]);
+            session.act(Action::Now(at));
+        }
+        let text = Text { lines: vec!["# a line".to_owned(); 20], newer: false };
+        session.act(Action::Read("/srv/app/compute.py".into(), Ok(text)));
+        for pane in ["2", "4", "5"] {
+            session.press(&["c", "c", pane]);
+            let buffer = session.buffer();
+            let area = buffer.area;
+            // The box and the row under the cursor have a look of their own.
+            let shares = (5..area.height)
+                .flat_map(|y| (0..area.width).map(move |x| (x, y)))
+                .filter(|place| {
+                    buffer[*place].symbol() == "%" && buffer[*place].bg != Color::Rgb(255, 255, 255)
+                })
+                .map(|place| &buffer[place])
+                .filter(|cell| !cell.modifier.contains(Modifier::REVERSED));
+            let grey = |cell: &Cell| {
+                cell.fg == faint
+                    || cell.bg == Color::Rgb(0x57, 0x3C, 0x00)
+                    || cell.bg == Color::Rgb(0x24, 0x24, 0x28)
+            };
+            let shares: Vec<&Cell> = shares.collect();
+            assert!(shares.len() > 1, "{}", session.text());
+            let count = shares.iter().filter(|cell| grey(cell)).count();
+            assert_eq!(count, if few { shares.len() } else { 0 }, "{pane}: {}", session.text());
         }
     }
 }

@@ -16,8 +16,8 @@ fn copied(session: &mut Session) -> String {
 
 /// The last function and its line that a row of the thread list names, if it has room for one.
 fn place(row: &str) -> Option<(&str, &str)> {
-    let places = row.split_whitespace().filter_map(|word| word.split_once(':'));
-    places.filter(|(_, line)| line.chars().all(|sign| sign.is_ascii_digit())).last()
+    let mut places = row.split_whitespace().filter_map(|word| word.split_once(':'));
+    places.rfind(|(_, line)| line.chars().all(|sign| sign.is_ascii_digit()))
 }
 
 fn lit(session: &Session) -> String {

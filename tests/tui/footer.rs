@@ -176,8 +176,8 @@ fn a_click_presses_only_what_is_shown() {
     click_beside(&mut session, &["↵ do it", "Esc close"]);
     session.click(session.place("Esc close"));
     // What can be pressed here.
-    session.click(session.place("o callers"));
-    session.expect("callers (o)");
+    session.click(session.place("space freeze"));
+    session.expect("FROZEN");
     session.click(session.place("q quit"));
     assert!(session.effects.contains(&Effect::Quit), "{:?}", session.effects);
 }

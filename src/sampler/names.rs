@@ -9,7 +9,7 @@ use crate::python::names::{NameLayout, thread_names};
 use crate::python::threads::Interpreter;
 use crate::sample::{ThreadId, ThreadSample};
 use crate::target::memory::Address;
-use crate::target::{Target, Tid};
+use crate::target::{RunState, Target, Tid};
 
 /// Names are looked for no more often than this when new threads turn up: a table of all modules has to be read,
 /// which takes some 100 µs of ours and nothing of the target's.
@@ -88,6 +88,8 @@ impl Names {
         let mut news = Vec::new();
         for (thread, pthread) in due.into_iter().zip(pthreads) {
             let name = pthread.and_then(|pthread| names.get(&pthread).cloned());
+            // Who is over by now has left its `pthread_self()` to another one, and this may be that one's name.
+            let name = name.filter(|_| lives(target, thread));
             let name = match (name, self.told.get(&thread)) {
                 (Some(name), Some(told)) if name == *told => continue,
                 (Some(name), _) => name,
@@ -121,6 +123,11 @@ impl Names {
         });
         names.flatten().collect()
     }
+}
+
+fn lives(target: &Target, thread: ThreadId) -> bool {
+    let moment = target.tasks().moment(Tid(thread.tid));
+    moment.is_some_and(|moment| !matches!(moment.state, RunState::Zombie | RunState::Dead))
 }
 
 /// Is there no such moment, or has so much time gone by since?

@@ -101,6 +101,18 @@ fn threads_that_come_and_go_are_sampled_in_time_beside_hundreds_that_wait() {
     }
 }
 
+/// The oldest and the newest: a thread has no name but its own.
+#[test]
+fn threads_that_end_soon_have_their_own_names() {
+    let _alone = CPUS.lock();
+    let all = cpythons();
+    let all = || all.iter().filter(|python| python.takes_programs());
+    for python in all().next().into_iter().chain(all().next_back()) {
+        let seen = requests::named(python).unwrap_or_else(|wrong| panic!("{}: {wrong}", python.name));
+        println!("{}: {seen} names", python.name);
+    }
+}
+
 /// Those that can have threads that run at the same time: without a GIL, and the newest, with interpreters.
 #[test]
 fn many_threads_that_run_at_once_are_sampled_on_few_cpus() {

@@ -1,6 +1,6 @@
 //! Threads that live for milliseconds, beside hundreds that wait: who turns up is found without looking at the others.
 
-use crate::folded::{Figures, share};
+use crate::folded::{Figures, dump, share};
 use crate::interpreters::Interpreter;
 use crate::profiler::profile;
 use crate::subject::Subject;
@@ -15,4 +15,30 @@ pub(crate) fn watch(python: &Interpreter) -> Result<u64, String> {
     let (requests, _) = share(ran.text(), "handle");
     let samples = Figures::parse(&ran.err).samples;
     if samples > 200 && requests * 10 > samples * 8 { Ok(requests) } else { Err(ran.err) }
+}
+
+/// Whoever is called something is called like its function; how many were.
+pub(crate) fn named(python: &Interpreter) -> Result<usize, String> {
+    let subject = Subject::program(python, "named.py", &[]).ready();
+    let pid = subject.pid().to_string();
+    let mut good = 0;
+    for _ in 0..60 {
+        let ran = profile(&["-d", &pid]);
+        if ran.code() != 0 {
+            return Err(ran.err);
+        }
+        for block in dump(ran.text())? {
+            let kind =
+                block.frames.iter().find_map(|(_, function, _)| function.strip_prefix('w')?.parse().ok());
+            let name = block.name.strip_prefix('n').and_then(|name| name.split_once('-')?.0.parse().ok());
+            // One that is over by the time that names are read has none.
+            let (Some(kind), Some(name)) = (kind, name) else { continue };
+            let (kind, name): (u32, u32) = (kind, name);
+            if kind != name {
+                return Err(format!("{} is in w{kind}", block.name));
+            }
+            good += 1;
+        }
+    }
+    if good > 0 { Ok(good) } else { Err("nobody has a name".to_owned()) }
 }

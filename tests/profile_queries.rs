@@ -206,6 +206,31 @@ fn who_reads_the_next_thing_to_do_is_idle_and_who_reads_an_answer_is_not() {
 }
 
 #[test]
+fn servers_and_loops_of_packages_are_idle_where_they_wait_for_work() {
+    let packages = "/venv/lib/python3.12/site-packages";
+    let state = |frames: &[(&str, &str)]| {
+        let stack: Stack =
+            frames.iter().map(|(file, name)| frame(&format!("{packages}/{file}"), name, 1)).collect();
+        let profile = profile_of([taken(1, vec![seen(1, &stack, Flags::WAITING)])]);
+        let window = Window::of(&profile, Span::All);
+        thread_rows(&profile, &window, &Selection::default())[0].now.unwrap()
+    };
+    let master =
+        [("gunicorn/arbiter.py", "Arbiter.run"), ("gunicorn/arbiter.py", "Arbiter.wait_for_signals")];
+    assert_eq!(state(&master), State::Idle);
+    assert_eq!(state(&[("gunicorn/workers/sync.py", "SyncWorker.wait")]), State::Idle);
+    assert_eq!(state(&[("gevent/hub.py", "Hub.run")]), State::Idle);
+    let task = [
+        ("billiard/queues.py", "_SimpleQueue.get_payload"),
+        ("billiard/connection.py", "Connection.recv_bytes"),
+    ];
+    assert_eq!(state(&task), State::Idle);
+    assert_eq!(state(&task[1..]), State::Waiting, "who knows for what");
+    assert_eq!(state(&[("own/gevent.py", "Hub.run")]), State::Waiting);
+    assert_eq!(state(&[master[1], ("redis/client.py", "Redis.get")]), State::Waiting, "it was called by it");
+}
+
+#[test]
 fn marks_and_trends() {
     let mut profile = Profile::new();
     profile.record(&about(7));

@@ -40,10 +40,10 @@ fn last_name(function: &Function) -> &str {
     function.name.rsplit('.').next().unwrap_or(&function.name)
 }
 
-fn stands_in(function: &Function, table: &[(&str, &[&str])]) -> bool {
+fn stands_in(function: &Function, table: &[(&str, &[&str])], whose: Origin) -> bool {
     let name = last_name(function);
     let listed = table.iter().any(|(file, names)| function.file.ends_with(file) && names.contains(&name));
-    listed && origin(function) == Origin::Standard
+    listed && origin(function) == whose
 }
 
 /// Frames that only start others.
@@ -63,7 +63,7 @@ const PLUMBING: &[(&str, &[&str])] = &[
 
 /// Does this function only start others? Import machinery does, too.
 pub fn is_plumbing(function: &Function) -> bool {
-    function.file.starts_with("<frozen importlib") || stands_in(function, PLUMBING)
+    function.file.starts_with("<frozen importlib") || stands_in(function, PLUMBING, Origin::Standard)
 }
 
 /// Where the standard library waits for something to do. A thread that waits anywhere else (in a
@@ -79,15 +79,48 @@ const RESTING: &[(&str, &[&str])] = &[
     ("/SocketServer.py", &["serve_forever", "_eintr_retry"]),
     ("/concurrent/futures/thread.py", &["_worker"]),
     ("/multiprocessing/connection.py", &["accept", "wait", "_poll"]),
-    ("/multiprocessing/pool.py", &["worker"]),
+    ("/multiprocessing/pool.py", &["worker", "_handle_tasks"]),
     ("/multiprocessing/popen_fork.py", &["poll"]),
+    ("/multiprocessing/resource_tracker.py", &["main"]),
     ("/signal.py", &["sigwait"]),
+    // An event loop that is C from here on, as uvloop's is.
+    ("/asyncio/runners.py", &["run"]),
     // Tasks of asyncio, as threads do in their own of these.
     ("/asyncio/queues.py", &["get"]),
     ("/asyncio/locks.py", &["wait"]),
     ("/asyncio/tasks.py", &["wait", "_wait"]),
     ("/asyncio/taskgroups.py", &["_aexit"]),
     ("/asyncio/base_events.py", &["serve_forever"]),
+];
+
+/// Where servers and event loops of packages do: else a master and its workers, all of them idle, hide what one does.
+/// Where they call what may do something it is not from here but from a frame of its own.
+const RESTING_IN_PACKAGES: &[(&str, &[&str])] = &[
+    ("/gunicorn/arbiter.py", &["wait_for_signals", "sleep"]),
+    ("/gunicorn/workers/sync.py", &["wait"]),
+    ("/gevent/hub.py", &["run"]),
+    ("/eventlet/hubs/epolls.py", &["do_poll"]),
+    ("/eventlet/hubs/poll.py", &["do_poll", "wait"]),
+    ("/eventlet/hubs/selects.py", &["wait"]),
+    ("/twisted/internet/epollreactor.py", &["doPoll"]),
+    ("/twisted/internet/pollreactor.py", &["doPoll"]),
+    ("/twisted/internet/selectreactor.py", &["doSelect"]),
+    ("/trio/_core/_io_epoll.py", &["get_events"]),
+    ("/uvloop/__init__.py", &["run"]),
+    ("/waitress/wasyncore.py", &["poll", "poll2"]),
+    ("/werkzeug/_reloader.py", &["run"]),
+    ("/django/utils/autoreload.py", &["tick"]),
+    // Celery, with its own multiprocessing.
+    ("/billiard/connection.py", &["accept", "wait", "_poll"]),
+    ("/billiard/pool.py", &["body"]),
+    ("/celery/utils/timer2.py", &["run"]),
+    ("/kombu/transport/virtual/base.py", &["drain_events"]),
+    ("/kombu/utils/eventio.py", &["poll"]),
+    // Jupyter's kernel.
+    ("/ipykernel/heartbeat.py", &["run"]),
+    ("/ipykernel/iostream.py", &["_watch_pipe_fd"]),
+    ("/ipykernel/parentpoller.py", &["run"]),
+    ("/zmq/sugar/__init__.py", &["device"]),
 ];
 
 /// What reads for whoever called it: only the caller tells what is waited for, an answer or work.
@@ -98,6 +131,12 @@ const READING: &[(&str, &[&str])] = &[
     ("/multiprocessing/synchronize.py", &["__enter__"]),
 ];
 
+/// The same in packages.
+const READING_IN_PACKAGES: &[(&str, &[&str])] = &[
+    ("/billiard/connection.py", &["recv", "recv_bytes", "_recv_bytes", "_recv"]),
+    ("/billiard/synchronize.py", &["__enter__"]),
+];
+
 /// Where servers and pools read the next thing to do, and nothing else, without a frame of their own between.
 const ASKING: &[(&str, &[&str])] = &[
     ("/http/server.py", &["handle_one_request"]),
@@ -106,6 +145,9 @@ const ASKING: &[(&str, &[&str])] = &[
     ("/multiprocessing/queues.py", &["get"]),
     ("/multiprocessing/pool.py", &["worker", "_handle_results"]),
 ];
+
+/// The same in packages.
+const ASKING_IN_PACKAGES: &[(&str, &[&str])] = &[("/billiard/queues.py", &["get_payload"])];
 
 /// Does a thread at whose top this function stands, and that neither runs nor holds the GIL, wait for work?
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,6 +164,14 @@ pub(super) enum Rest {
 
 /// What waiting in this function means.
 pub(super) fn rest(function: &Function) -> Rest {
-    let tables = [(RESTING, Rest::Yes), (READING, Rest::Reading), (ASKING, Rest::Asking)];
-    tables.into_iter().find(|(table, _)| stands_in(function, table)).map_or(Rest::No, |(_, rest)| rest)
+    let tables = [
+        (RESTING, Origin::Standard, Rest::Yes),
+        (READING, Origin::Standard, Rest::Reading),
+        (ASKING, Origin::Standard, Rest::Asking),
+        (RESTING_IN_PACKAGES, Origin::Library, Rest::Yes),
+        (READING_IN_PACKAGES, Origin::Library, Rest::Reading),
+        (ASKING_IN_PACKAGES, Origin::Library, Rest::Asking),
+    ];
+    let found = tables.into_iter().find(|(table, whose, _)| stands_in(function, table, *whose));
+    found.map_or(Rest::No, |(_, _, rest)| rest)
 }

@@ -47,6 +47,8 @@ impl Mouse {
 
     fn click(&mut self, state: &State, areas: &Areas, (x, y): (u16, u16), now: Micros) -> Vec<Action> {
         let before = self.clicked.replace((now, x, y));
+        // Where the button went up before, something else may have had the mouse.
+        self.dragged = None;
         let double =
             before.is_some_and(|(at, a, b)| (a, b) == (x, y) && now.0.saturating_sub(at.0) < DOUBLE.0);
         if areas.footer.contains((x, y).into()) {

@@ -52,6 +52,16 @@ fn a_span_is_dragged_from_where_the_button_went_down() {
     session.run(2.0);
     session.point(mouse(MouseEventKind::Up(MouseButton::Left), 148));
     assert_eq!((session.state.reach, session.state.timeline.anchor), (Reach::Auto, None));
+    // Where the button went up over the help, the next time that it goes down is another.
+    session.point(mouse(MouseEventKind::Down(MouseButton::Left), 148));
+    session.press(&["?"]);
+    session.point(mouse(MouseEventKind::Up(MouseButton::Left), 150));
+    session.press(&["Esc"]);
+    let flame = |kind, column| MouseEvent { row: 12, ..mouse(kind, column) };
+    session.point(flame(MouseEventKind::Down(MouseButton::Left), 20));
+    session.point(flame(MouseEventKind::Drag(MouseButton::Left), 60));
+    session.point(flame(MouseEventKind::Up(MouseButton::Left), 60));
+    assert_eq!((session.state.reach, session.state.timeline.anchor), (Reach::Auto, None));
 }
 
 #[test]

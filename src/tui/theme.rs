@@ -25,7 +25,10 @@ impl Depth {
     pub fn from_environment(variable: impl Fn(&str) -> Option<String>) -> Self {
         let set = |name: &str| variable(name).filter(|value| !value.is_empty());
         let term = variable("TERM").unwrap_or_default();
-        if set("NO_COLOR").is_some() || term == "dumb" || term.starts_with("vt") {
+        let has_none = |term: &str| {
+            term == "dumb" || term.starts_with("vt") || term.ends_with("-mono") || term.ends_with("-m")
+        };
+        if set("NO_COLOR").is_some() || has_none(&term) {
             return Self::Mono;
         }
         // screen and tmux pass 24 bits on only where they were told to; 256 they always understand.
@@ -342,6 +345,8 @@ mod tests {
         assert_eq!(depth(&[("TERM", "tmux-256color"), ("COLORTERM", "truecolor")]), Depth::Indexed);
         assert_eq!(depth(&[("TERM", "xterm-256color"), ("NO_COLOR", "1")]), Depth::Mono);
         assert_eq!(depth(&[("TERM", "xterm-256color"), ("NO_COLOR", "")]), Depth::Indexed);
+        assert_eq!(depth(&[("TERM", "xterm-mono")]), Depth::Mono);
+        assert_eq!(depth(&[("TERM", "linux-m")]), Depth::Mono);
     }
 
     #[test]

@@ -137,6 +137,13 @@ pub(super) fn runs(state: &State) -> bool {
     state.console.is_some() && state.profile.ending().is_none() && !state.silent
 }
 
+/// The command has ended, or nobody knows of it any more: it is no question any longer whether to hang it up.
+pub(super) fn over(state: &mut State) {
+    if state.overlay == Overlay::Leaving {
+        state.overlay = Overlay::None;
+    }
+}
+
 /// Takes in what the command wrote.
 pub(super) fn output(state: &mut State, bytes: &[u8]) {
     let seen = state.pane == Pane::Output || state.strip == Strip::Output;

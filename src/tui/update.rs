@@ -33,7 +33,10 @@ pub fn update(state: &mut State, action: Action) {
         Action::Sampled(event) => return sampled(state, &event),
         Action::Output(bytes) => return console::output(state, &bytes),
         Action::Send(key) => return console::send(state, key),
-        Action::Silent => state.silent = true,
+        Action::Silent => {
+            state.silent = true;
+            console::over(state);
+        }
         Action::Now(now) => return tick(state, now),
         Action::Resized(width, height) => {
             state.size = (width, height);
@@ -78,7 +81,9 @@ fn sampled(state: &mut State, event: &Event) {
     let below = state.profile.totals().below;
     state.profile.record(event);
     match event {
-        Event::About(_) | Event::Ended(_) => {
+        Event::About(_) => view::refresh(state),
+        Event::Ended(_) => {
+            console::over(state);
             view::refresh(state);
         }
         // The first picture must not wait for the next turn of the clock.

@@ -174,6 +174,19 @@ fn leaving_is_asked_once_while_it_runs() {
 }
 
 #[test]
+fn what_has_ended_is_not_asked_about() {
+    for end in [Action::Sampled(Event::Ended(Ending::Exited(Some(3)))), Action::Silent] {
+        let mut session = trace((80, 24));
+        session.press(&["q"]);
+        session.expect("still runs");
+        session.act(end);
+        session.expect_not("still runs");
+        session.press(&["j"]);
+        assert!(!session.effects.contains(&Effect::Quit));
+    }
+}
+
+#[test]
 fn nobody_else_is_watched_after_it() {
     let mut session = trace((80, 24));
     session.press(&["P"]);

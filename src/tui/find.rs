@@ -14,6 +14,9 @@ use crate::profile::{CallId, CallTree, FunctionId};
 pub(super) fn update(state: &mut State, action: &Action) {
     match action {
         Action::Find => state.overlay = Overlay::Find,
+        Action::NextMatch | Action::PreviousMatch | Action::KeepMatches if !state.find.is_on() => {
+            state.say(Note::bad("nothing is searched for: / or * first"));
+        }
         Action::NextMatch => step(state, true),
         Action::PreviousMatch => step(state, false),
         Action::SameFunction => {
@@ -22,8 +25,7 @@ pub(super) fn update(state: &mut State, action: &Action) {
                 state.find.matches.insert(function);
             }
         }
-        Action::KeepMatches if state.find.is_on() => state.find.keep = !state.find.keep,
-        Action::KeepMatches => state.say(Note::bad("nothing is searched for: / or * first")),
+        Action::KeepMatches => state.find.keep = !state.find.keep,
         _ => {}
     }
 }

@@ -205,3 +205,15 @@ fn a_target_that_a_signal_has_stopped_is_told_to_be() {
         session.expect_not("LIVE");
     }
 }
+
+#[test]
+fn who_looks_for_nothing_is_told_so() {
+    for pane in ["2", "4"] {
+        for key in ["n", "N", "&"] {
+            let mut session = Session::new(Program::Steady, (160, 48));
+            session.run(1.0);
+            session.press(&[pane, key]);
+            session.expect("nothing is searched for: / or * first");
+        }
+    }
+}

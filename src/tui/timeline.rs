@@ -134,9 +134,8 @@ pub(super) fn paint(state: &State, area: Rect, buffer: &mut Buffer) {
             let [running, gil, waiting] = busy(bucket);
             f64::from(u8::from(*runs)) * running + f64::from(u8::from(*waits)) * (gil + waiting)
         };
-        // Each row has a scale of its own, in whole threads, which stands before it.
-        let top = buckets.iter().flatten().map(height).fold(1.0, f64::max).ceil();
-        put(Span::styled(format!("{label:<4}{top:>2} "), theme.faint()), line, buffer);
+        let (top, scale) = scale(buckets.iter().flatten().map(height).fold(1.0, f64::max));
+        put(Span::styled(format!("{label:<4}{scale}"), theme.faint()), line, buffer);
         for before in 0..columns {
             let x = area.right() - 1 - before;
             let place = (x, line.y);
@@ -167,6 +166,17 @@ pub(super) fn paint(state: &State, area: Rect, buffer: &mut Buffer) {
             }
         }
     }
+}
+
+/// Each row has a scale of its own, in whole threads, or in thousands where there is no room for so many digits. It stands
+/// before the row.
+fn scale(highest: f64) -> (f64, String) {
+    let top = highest.ceil();
+    if top < 1000.0 {
+        return (top, format!("{top:>2} "));
+    }
+    let thousands = (top / 1000.0).ceil();
+    (thousands * 1000.0, format!("{thousands:>2}k"))
 }
 
 /// Mean threads that ran, stood before the GIL, and waited for something.

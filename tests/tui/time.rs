@@ -2,8 +2,11 @@
 
 use crossterm::event::{KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use pyflame_tui::profile::Span;
+use pyflame_tui::sample::{Event, Flags, Micros, Outcome, Sample, ThreadId, ThreadSample};
+use pyflame_tui::tui::action::Action;
 use pyflame_tui::tui::state::Reach;
 
+use crate::programs::stack;
 use crate::session::Session;
 use crate::simulation::{Program, START};
 
@@ -74,4 +77,22 @@ fn the_way_back_from_a_span_leads_to_the_window_before() {
         session.press(&[back]);
         session.expect(" of 30 s");
     }
+}
+
+#[test]
+fn the_scale_of_thousands_is_read_whole() {
+    let mut session = Session::new(Program::Idle, (60, 30));
+    let waits = stack(&[("/srv/app/crowd.py", "wait", 1, 2)]);
+    for look in 0..51 {
+        let at = Micros(START.0 + look * 250_000);
+        let seen = |tid| ThreadSample {
+            thread: ThreadId { tid, interpreter: 0, seat: 0 },
+            stack: waits.clone(),
+            flags: Flags::WAITING,
+        };
+        let outcome = Outcome::Taken((1..=1200).map(seen).collect());
+        session.act(Action::Sampled(Event::Sample(Sample { at, outcome })));
+    }
+    session.act(Action::Now(Micros(START.0 + 15_000_000)));
+    session.expect("│wait 2k▅▅▅");
 }

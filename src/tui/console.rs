@@ -134,7 +134,7 @@ pub(super) fn is_typing(state: &State) -> bool {
 
 /// Is there a command, and has it not ended, as far as we know?
 pub(super) fn runs(state: &State) -> bool {
-    state.console.is_some() && state.profile.ending().is_none() && !state.silent
+    state.console.is_some() && !state.is_over()
 }
 
 /// The command has ended, or nobody knows of it any more: it is no question any longer whether to hang it up.

@@ -288,6 +288,11 @@ impl State {
         }
     }
 
+    /// Nothing more will come.
+    pub fn is_over(&self) -> bool {
+        self.profile.ending().is_some() || self.silent
+    }
+
     /// How many there were of what is looked at, on average: as many as those in each state come to. Where they come
     /// and go, many more were seen.
     pub fn count(&self) -> usize {

@@ -17,6 +17,9 @@ pub(super) fn update(state: &mut State, action: &Action) {
         Action::SinceStart => {
             state.reach = if state.reach == Reach::Start { Reach::Auto } else { Reach::Start };
         }
+        Action::Forget if state.is_over() => {
+            state.say(Note::bad("nothing comes any more: the past is all that there is"));
+        }
         Action::Forget => {
             forget(state);
             state.say(Note::good("the past is forgotten: c shows it again"));

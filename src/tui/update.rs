@@ -313,15 +313,15 @@ fn show_tasks(state: &mut State) {
     state.effects.push(Effect::Tasks(tasks));
     state.threads = None;
     forget_paths(state);
-    state.awaits_tasks = tasks;
-    if tasks {
+    state.awaits_tasks = tasks && !state.is_over();
+    if state.awaits_tasks {
         // Looks before did not read them, nor will the very next.
         time::forget(state);
     }
-    state.say(Note::good(if tasks {
-        "asyncio's tasks that wait, from now on, here and in exports"
-    } else {
-        "all threads, here and in exports"
+    state.say(Note::good(match (tasks, state.is_over()) {
+        (true, true) => "asyncio's tasks that were seen while it ran, here and in exports",
+        (true, false) => "asyncio's tasks that wait, from now on, here and in exports",
+        (false, _) => "all threads, here and in exports",
     }));
 }
 

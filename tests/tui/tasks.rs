@@ -1,8 +1,9 @@
 //! asyncio's tasks: a picture of their own, which counts them and no thread.
 
 use pyflame_tui::profile::Who;
+use pyflame_tui::sample::{Ending, Event};
 use pyflame_tui::tui::Options;
-use pyflame_tui::tui::action::Effect;
+use pyflame_tui::tui::action::{Action, Effect};
 
 use crate::screens::{SIZES, same};
 use crate::session::Session;
@@ -58,4 +59,21 @@ fn who_does_not_tell_of_tasks_says_so() {
     session.expect("asyncio's tasks can be read from Python 3.11 on");
     assert_eq!(session.state.who, Who::AllThreads);
     assert!(session.effects.iter().find_map(is_tasks).is_none());
+}
+
+#[test]
+fn who_has_ended_keeps_its_picture() {
+    let mut session = Session::new(Program::Coroutines, (160, 48));
+    session.run(5.0);
+    session.act(Action::Sampled(Event::Ended(Ending::Exited(Some(0)))));
+    let picture = |session: &Session| session.lines()[1..47].join("\n");
+    let before = picture(&session);
+    session.press(&["r"]);
+    session.expect("nothing comes any more");
+    assert_eq!(picture(&session), before);
+    session.press(&["A"]);
+    session.expect("tasks that were seen while it ran");
+    session.expect("all  6.0 tasks");
+    session.press(&["A"]);
+    assert_eq!(picture(&session), before);
 }

@@ -7,6 +7,7 @@ use super::keys::Pane;
 use super::layout;
 use super::list::List;
 use super::pools::{Fold, Line};
+use super::source_pane;
 use super::state::{Back, Overlay, Reach, State};
 use super::time;
 use super::top_pane;
@@ -317,11 +318,11 @@ fn scroll(state: &mut State, pane: Pane, by: i32) {
         }
         Pane::Source => {
             let Some(function) = state.function() else { return };
-            let function = state.profile.function(function);
-            let Some(Some(Ok(file))) = state.files.get(&function.file) else { return };
+            let file = &state.profile.function(function).file;
+            let Some(Some(Ok(file))) = state.files.get(file) else { return };
             let last = file.lines.len().saturating_sub(1);
-            let top = state.source_top.unwrap_or((function.first_line as usize).saturating_sub(2));
-            state.source_top = Some(shift(top, last));
+            let top = shift(source_pane::top(state, function, &file.lines), last);
+            state.source_top = Some((function, top));
         }
         Pane::Output => console::scroll(state, by),
         Pane::Timeline => {}

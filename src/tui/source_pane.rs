@@ -7,6 +7,8 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::Span;
 
+use super::keys::Pane;
+use super::layout;
 use super::picture::{put, row, say};
 use super::state::State;
 use super::text;
@@ -98,11 +100,9 @@ pub(super) fn paint(state: &State, area: Rect, buffer: &mut Buffer) {
 }
 
 fn lines(state: &State, source: &[String], id: FunctionId, area: Rect, buffer: &mut Buffer) {
-    let function = state.profile.function(id);
-    let first_line = function.first_line;
     let heat: HashMap<u32, LineHeat> = state.view.heat.lines.iter().map(|line| (line.line, *line)).collect();
     let hottest = state.view.heat.lines.iter().map(|line| line.total).max().unwrap_or(1).max(1);
-    let numbers = chosen(state, source, first_line, usize::from(area.height));
+    let numbers = chosen(state, source, id, usize::from(area.height));
     let running = state.view.leaves.running_line(id, &state.view.heat);
     let mut before = None;
     for (at, number) in (0..area.height).zip(numbers) {
@@ -119,12 +119,31 @@ fn lines(state: &State, source: &[String], id: FunctionId, area: Rect, buffer: &
     }
 }
 
+/// How many lines of the file are above those that are shown. Where they are picked from here and there, so many that
+/// the hottest is in the middle: from there on one scrolls.
+pub(super) fn top(state: &State, id: FunctionId, source: &[String]) -> usize {
+    let areas = layout::areas(state.size, state.pane, state.strip);
+    let area = if state.pane == Pane::Source { areas.main } else { areas.strip };
+    let height = areas.inner(area).height;
+    let shown = chosen(state, source, id, usize::from(height));
+    let (first, last) = (shown.first().copied().unwrap_or(1), shown.last().copied().unwrap_or(1));
+    let hottest = state.view.heat.lines.iter().max_by_key(|line| (line.total, line.own));
+    let above = match hottest {
+        Some(hottest) if (last - first) as usize >= shown.len() => {
+            hottest.line.saturating_sub(u32::from(height / 2))
+        }
+        _ => first,
+    };
+    above.saturating_sub(1) as usize
+}
+
 /// Which lines are shown: a stretch of the file; in a strip that is too low for the whole function,
 /// its hot lines and what stands round them.
-fn chosen(state: &State, source: &[String], first_line: u32, height: usize) -> Vec<u32> {
+fn chosen(state: &State, source: &[String], id: FunctionId, height: usize) -> Vec<u32> {
+    let first_line = state.profile.function(id).first_line;
     let hot: Vec<u32> = state.view.heat.lines.iter().map(|line| line.line).filter(|line| *line > 0).collect();
     let last = hot.last().copied().unwrap_or(first_line);
-    if let Some(top) = state.source_top {
+    if let Some((_, top)) = state.source_top.filter(|(of, _)| *of == id) {
         let top = top as u32 + 1;
         return (top..top + height as u32).take_while(|number| *number <= source.len() as u32).collect();
     }

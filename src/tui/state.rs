@@ -202,7 +202,7 @@ pub struct State {
     /// What it is sorted by.
     pub order: Order,
     /// The first line of the source on the screen, where somebody scrolled.
-    pub source_top: Option<usize>,
+    pub source_top: Option<(FunctionId, usize)>,
     /// The picture stands.
     pub frozen: Option<Frozen>,
     /// Time between two pictures.

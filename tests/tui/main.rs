@@ -14,6 +14,7 @@ mod screens;
 mod session;
 mod sessions;
 mod simulation;
+mod source;
 mod stacks;
 mod stillness;
 mod tasks;

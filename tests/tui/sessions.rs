@@ -70,31 +70,6 @@ fn freezing_stops_the_picture_and_not_the_sampling() {
     session.expect("LIVE");
 }
 
-/// The time that is shown is that of the boxes: neither passing time nor a key moves it.
-#[test]
-fn a_frozen_window_says_what_is_frozen() {
-    for (keys, words) in [
-        (&[][..], "last 2 s (auto)"),
-        (&["c"], "since start, 2 s"),
-        (&["c", "r"], "last 1 s"),
-        (&["["], "last 2 s of 10 s"),
-    ] {
-        let mut session = Session::new(Program::Steady, (160, 48));
-        session.run(1.0);
-        session.press(keys);
-        session.run(1.5);
-        session.expect(words);
-        session.press(&[" "]);
-        session.run(9.0);
-        session.expect(&format!("+9,000 samples {words}"));
-        session.press(&["]"]);
-        session.press(&["4", "2"]);
-        session.expect(&format!("+9,000 samples {words}"));
-        session.press(&[" "]);
-        session.expect_not(&format!(" {words}"));
-    }
-}
-
 #[test]
 fn a_frozen_trend_stands_still() {
     let mut session = Session::new(Program::Web, (160, 48));

@@ -90,11 +90,9 @@ pub(super) fn paint(state: &State, area: Rect, buffer: &mut Buffer) {
     }
 }
 
-/// Why there is no box, or none of what is zoomed into.
+/// Why there is no box.
 pub(super) fn nothing(state: &State) -> String {
-    if !state.view.tree.is_empty() && !state.zoom.is_empty() {
-        "no stack in this window goes through what is zoomed into; = shows all".to_owned()
-    } else if state.profile.first_at().is_none() && state.profile.ending().is_some() {
+    if state.profile.first_at().is_none() && state.profile.ending().is_some() {
         "it ended before the first sample".to_owned()
     } else if let Some(pid) = state.profile.totals().below {
         format!("this is no Python, but {pid} below it is: see --subprocesses")

@@ -330,7 +330,12 @@ impl State {
 
     /// The part of the profile that is on the screen: what panes and exports are functions of.
     pub fn selection(&self) -> Selection {
-        Selection { root: self.zoom.clone(), ..self.whole_selection() }
+        self.selection_in(&self.view)
+    }
+
+    /// The same while the picture is worked out: what passes through the call that fills its width.
+    pub fn selection_in(&self, view: &View) -> Selection {
+        Selection { root: view.tree.path(view.zoom), ..self.whole_selection() }
     }
 
     /// The same without the zoom: what the flame is built of.

@@ -213,6 +213,9 @@ impl View {
         let selection = state.whole_selection();
         let weights = Weights::of(&state.profile, &self.window, &selection);
         self.tree = CallTree::laid(&state.profile, &self.window, &weights, &selection);
+        // If what was zoomed into is not there at the moment, its nearest caller fills the width; the
+        // path is kept for when it comes back.
+        self.zoom = self.tree.find_nearest(&state.zoom).0;
         weights
     }
 
@@ -242,7 +245,7 @@ impl View {
     }
 
     fn count_top(&mut self, state: &mut State) {
-        let selection = state.selection();
+        let selection = state.selection_in(self);
         let mut top = Top::build(&state.profile, &self.window, &selection);
         match state.order {
             Order::Own => {}
@@ -289,9 +292,6 @@ impl View {
 
     /// Gives every box its place, and the cursor.
     fn stand(&mut self, state: &mut State) {
-        // If what was zoomed into is not there at the moment, its nearest caller fills the width; the
-        // path is kept for when it comes back.
-        self.zoom = self.tree.find_nearest(&state.zoom).0;
         if state.follow {
             self.cursor = self.hottest(state, self.cursor_still_there(&state.cursor));
             state.cursor = self.tree.path(self.cursor);
@@ -360,7 +360,7 @@ impl View {
 /// Lines and callers of the function under the cursor.
 fn closer(state: &State, whole: Weights) -> (Heat, Vec<Caller>) {
     let zoomed = || Weights::of(&state.profile, &state.view.window, &state.selection());
-    let weights = if state.zoom.is_empty() { whole } else { zoomed() };
+    let weights = if state.view.zoom == CallId::ROOT { whole } else { zoomed() };
     let seen = state.function().map(|function| look_closer(&state.profile, &weights, function));
     seen.unwrap_or_default()
 }

@@ -180,12 +180,27 @@ fn a_file_without_a_stack_is_not_written() {
     };
     session.press(&["/", "x", "y", "z", "z", "y", "Enter", "&"]);
     assert_eq!(refused(&session), "no stack in this window has a match; & shows all");
-    session.press(&["Esc", "g", "Down", "Down", "Enter"]);
-    let path = std::mem::take(&mut session.state.zoom);
-    session.state.zoom = [path.clone(), path].concat();
-    let words = "no stack in this window goes through what is zoomed into; = shows all";
-    assert_eq!(refused(&session), words);
-    session.press(&["="]);
+    session.press(&["Esc", "="]);
     let file = directory.path().join("a.folded");
     assert_eq!(save::write(&session.state, Format::Folded, Some(&file)).unwrap(), file);
+}
+
+#[test]
+fn what_is_zoomed_into_may_go_and_its_caller_is_what_is_kept() {
+    // Another function ten seconds later.
+    let mut session = Session::new(Program::Phases, (160, 48));
+    session.run(5.0);
+    session.press(&["G", "Enter"]);
+    session.expect("zoomed (Esc)");
+    session.run(25.0);
+    let shown = session.state.view.tree.call(session.state.view.zoom).total;
+    assert!(shown > 0);
+    let mut out = Vec::new();
+    save::export(&session.state, Format::Folded, &mut out).unwrap();
+    let counts = out.split(|byte| *byte == b'\n').filter_map(|line| line.rsplit(|byte| *byte == b' ').next());
+    let counts = counts.filter_map(|count| std::str::from_utf8(count).unwrap().parse::<u64>().ok());
+    assert_eq!(counts.sum::<u64>(), shown);
+    session.press(&["4"]);
+    let own: u64 = session.state.view.top.iter().map(|row| row.own).sum();
+    assert_eq!(own, shown);
 }

@@ -83,7 +83,7 @@ fn hints(state: &State, width: u16) -> Shown {
     let ascii = state.theme.signs.ascii;
     let mut shown: Vec<(&Binding, u16)> = TABLE
         .iter()
-        .filter(|binding| !binding.hint.is_empty() && binding.holds_on(state) && is_seen(binding, state.pane))
+        .filter(|binding| !binding.hint.is_empty() && binding.holds_on(state) && is_seen(binding, state))
         .map(|binding| (binding, (text::width(&words(binding, ascii)) + 2) as u16))
         .collect();
     while shown.iter().map(|(_, width)| width).sum::<u16>() > width.saturating_sub(1) && shown.len() > 2 {
@@ -97,9 +97,12 @@ fn hints(state: &State, width: u16) -> Shown {
     Shown::keys([], keys)
 }
 
-/// Does it change something that this pane shows? Nothing but its output is to be seen beside a command's.
-fn is_seen(binding: &Binding, pane: Pane) -> bool {
-    pane != Pane::Output || !matches!(binding.group, Group::Picture | Group::Time | Group::Find)
+/// Does it change something that this pane shows? Nothing but its output is to be seen beside a command's, and who has
+/// ended is not typed to.
+fn is_seen(binding: &Binding, state: &State) -> bool {
+    let is_elsewhere = matches!(binding.group, Group::Picture | Group::Time | Group::Find);
+    let types = binding.action == Action::Enter;
+    state.pane != Pane::Output || !(is_elsewhere || types && !console::runs(state))
 }
 
 /// The key that stands in the hint: the first.

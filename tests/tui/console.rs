@@ -187,6 +187,15 @@ fn what_has_ended_is_not_asked_about() {
 }
 
 #[test]
+fn who_has_ended_is_not_typed_to() {
+    let mut session = trace((160, 48));
+    session.press(&["6", "^]"]);
+    session.expect("↵ type");
+    session.act(Action::Sampled(Event::Ended(Ending::Exited(Some(0)))));
+    session.expect_not("↵ type");
+}
+
+#[test]
 fn nobody_else_is_watched_after_it() {
     let mut session = trace((80, 24));
     session.press(&["P"]);

@@ -32,13 +32,13 @@ use error::Error;
 use export::Format;
 use headless::{Recording, Stops};
 use output::Output;
-use profile::{Idle, Lines, Profile, Selection, Thread, Who};
+use profile::{Idle, Lines, Profile, Selection, Span, Thread, Who, Window};
 use python::version::Version;
 use sample::{Ending, Failure, Flags};
 use sampler::govern::CAREFUL;
 use sampler::look::Scope;
 use sampler::{Length, Plan, Sampler, Stopping, Subprocesses, Watch, find};
-use target::{Pid, User, inherited};
+use target::{Pid, RunState, Tasks, User, inherited};
 
 /// Mean time between two samples, without `-r`.
 const INTERVAL: Duration = Duration::from_millis(1);
@@ -168,6 +168,9 @@ fn failed_dump(options: &Options, profile: &Profile) -> Option<Failure> {
     stats::failures(profile.totals()).map(|(failure, _)| failure).next()
 }
 
+/// One look in so many is rare.
+const RARE: u64 = 20;
+
 /// What somebody should know who finds less than was expected.
 fn note(options: &Options, recording: &Recording) -> Option<String> {
     let profile = &recording.profile;
@@ -192,11 +195,30 @@ fn note(options: &Options, recording: &Recording) -> Option<String> {
         return Some(format!("There is nothing to show: {why}."));
     }
     let Watch::Process(pid) = options.watch else { return None };
+    if works_without_gil(options, profile, Pid(pid)) {
+        return Some(
+            "Hardly anybody held the GIL, but a thread runs: --threads shows what runs without it."
+                .to_owned(),
+        );
+    }
     if options.subprocesses == Subprocesses::Watched || profile.function_count() > 0 {
         return None;
     }
     let child = find::python_below(Pid(pid))?;
     Some(format!("It did nothing. Its child {child} is a Python, too: pyflame-tui --subprocesses {pid}"))
+}
+
+/// Was nearly all of it `(idle)` for those who ask for holders of the GIL, while it computes, as NumPy does?
+fn works_without_gil(options: &Options, profile: &Profile, pid: Pid) -> bool {
+    if options.threads || options.tasks || options.dump {
+        return false;
+    }
+    let window = Window::of(profile, Span::All);
+    let verdicts = window.verdicts();
+    let mut tasks = Tasks::of(pid);
+    let threads = tasks.list().unwrap_or_default();
+    verdicts.held * RARE < verdicts.taken()
+        && threads.into_iter().any(|tid| tasks.is_in(tid, RunState::Running))
 }
 
 /// Says of options what does not count.

@@ -78,6 +78,18 @@ fn who_waits_is_idle_and_may_be_left_out() {
 }
 
 #[test]
+fn who_computes_without_the_gil_is_not_called_idle_without_a_word() {
+    let subject = subject("native.py", &[]);
+    let pid = subject.pid().to_string();
+    let ran = profile(&["-s", "0.3", "-r", "0.01", &pid]);
+    assert_eq!(ran.code(), 0, "{}", ran.err);
+    assert!(ran.text().starts_with("(idle) "), "{}", ran.text());
+    assert!(ran.err.contains("--threads"), "{}", ran.err);
+    let ran = profile(&["--threads", "-x", "-s", "0.3", "-r", "0.01", &pid]).well();
+    assert!(ran.text().contains(":native:"), "{}", ran.text());
+}
+
+#[test]
 fn who_sleeps_is_not_read_again_but_seen_to_move() {
     let subject = subject("naps.py", &[]);
     let ran = profile(&["--threads", "--stats", "-s", "2", "-r", "0.001", &subject.pid().to_string()]);

@@ -207,6 +207,13 @@ fn a_target_that_a_signal_has_stopped_is_told_to_be() {
 }
 
 #[test]
+fn who_copies_nothing_is_told_so() {
+    let mut session = Session::new(Program::Steady, (160, 48));
+    session.press(&["y"]);
+    session.expect("there is no stack under the cursor");
+}
+
+#[test]
 fn who_looks_for_nothing_is_told_so() {
     for pane in ["2", "4"] {
         for key in ["n", "N", "&"] {

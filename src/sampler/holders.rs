@@ -68,12 +68,14 @@ impl Holders {
         }
     }
 
-    /// May one of those that held it last be about to take it? To ask costs less than to look again.
+    /// May one of those that held it last be about to take it from another one? To ask costs less than to look again. Who
+    /// alone has held it and runs has let go of it for what it does in C: to wait for the end of that would show it more often
+    /// with the GIL than it has it.
     fn is_contended(&mut self, target: &Target, lock: Lock) -> bool {
         self.recent.retain(|(_, at)| at.elapsed() < RECENT);
-        self.recent
-            .iter()
-            .any(|(tid, _)| target.tasks().is_in(*tid, RunState::Running) || waits_for(target, *tid, lock))
+        let is_alone = self.recent.len() == 1;
+        let runs = |tid| !is_alone && target.tasks().is_in(tid, RunState::Running);
+        self.recent.iter().any(|(tid, _)| runs(*tid) || waits_for(target, *tid, lock))
     }
 
     /// Does one of those that held it last sleep until it gets it, or until another one has it?

@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use pyflame_tui::sample::{Event, Flags, Outcome, Sample};
 
+use crate::folded::folded;
 use crate::interpreters::Interpreter;
 use crate::looks;
+use crate::profiler::profile;
 use crate::subject::Subject;
 
 /// How often threads without the GIL were seen at a place, and what was said of them.
@@ -64,4 +66,23 @@ pub(crate) fn contend(python: &Interpreter) -> Result<[Place; 2], String> {
     // They wake up every few milliseconds to ask for it.
     let good = computes.is_told() && computes.wants_gil * 10 > computes.seen * 6;
     if good && waits.is_told() && waits.wants_gil == 0 { Ok(places) } else { Err(format!("{places:?}")) }
+}
+
+/// `lets_go.py` is seen with the GIL for as much of its time as it has it: by itself, and by us, in percent.
+pub(crate) fn share(python: &Interpreter) -> Result<[f64; 2], String> {
+    let mut subject = Subject::program(python, "lets_go.py", &["2.5"]);
+    subject.await_line("ready", Duration::from_secs(60))?;
+    let ran = profile(&["-s", "2", "-r", "0.002", &subject.pid().to_string()]);
+    let said = subject.await_line("held ", Duration::from_secs(60))?;
+    let held: f64 = said["held ".len()..].parse().map_err(|_| said.clone())?;
+    let (mut idle, mut all) = (0, 0);
+    for (stack, count) in folded(ran.text()) {
+        idle += if stack[..] == ["(idle)"] { count } else { 0 };
+        all += count;
+    }
+    let seen = 100.0
+        - 100.0 * f64::from(u32::try_from(idle).unwrap_or(0)) / f64::from(u32::try_from(all).unwrap_or(1));
+    let both = [100.0 * held, seen];
+    // A busy machine takes the CPU from it where it likes.
+    if (both[0] - seen).abs() < 20.0 && all > 50 { Ok(both) } else { Err(format!("{both:?} of {all}")) }
 }

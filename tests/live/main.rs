@@ -167,6 +167,18 @@ fn who_waits_for_the_gil_is_said_to() {
     }
 }
 
+/// The oldest and the newest: who lets go of the GIL for a moment is not waited for.
+#[test]
+fn a_thread_has_the_gil_as_often_as_it_is_seen_with_it() {
+    let _alone = CPUS.lock();
+    let all = cpythons();
+    let locked = || all.iter().filter(|one| one.build != Build::FreeThreaded && one.takes_programs());
+    for python in locked().next().into_iter().chain(locked().next_back()) {
+        let shares = doing::share(python).unwrap_or_else(|wrong| panic!("{}: {wrong}", python.name));
+        println!("{}: {shares:.0?} %", python.name);
+    }
+}
+
 /// Those that say where they are.
 #[test]
 fn tasks_that_wait_are_seen_where_they_wait() {

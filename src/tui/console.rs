@@ -19,6 +19,10 @@ const SCROLL_BACK: usize = 2000;
 const SMALLEST: (u16, u16) = (20, 3);
 /// Answers to questions that a command asks of its terminal in one breath; an honest one asks one or two.
 const LONGEST_ANSWER: usize = 128;
+/// U+FE0F, which asks for the sign before it as a picture. To xterm, which the command is told that it has, that is no
+/// wider; vt100 0.18 makes it so after the fact, and where it stood at the end of the last row, leaves half of it behind:
+/// it panics when that is written over.
+const AS_PICTURE: [u8; 3] = *b"\xef\xb8\x8f";
 
 /// Who has the keys while the output has the focus.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +40,8 @@ pub struct Console {
     /// Who has the keys.
     pub keys: Keys,
     emulator: vt100::Parser<Answers>,
+    /// So many bytes of [`AS_PICTURE`] came last, and are held back.
+    held_back: usize,
 }
 
 impl fmt::Debug for Console {
@@ -83,7 +89,26 @@ impl Console {
     pub(super) fn new(command: String, screen: (u16, u16)) -> Self {
         let (columns, rows) = cells(screen);
         let emulator = vt100::Parser::new_with_callbacks(rows, columns, SCROLL_BACK, Answers::default());
-        Self { command, keys: Keys::Viewer, emulator }
+        Self { command, keys: Keys::Viewer, emulator, held_back: 0 }
+    }
+
+    /// Shows what the command wrote, but for [`AS_PICTURE`].
+    fn process(&mut self, bytes: &[u8]) {
+        if self.held_back == 0 && !bytes.contains(&AS_PICTURE[0]) {
+            return self.emulator.process(bytes);
+        }
+        let mut shown = Vec::with_capacity(bytes.len() + AS_PICTURE.len());
+        for byte in bytes {
+            if *byte != AS_PICTURE[self.held_back] {
+                shown.extend_from_slice(&AS_PICTURE[..std::mem::take(&mut self.held_back)]);
+            }
+            if *byte == AS_PICTURE[self.held_back] {
+                self.held_back = (self.held_back + 1) % AS_PICTURE.len();
+            } else {
+                shown.push(*byte);
+            }
+        }
+        self.emulator.process(&shown);
     }
 
     /// What is on it.
@@ -148,7 +173,7 @@ pub(super) fn over(state: &mut State) {
 pub(super) fn output(state: &mut State, bytes: &[u8]) {
     let seen = state.pane == Pane::Output || state.strip == Strip::Output;
     let Some(console) = &mut state.console else { return };
-    console.emulator.process(bytes);
+    console.process(bytes);
     let answer = std::mem::take(&mut console.emulator.callbacks_mut().bytes);
     state.dirty |= seen;
     tell(state, answer);

@@ -270,6 +270,29 @@ fn without_a_command_there_is_no_sixth_pane() {
     session.expect_not("take the keys back");
 }
 
+#[test]
+fn a_sign_that_is_to_be_a_picture_is_a_sign() {
+    let mut session = trace((80, 24));
+    session.press(&["6"]);
+    for (piece, shown) in [
+        ("\u{26a0}\u{fe0f} disk".as_bytes(), "\u{26a0} disk"),
+        (b"\r\n\xe2\x9a\xa0\xef", ""),
+        (b"\xb8", ""),
+        (b"\x8f full \xef", "\u{26a0} full"),
+        (b"\xbc\x81\xef\xef\xb8\x8f\xef\xb8", "\u{26a0} full \u{ff01}"),
+        (b"!", "!"),
+    ] {
+        say(&mut session, piece);
+        session.expect(shown);
+    }
+    // At the end of the last row, and what stands at the ends of rows written over.
+    say(&mut session, "\x1b[999;999H\u{26a0}\u{fe0f}".as_bytes());
+    for row in 1..24 {
+        say(&mut session, format!("\x1b[{row};999Hx").as_bytes());
+    }
+    session.expect("\u{26a0} full");
+}
+
 /// Pieces of what programs say, and of what none should.
 fn hostile() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![

@@ -65,7 +65,12 @@ pub(crate) fn contend(python: &Interpreter) -> Result<[Place; 2], String> {
     let [computes, waits] = &places;
     // They wake up every few milliseconds to ask for it.
     let good = computes.is_told() && computes.wants_gil * 10 > computes.seen * 6;
-    if good && waits.is_told() && waits.wants_gil == 0 { Ok(places) } else { Err(format!("{places:?}")) }
+    // Who has just said that he is ready wants it once more, to go and wait.
+    if good && waits.is_told() && waits.wants_gil * 20 < waits.seen {
+        Ok(places)
+    } else {
+        Err(format!("{places:?}"))
+    }
 }
 
 /// `lets_go.py` is seen with the GIL for as much of its time as it has it: by itself, and by us, in percent.

@@ -267,6 +267,5 @@ fn weight(state: &State) -> Vec<Span<'static>> {
         text::percent(total as f64 / whole.max(1) as f64),
         signs.plus_minus
     );
-    let style = if state.view.says_little() { state.theme.faint() } else { state.theme.strong() };
-    vec![Span::styled(words, style)]
+    vec![Span::styled(words, state.of_share(state.theme.strong()))]
 }

@@ -64,10 +64,7 @@ pub(super) fn title(state: &State, width: u16) -> Vec<Span<'static>> {
         vec![Span::styled(format!(" {name}"), theme.strong()), Span::styled(place, theme.faint())];
     for part in parts {
         if spans.iter().map(Span::width).sum::<usize>() + text::width(&part) <= room {
-            spans.push(Span::styled(
-                part,
-                if state.view.says_little() { theme.faint() } else { theme.text() },
-            ));
+            spans.push(Span::styled(part, state.of_share(theme.text())));
         }
     }
     spans
@@ -196,11 +193,7 @@ fn paint_line(state: &State, line: &Line<'_>, running: bool, area: Rect, buffer:
     let number = format!("{}{:>5} {pointer} ", if line.gap { signs.ellipsis } else { " " }, line.number);
     let mut spans = vec![Span::styled(
         text::pad_start(&share, 7, signs),
-        match (hot, state.view.says_little()) {
-            (false, _) => theme.text(),
-            (true, true) => theme.faint(),
-            (true, false) => theme.strong(),
-        },
+        if hot { state.of_share(theme.strong()) } else { theme.text() },
     )];
     let width = usize::from(area.width);
     // Beside its number, not at the far end of the line: the eye must not lose the line on its way.

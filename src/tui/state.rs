@@ -4,6 +4,8 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
+use ratatui::style::Style;
+
 use super::action::{Effect, Note};
 use super::console::Console;
 use super::keys::Pane;
@@ -286,6 +288,11 @@ impl State {
             effects: Vec::new(),
             options,
         }
+    }
+
+    /// How a share is shown: in this style, but in grey while there are so few samples that it says little.
+    pub fn of_share(&self, style: Style) -> Style {
+        if self.view.says_little() { self.theme.faint() } else { style }
     }
 
     /// Nothing more will come.

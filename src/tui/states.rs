@@ -58,8 +58,8 @@ pub(super) fn paint(state: &State, area: Rect, buffer: &mut Buffer) {
         return;
     }
     let [left, right] = Without::ALL
-        .map(|without| [who(state, area.width, without), change(state, without)])
         .into_iter()
+        .map(|without| [who(state, area.width, without), change(state, without)])
         .find(|line| line.iter().flatten().map(Span::width).sum::<usize>() <= usize::from(area.width))
         .unwrap_or_default();
     put_right(right, area, buffer);

@@ -243,13 +243,8 @@ impl Theme {
     pub fn line(self, kind: Kind, emphasis: Emphasis) -> Style {
         match (emphasis, self.depth) {
             (Emphasis::Dimmed, _) => self.faint(),
-            (_, Depth::Mono) => {
-                if kind == Kind::Waiting {
-                    self.faint()
-                } else {
-                    self.text()
-                }
-            }
+            (_, Depth::Mono) if kind == Kind::Waiting => self.faint(),
+            (_, Depth::Mono) => self.text(),
             _ if kind == Kind::Waiting => self.frame(kind, false, emphasis),
             (_, Depth::True) => self.kind(kind).bg(Color::Rgb(0x2A, 0x2A, 0x30)),
             (_, Depth::Indexed) => self.kind(kind).bg(Color::Indexed(235)),

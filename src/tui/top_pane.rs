@@ -66,16 +66,9 @@ fn paint_row(state: &State, entry: &TopRow, selected: bool, line: Rect, buffer: 
     let lit = !state.find.is_on() || state.find.matches.contains(&entry.step.function);
     let style = if lit { theme.text() } else { theme.faint() };
     let wide = line.width >= 60;
-    let little = state.view.says_little();
     let mut spans = vec![
-        Span::styled(
-            text::pad_start(&share(entry.own), 7, signs),
-            if little { theme.faint() } else { theme.strong() },
-        ),
-        Span::styled(
-            text::pad_start(&share(entry.total), 7, signs),
-            if little { theme.faint() } else { style },
-        ),
+        Span::styled(text::pad_start(&share(entry.own), 7, signs), state.of_share(theme.strong())),
+        Span::styled(text::pad_start(&share(entry.total), 7, signs), state.of_share(style)),
         Span::raw(" "),
     ];
     if wide {

@@ -22,20 +22,10 @@ fn program(name: &str) -> String {
     format!("{}/tests/programs/{name}", env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Waits until all of its workers work.
-fn at_work(mut family: Subject) -> Subject {
-    let mut left: Vec<_> = WORKERS.iter().map(|name| format!("ready {name}")).collect();
-    while !left.is_empty() {
-        let line = family.await_line("ready ", LONGEST).unwrap();
-        left.retain(|one| *one != line);
-    }
-    family
-}
-
 /// Below a shell.
 fn script() -> Subject {
     let lines = "PYTHONDONTWRITEBYTECODE=1 \"$0\" \"$1\" & wait";
-    at_work(Subject::of(Command::new("sh").args(["-c", lines, python(), &program("family.py")])))
+    Subject::of(Command::new("sh").args(["-c", lines, python(), &program("family.py")])).all_ready(WORKERS)
 }
 
 fn seen_in(text: &str) -> [bool; 3] {
@@ -44,7 +34,7 @@ fn seen_in(text: &str) -> [bool; 3] {
 
 #[test]
 fn all_that_run_below_it_are_seen() {
-    let mut family = at_work(Subject::program(python3(), "family.py", &[]));
+    let mut family = Subject::program(python3(), "family.py", &[]).all_ready(WORKERS);
     let pid = family.pid().to_string();
     let ran = profile(&["--subprocesses", "--stats", "-s", "2", "-r", "0.005", &pid]);
     assert_eq!(ran.code(), 0, "{}", ran.err);
@@ -66,7 +56,7 @@ fn all_that_run_below_it_are_seen() {
 
 #[test]
 fn a_dump_says_whose_threads_they_are() {
-    let family = at_work(Subject::program(python3(), "family.py", &[]));
+    let family = Subject::program(python3(), "family.py", &[]).all_ready(WORKERS);
     let ran = profile(&["--subprocesses", "-d", &family.pid().to_string()]).well();
     let threads = dump(ran.text()).unwrap();
     assert_eq!(threads.len(), 4, "{}", ran.text());

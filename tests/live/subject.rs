@@ -126,6 +126,16 @@ impl Subject {
         self
     }
 
+    /// Waits until it, or who works below it, has said each of these lines.
+    pub(crate) fn all_ready<const COUNT: usize>(mut self, names: [&str; COUNT]) -> Self {
+        let mut left: Vec<_> = names.iter().map(|name| format!("ready {name}")).collect();
+        while !left.is_empty() {
+            let line = self.await_line("ready ", Duration::from_secs(60)).unwrap();
+            left.retain(|one| *one != line);
+        }
+        self
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
         signal::kill(nix::unistd::Pid::from_raw(self.pid().cast_signed()), signal).unwrap();
     }

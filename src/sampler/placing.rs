@@ -175,6 +175,6 @@ impl Placing {
 }
 
 /// The calling thread's CPU time.
-fn used() -> Duration {
+pub(super) fn used() -> Duration {
     clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(Duration::ZERO, Duration::from)
 }

@@ -14,13 +14,15 @@ use crate::python::version::Version;
 use crate::sample::{Ending, Event, Flags, Outcome};
 use crate::sampler::cost::{Below, Cost};
 use crate::sampler::look::{Gone, Looker};
+use crate::sampler::placing::used;
 use crate::sampler::{Length, Stopping, find};
 use crate::target::{AttachError, Identity, Life, Pid, Target, process};
 
 /// Processes that are looked for at the most: of a storm of them the rest is left alone.
 const LARGEST: usize = 256;
-/// Between two searches, and no less than so many times what the last one took, or if that was cut short: it is done on the
-/// CPU of the busiest, mostly. Reading /proc costs 5 µs a thread, to look for a Python some milliseconds.
+/// Between two searches, and no less than so many times the CPU time of the last one, or while processes come and go: it
+/// is done on the CPU of the busiest, mostly. Reading /proc costs 5 µs a thread, to look for a Python some milliseconds. How
+/// long it took by the wall would say how busy the machine is: then nobody would be found there for seconds.
 const BETWEEN: Duration = Duration::from_millis(100);
 const SPARE: (u32, u32) = (100, 10);
 /// Once it is known who there is, no search goes on for longer: looks would be late. The rest is found by the next.
@@ -51,6 +53,17 @@ struct Stranger {
     again: Instant,
 }
 
+/// What a search has to do with a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Met {
+    /// It is known, or nothing to us.
+    Nobody,
+    /// There is a Python in it that was not known.
+    Newcomer,
+    /// It is too young to be looked at.
+    Newborn,
+}
+
 /// How a process is looked at.
 #[derive(Debug, Clone, Copy)]
 struct Manner {
@@ -69,6 +82,8 @@ struct Family {
     cause: LocateError,
     /// When to search.
     due: Instant,
+    /// When to search if one of them is gone: others may follow.
+    soon: Instant,
     /// Whose CPU we may want to share: the busiest one's.
     lead: Option<Pid>,
 }
@@ -117,6 +132,7 @@ impl Family {
         if now < self.due {
             return;
         }
+        let begun = used();
         let tree = self.tree();
         self.strangers.retain(|pid, _| tree.contains(pid));
         let mut spare = SPARE.0;
@@ -128,11 +144,15 @@ impl Family {
                 spare = SPARE.1;
                 break;
             }
-            self.meet(pid, now);
+            if self.meet(pid, now) != Met::Nobody {
+                spare = SPARE.1;
+            }
         }
-        let took = now.elapsed();
+        let took = used().saturating_sub(begun);
         let pause = if self.count() == 0 { WATCH.0.max(took) } else { BETWEEN.max(took * spare) };
-        self.due = Instant::now() + pause;
+        let now = Instant::now();
+        self.due = now + pause;
+        self.soon = now + pause.min(BETWEEN.max(took * SPARE.1));
     }
 
     /// The members' numbers, and those of all processes below them.
@@ -145,7 +165,7 @@ impl Family {
     }
 
     /// Looks whether there is a Python in a process in which none is known.
-    fn meet(&mut self, pid: Pid, now: Instant) {
+    fn meet(&mut self, pid: Pid, now: Instant) -> Met {
         let is_first = pid == self.first.target.pid();
         let is_known = if is_first {
             self.first.looker.is_some()
@@ -153,22 +173,30 @@ impl Family {
             self.others.iter().any(|member| member.target.pid() == pid)
         };
         if is_known {
-            return;
+            return Met::Nobody;
         }
-        let Some(stat) = process::stat(pid).filter(|stat| !stat.moment.state.is_dead()) else { return };
+        let Some(stat) = process::stat(pid).filter(|stat| !stat.moment.state.is_dead()) else {
+            return Met::Nobody;
+        };
         let identity = Identity { pid, start: stat.start };
         let is_as_it_was = |one: &&Stranger| one.identity == identity && one.stack_start == stat.stack_start;
         let met = self.strangers.get(&pid).filter(is_as_it_was);
         let is_met = met.is_some();
         let age = identity.age().unwrap_or_default();
-        if met.is_some_and(|one| now < one.again) || age < NEWBORN && !is_first {
-            return;
+        if met.is_some_and(|one| now < one.again) {
+            return Met::Nobody;
+        }
+        if age < NEWBORN && !is_first {
+            return Met::Newborn;
         }
         let Manner { abi, stopping } = self.manner;
         if is_first {
             match find::attempt(&self.first.target, abi) {
-                Ok(python) => return self.first.find(python, stopping),
-                Err(LocateError::Read(_)) => return,
+                Ok(python) => {
+                    self.first.find(python, stopping);
+                    return Met::Newcomer;
+                }
+                Err(LocateError::Read(_)) => return Met::Nobody,
                 Err(cause) => self.cause = cause,
             }
         } else {
@@ -179,10 +207,10 @@ impl Family {
                     self.others.push(Member::new(target, Some(python), stopping));
                     self.strangers.remove(&pid);
                     self.below.pythons += 1;
-                    return;
+                    return Met::Newcomer;
                 }
                 Ok(Err(_)) => &mut self.below.strangers,
-                Err(AttachError::NoSuchProcess(_) | AttachError::Zombie { .. }) => return,
+                Err(AttachError::NoSuchProcess(_) | AttachError::Zombie { .. }) => return Met::Nobody,
                 Err(_) => &mut self.below.barred,
             };
             *count += u64::from(!is_met);
@@ -190,6 +218,7 @@ impl Family {
         // The older it is without a Python, the less likely it comes to have one.
         let again = now + (age / 2).max(WATCH.0);
         self.strangers.insert(pid, Stranger { identity, stack_start: stat.stack_start, again });
+        Met::Nobody
     }
 
     /// Why there is nobody to be looked at.
@@ -244,6 +273,7 @@ impl Turns {
             below: Below::default(),
             cause: LocateError::NotPython(0),
             due: Instant::now(),
+            soon: Instant::now(),
             lead: Some(lead),
         };
         let Err(Over(ending)) = self.await_family(&mut family).and_then(|()| self.watch_family(&mut family));
@@ -320,7 +350,7 @@ impl Turns {
 
     /// One look at each process, told as one. What failed in one of them does not take away the others.
     fn look_at_all(&mut self, family: &mut Family, now: Instant) -> Result<(), Over> {
-        let (at, first) = (self.at(now), family.first.target.pid());
+        let (at, first, before) = (self.at(now), family.first.target.pid(), family.count());
         let (mut all, mut failure) = (Vec::new(), None);
         for member in family.members() {
             let Some(looker) = &mut member.looker else { continue };
@@ -344,6 +374,9 @@ impl Turns {
             }
         }
         family.others.retain(|member| member.looker.is_some());
+        if family.count() < before {
+            family.due = family.due.min(family.soon);
+        }
         let outcome = match failure {
             Some(why) if all.is_empty() => Outcome::Failed(why),
             _ => Outcome::Taken(all),

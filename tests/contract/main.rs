@@ -11,6 +11,8 @@ mod interpreters;
 mod profiler;
 #[path = "../live/subject.rs"]
 mod subject;
+#[path = "../terminal/whole.rs"]
+mod whole;
 
 mod control;
 mod family;

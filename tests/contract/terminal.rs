@@ -2,10 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+use crossbeam_channel::RecvTimeoutError;
 use pyflame_tui::target::launch::launch_at;
 use pyflame_tui::target::{Child, End, Pty, pty};
 
 use crate::profiler::program;
+use crate::whole::whole;
 
 /// Long, because the machine may be busy with all other tests at the same time.
 const LONGEST: Duration = Duration::from_secs(60);
@@ -16,6 +18,8 @@ pub(crate) struct Terminal {
     line: pty::Line,
     screen: vt100::Parser,
     written: Vec<u8>,
+    /// So many of them are on the screen.
+    shown: usize,
 }
 
 impl Terminal {
@@ -33,7 +37,7 @@ impl Terminal {
         let child = launch_at(&command, Some(&seat), None).unwrap();
         let line = pty.listen().unwrap();
         let screen = vt100::Parser::new(rows.try_into().unwrap(), columns.try_into().unwrap(), 0);
-        Self { child, line, screen, written: Vec::new() }
+        Self { child, line, screen, written: Vec::new(), shown: 0 }
     }
 
     /// What is on the screen.
@@ -76,12 +80,16 @@ impl Terminal {
         }
     }
 
-    /// Takes in what is written, for this long at most.
-    fn listen(&mut self, longest: Duration) {
-        if let Ok(bytes) = self.line.output.recv_timeout(longest) {
-            self.screen.process(&bytes);
-            self.written.extend(bytes);
+    /// Takes in what is written, for this long at most; whether more may come.
+    fn listen(&mut self, longest: Duration) -> bool {
+        let heard = self.line.output.recv_timeout(longest);
+        if let Ok(bytes) = &heard {
+            self.written.extend_from_slice(bytes);
+            let whole = whole(&self.written).max(self.shown);
+            self.screen.process(&self.written[self.shown..whole]);
+            self.shown = whole;
         }
+        heard != Err(RecvTimeoutError::Disconnected)
     }
 
     /// Waits for its end and for all that it wrote.
@@ -91,8 +99,9 @@ impl Terminal {
         loop {
             self.listen(Duration::from_millis(5));
             if let Some(end) = self.child.end() {
-                while !self.line.output.is_empty() {
-                    self.listen(Duration::ZERO);
+                // Nobody is left at the other end: the line says so behind the last word.
+                while self.listen(Duration::from_millis(20)) {
+                    assert!(Instant::now() < deadline, "the line is still open\n{}", self.text());
                 }
                 return end;
             }

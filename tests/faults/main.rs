@@ -13,6 +13,8 @@ mod profiler;
 mod subject;
 #[path = "../target/thirty_two.rs"]
 mod thirty_two;
+#[path = "../terminal/whole.rs"]
+mod whole;
 
 mod builds;
 mod death;

@@ -16,6 +16,7 @@ use nix::unistd::Pid;
 use crate::eventually;
 use crate::interpreters::python3;
 use crate::profiler::program;
+use crate::whole::whole;
 
 /// A run on a terminal; killed when dropped.
 pub(crate) struct Screen {
@@ -28,7 +29,18 @@ pub(crate) struct Screen {
 /// What was written to a terminal: as it came, and as it looks.
 struct Said {
     bytes: Vec<u8>,
+    /// So many of them are to be seen.
+    shown: usize,
     terminal: vt100::Parser,
+}
+
+impl Said {
+    fn hear(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+        let whole = whole(&self.bytes).max(self.shown);
+        self.terminal.process(&self.bytes[self.shown..whole]);
+        self.shown = whole;
+    }
 }
 
 /// The program with these words, on a terminal of 160 by 48.
@@ -56,16 +68,14 @@ pub(crate) fn on_screen(command: &mut Command) -> Screen {
     let child = command.stdin(end()).stdout(end()).stderr(end()).spawn().unwrap();
     let master = File::from(pty.master);
     let [rows, columns] = [size.ws_row, size.ws_col].map(|cells| NonZero::new(cells).unwrap());
-    let said = Said { bytes: Vec::new(), terminal: vt100::Parser::new(rows, columns, 0) };
+    let said = Said { bytes: Vec::new(), shown: 0, terminal: vt100::Parser::new(rows, columns, 0) };
     let said = Arc::new(Mutex::new(said));
     let (mut from, to) = (master.try_clone().unwrap(), Arc::clone(&said));
     let read = move || {
         let mut bytes = vec![0; 1 << 16];
         // Ends with the last end that is open: ours, too.
         while let Ok(count @ 1..) = from.read(&mut bytes) {
-            let mut said = to.lock().unwrap();
-            said.bytes.extend_from_slice(&bytes[..count]);
-            said.terminal.process(&bytes[..count]);
+            to.lock().unwrap().hear(&bytes[..count]);
         }
     };
     std::thread::Builder::new().name("terminal".into()).spawn(read).unwrap();

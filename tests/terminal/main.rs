@@ -14,6 +14,7 @@ mod figures;
 mod manners;
 mod pty;
 mod use_of_it;
+mod whole;
 
 use interpreters::python3;
 use pty::Terminal;

@@ -18,6 +18,7 @@ use tempfile::TempDir;
 use vt100::{MouseProtocolMode, Parser};
 
 use crate::interpreters::python3;
+use crate::whole::whole;
 
 /// However busy the machine is, by then it must be so.
 const LONGEST: Duration = Duration::from_secs(40);
@@ -32,6 +33,8 @@ pub(crate) struct Terminal {
     parser: Parser,
     /// All that the program has written.
     pub(crate) bytes: Vec<u8>,
+    /// So many of them are on the screen.
+    shown: usize,
     pub(crate) child: Child,
     /// A shell is the child, and the program its.
     under_shell: bool,
@@ -86,6 +89,7 @@ impl Terminal {
             hung_up: false,
             parser: Parser::new(cells(rows), cells(columns), 200),
             bytes: Vec::new(),
+            shown: 0,
             child,
             under_shell: !shell.is_empty(),
             folder,
@@ -107,8 +111,10 @@ impl Terminal {
         }
         let mut bytes = [0; 8192];
         let count = master.read(&mut bytes).unwrap_or(0);
-        self.parser.process(&bytes[..count]);
         self.bytes.extend_from_slice(&bytes[..count]);
+        let whole = whole(&self.bytes).max(self.shown);
+        self.parser.process(&self.bytes[self.shown..whole]);
+        self.shown = whole;
         count
     }
 

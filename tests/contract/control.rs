@@ -9,7 +9,7 @@ use crate::folded::{Figures, share};
 use crate::interpreters::python3;
 use crate::profiler::{profile, profiler, start};
 use crate::subject::Subject;
-use crate::{assert_untouched, eventually, subject};
+use crate::{assert_untouched, eventually, folder, subject};
 
 const LONGEST: Duration = Duration::from_secs(60);
 
@@ -18,7 +18,7 @@ fn job_control_works_as_without_us() {
     let mut subject = subject("shares.py", &[]);
     let pid = subject.pid().to_string();
     let running = start(profiler(&["--stats", "-s", "4", "-r", "0.001", &pid]).stdin(Stdio::null()));
-    std::thread::sleep(Duration::from_millis(500));
+    running.looks(40);
     for _ in 0..3 {
         subject.signal(Signal::SIGSTOP);
         eventually("it is stopped", || subject.state() == 'T');
@@ -77,7 +77,7 @@ fn its_signals_reach_it() {
     running.end(LONGEST).well();
     // The one that ends it, too, and it is no mistake of ours.
     let running = start(profiler(&["-s", "30", "-r", "0.0003", &pid]).stdin(Stdio::null()));
-    std::thread::sleep(Duration::from_millis(500));
+    running.looks(100);
     subject.signal(Signal::SIGTERM);
     let ran = running.end(LONGEST).well();
     assert!(!ran.out.is_empty());
@@ -90,13 +90,23 @@ fn its_signals_reach_it() {
 fn it_becomes_another_python() {
     let python = python3().command.to_str().unwrap();
     let mut subject = Subject::program(python3(), "execs.py", &["2", python]);
-    subject.await_line("ready 2", LONGEST).unwrap();
     let pid = subject.pid().to_string();
-    let running = start(profiler(&["-s", "5", "-r", "0.002", &pid]).stdin(Stdio::null()));
-    subject.await_line("ready 0", LONGEST).unwrap();
-    let ran = running.end(LONGEST).well();
+    let folder = folder();
+    let file = folder.path().join("profile");
+    subject.await_line("ready 2", LONGEST).unwrap();
+    let running = start(&mut profiler(&["-s", "inf", "-r", "0.002", "-o", file.to_str().unwrap(), &pid]));
+    for generation in [2, 1, 0] {
+        let is_seen = |text: &str| share(text, &format!("generation_{generation}")).0 > 0;
+        running.saves_until(&file, is_seen);
+        if generation > 0 {
+            std::fs::write(subject.room().here.join(format!("end_{generation}")), "").unwrap();
+        }
+    }
+    running.signal(Signal::SIGTERM);
+    assert_eq!(running.end(LONGEST).code(), 0);
+    let profile = std::fs::read_to_string(file).unwrap();
     for generation in ["generation_2", "generation_1", "generation_0"] {
-        assert!(share(ran.text(), generation).0 > 0, "{generation}: {}", ran.text());
+        assert!(share(&profile, generation).0 > 0, "{generation}: {profile}");
     }
     assert_untouched(&mut subject);
 }
@@ -106,7 +116,10 @@ fn it_becomes_no_python() {
     let mut subject = Subject::program(python3(), "execs.py", &["1", "/bin/sleep", "1000"]);
     subject.await_line("ready 1", LONGEST).unwrap();
     let pid = subject.pid().to_string();
-    let ran = start(profiler(&["-s", "60", "-r", "0.002", &pid]).stdin(Stdio::null())).end(LONGEST);
+    let running = start(&mut profiler(&["-s", "60", "-r", "0.002", &pid]));
+    running.looks(100);
+    std::fs::write(subject.room().here.join("end_1"), "").unwrap();
+    let ran = running.end(LONGEST);
     assert_eq!(ran.code(), 0, "{}", ran.err);
     assert!(ran.err.contains("no Python"), "with a note: {}", ran.err);
     assert!(share(ran.text(), "generation_1").0 > 0, "{}", ran.text());

@@ -39,14 +39,14 @@ fn a_file_that_is_there_is_replaced_at_the_end() {
     let mut before = 0;
     while running.child.try_wait().unwrap().is_none() {
         let text = fs::read_to_string(&file).unwrap();
-        assert!(text == "old" || share(&text, "seventy").0 > 0, "{text}");
+        assert!(text == "old" || share(&text, "main").0 > 0, "{text}");
         before += u32::from(text == "old");
         std::thread::sleep(Duration::from_millis(1));
     }
     assert!(before > 10, "{before}");
     let ran = running.end(LONGEST).well();
     assert!(ran.out.is_empty());
-    assert!(share(&fs::read_to_string(&file).unwrap(), "seventy").0 > 0);
+    assert!(share(&fs::read_to_string(&file).unwrap(), "main").0 > 0);
     assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o640);
     assert_eq!(names(folder.path()), ["profile"]);
 }
@@ -81,11 +81,11 @@ fn a_pipe_and_a_device_are_written_straight() {
     let mut text = String::new();
     fs::File::open(&pipe).unwrap().read_to_string(&mut text).unwrap();
     running.end(LONGEST).well();
-    assert!(share(&text, "seventy").0 > 0, "{text}");
+    assert!(share(&text, "main").0 > 0, "{text}");
     assert_eq!(names(folder.path()), ["pipe"], "and it is a pipe still");
 
     let ran = profile(&["-s", "0.3", "-r", "0.01", "-o", "/dev/stdout", &pid]).well();
-    assert!(share(ran.text(), "seventy").0 > 0, "{}", ran.text());
+    assert!(share(ran.text(), "main").0 > 0, "{}", ran.text());
     profile(&["-s", "0.1", "-o", "/dev/null", &pid]).well();
 }
 
@@ -118,7 +118,7 @@ fn what_the_shell_has_opened_is_gone_on_with() {
         let text = fs::read_to_string(&log).unwrap();
         let profile =
             text.strip_prefix(&format!("{before}head\n")).and_then(|rest| rest.strip_suffix("foot\n"));
-        assert!(share(profile.unwrap_or_default(), "seventy").0 > 0, "{place} {to}: {text}");
+        assert!(share(profile.unwrap_or_default(), "main").0 > 0, "{place} {to}: {text}");
     }
     let line = "exec \"$0\" -o /dev/stdout -t \"$1\" -c 'import time; print(\"said\", flush=True); time.sleep(.3)' >\"$2\"";
     let mut command = Command::new("sh");
@@ -159,7 +159,7 @@ fn where_nothing_was_sampled_nothing_is_written() {
     // The chance that its first look is due before we are stopped is a thousandth.
     let words = ["-s", "2000", "-r", "1000", "-o", old.to_str().unwrap(), &pid];
     let running = start(&mut profiler(&words));
-    std::thread::sleep(Duration::from_millis(800));
+    running.looks(1);
     running.signal(Signal::SIGTERM);
     let ran = running.end(LONGEST);
     assert_eq!(ran.code(), 0, "{}", ran.err);
@@ -179,7 +179,7 @@ fn a_link_to_where_nothing_is_yet_is_followed() {
     let (link, pid) = (at("first"), subject.pid().to_string());
     let words = ["-s", "0.2", "-r", "0.01", "-o", link.to_str().unwrap(), &pid];
     profile(&words).well();
-    assert!(share(&fs::read_to_string(at("below/file")).unwrap(), "seventy").0 > 0);
+    assert!(share(&fs::read_to_string(at("below/file")).unwrap(), "main").0 > 0);
     assert!(fs::symlink_metadata(at("first")).unwrap().is_symlink());
 }
 
@@ -209,7 +209,7 @@ fn what_there_is_can_be_had_before_the_end() {
         folded(&text).into_iter().map(|(_, count)| count).sum()
     };
     let running = start(&mut profiler(&["-s", "inf", "-o", file.to_str().unwrap(), &pid]));
-    std::thread::sleep(Duration::from_millis(1500));
+    running.looks(100);
     let mut before = 0;
     for _ in 0..2 {
         running.signal(Signal::SIGUSR1);
@@ -226,13 +226,12 @@ fn what_there_is_can_be_had_before_the_end() {
 
     // A pipe takes nothing back.
     let running = start(&mut profiler(&["-s", "inf", &pid]));
-    std::thread::sleep(Duration::from_millis(1500));
+    running.looks(100);
     running.signal(Signal::SIGUSR1);
-    std::thread::sleep(Duration::from_millis(500));
     running.signal(Signal::SIGTERM);
     let ran = running.end(LONGEST);
     assert_eq!(ran.err, "pyflame-tui: only a file of -o can be saved before the end\n");
-    assert!(share(ran.text(), "seventy").0 > 0);
+    assert!(share(ran.text(), "main").0 > 0);
     assert_untouched(&mut subject);
 }
 
@@ -247,17 +246,17 @@ fn whoever_stops_us_gets_what_there_is() {
     for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP].into_iter().filter(ours) {
         let began = Instant::now();
         let running = start(&mut profiler(&["-s", "60", "-r", "0.001", &pid]));
-        std::thread::sleep(Duration::from_millis(800));
+        running.looks(100);
         running.signal(signal);
         let ran = running.end(LONGEST).well();
-        assert!(share(ran.text(), "seventy").0 > 0, "{signal}: {}", ran.text());
+        assert!(share(ran.text(), "main").0 > 0, "{signal}: {}", ran.text());
         assert!(began.elapsed() < LONGEST);
 
         let running = start(&mut profiler(&["-s", "60", "-o", file.to_str().unwrap(), &pid]));
-        std::thread::sleep(Duration::from_millis(800));
+        running.looks(100);
         running.signal(signal);
         running.end(LONGEST).well();
-        assert!(share(&fs::read_to_string(&file).unwrap(), "seventy").0 > 0, "{signal}");
+        assert!(share(&fs::read_to_string(&file).unwrap(), "main").0 > 0, "{signal}");
         fs::remove_file(&file).unwrap();
     }
     assert_untouched(&mut subject);

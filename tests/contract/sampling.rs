@@ -5,7 +5,7 @@ use std::process::Command;
 use crate::assert_untouched;
 use crate::folded::{Figures, dump, folded, frame, share};
 use crate::interpreters::python3;
-use crate::profiler::{profile, program, start};
+use crate::profiler::{profile, profiler, program, start};
 use crate::subject;
 use crate::subject::Subject;
 
@@ -96,12 +96,13 @@ fn who_sleeps_is_not_read_again_but_seen_to_move() {
     let (long, short) = (share(ran.text(), "long_nap").0, share(ran.text(), "short_nap").0);
     let percent = 100 * long / (long + short);
     assert!(percent.abs_diff(67) <= 4, "{percent} % in the naps that last twice as long: {}", ran.text());
-    // Of its 15 or so looks at a nap at least the first three read more than the lock and the scheduler's count.
+    // Of the looks at a nap at least the first three read more than the lock and the scheduler's count, but not ten: there
+    // are 15 or so, or fewer on a busy machine. In these two seconds it naps 133 times.
     let counted =
         |line: &str| line.rsplit_once("in which nothing had moved since the last, ")?.1.parse().ok();
     let asleep: u64 = ran.err.lines().find_map(counted).unwrap();
     let figures = Figures::parse(&ran.err);
-    assert!(asleep * 3 > figures.samples && asleep * 10 < figures.samples * 9, "{}", ran.err);
+    assert!(figures.samples - asleep < 10 * 133 && asleep * 10 < figures.samples * 9, "{}", ran.err);
 }
 
 #[test]
@@ -208,9 +209,12 @@ fn a_stack_stays_one_line() {
 
 #[test]
 fn a_target_that_ends_early_is_no_mistake() {
-    let subject = subject("short.py", &["0.5"]);
+    let subject = subject("short.py", &["{room}/end"]);
+    let running = start(&mut profiler(&["-s", "60", "-r", "0.005", &subject.pid().to_string()]));
+    running.looks(100);
     let began = std::time::Instant::now();
-    let ran = profile(&["-s", "30", "-r", "0.005", &subject.pid().to_string()]).well();
+    std::fs::write(subject.room().here.join("end"), "").unwrap();
+    let ran = running.end(std::time::Duration::from_secs(50)).well();
     assert!(began.elapsed().as_secs() < 15);
     assert!(share(ran.text(), "work").0 > 0, "{}", ran.text());
 }

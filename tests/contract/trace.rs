@@ -23,6 +23,9 @@ fn program(name: &str) -> String {
     format!("{}/tests/programs/{name}", env!("CARGO_MANIFEST_DIR"))
 }
 
+/// Works for half a second of CPU time: on a busy machine it can take longer to find a Python than to start one.
+const WORKS: &str = "\nimport time\nwhile time.process_time() < 0.5: pass\n";
+
 /// Follows a command; its profile and how it ended.
 fn follow(words: &[&str]) -> (String, Ran) {
     let folder = folder();
@@ -34,8 +37,8 @@ fn follow(words: &[&str]) -> (String, Ran) {
 
 #[test]
 fn every_word_is_the_commands() {
-    let say = "import sys, time; print(sys.argv[1:]); time.sleep(0.3)";
-    let (_, ran) = follow(&["-t", python(), "-c", say, "-s", "-t", "--live", "--", "-h"]);
+    let say = ["import sys; print(sys.argv[1:])", WORKS].concat();
+    let (_, ran) = follow(&["-t", python(), "-c", &say, "-s", "-t", "--live", "--", "-h"]);
     assert_eq!((ran.code(), ran.err.as_str()), (0, ""));
     assert_eq!(ran.text(), "['-s', '-t', '--live', '--', '-h']\n");
 }
@@ -44,8 +47,7 @@ fn every_word_is_the_commands() {
 fn its_status_is_ours() {
     assert_eq!(follow(&["-t", python(), &program("short.py"), "0.1"]).1.code(), 3);
     for (signal, status) in [("SIGTERM", 143), ("SIGKILL", 137), ("SIGSEGV", 139)] {
-        // On a busy machine it can take longer to find a Python than to start one.
-        let end = format!("import os, signal, time; time.sleep(0.3); os.kill(os.getpid(), signal.{signal})");
+        let end = format!("import os, signal{WORKS}os.kill(os.getpid(), signal.{signal})");
         let (_, ran) = follow(&["-t", python(), "-c", &end]);
         assert_eq!(ran.code(), status, "{signal}: {}", ran.err);
     }
@@ -66,9 +68,9 @@ fn it_inherits_everything() {
     let folder = folder();
     let file = folder.path().join("profile");
     let say = "import os, signal, sys; print(sys.stdin.read() + os.getcwd() + os.environ['OF_OURS'] + \
-        str(signal.getsignal(signal.SIGUSR2) == signal.SIG_DFL)); sys.stderr.write('and here'); \
-        import time; time.sleep(0.3)";
-    let mut command = profiler(&["-o", file.to_str().unwrap(), "-t", python(), "-c", say]);
+        str(signal.getsignal(signal.SIGUSR2) == signal.SIG_DFL)); sys.stderr.write('and here')";
+    let say = [say, WORKS].concat();
+    let mut command = profiler(&["-o", file.to_str().unwrap(), "-t", python(), "-c", &say]);
     command.stdin(Stdio::piped()).current_dir(folder.path()).env("OF_OURS", "!");
     let mut running = start(&mut command);
     running.child.stdin.take().unwrap().write_all(b"spoken to it ").unwrap();
@@ -119,7 +121,8 @@ fn all_its_threads() {
         python(),
         "-c",
         "import threading, time\n\
-        def first(): time.sleep(.5)\ndef second(): time.sleep(.5)\n\
+        def first():\n  while time.process_time() < 1: pass\n\
+        def second():\n  while time.process_time() < 1: pass\n\
         threads = [threading.Thread(target=target) for target in (first, second)]\n\
         [thread.start() for thread in threads]\n[thread.join() for thread in threads]",
     ]);
@@ -156,8 +159,7 @@ fn we_may_be_sent_away_and_it_runs_on() {
     let words = ["-o", file.to_str().unwrap(), "-t", python(), &program("shares.py")];
     let mut running = start(profiler(&words).stdin(Stdio::null()));
     let child = child_of(running.child.id());
-    // Long enough for Python to start on a busy machine; what counts is that there is a file.
-    std::thread::sleep(Duration::from_millis(1500));
+    running.saves_until(&file, |text| !text.is_empty());
     running.signal(Signal::SIGTERM);
     eventually("we have ended", || running.child.try_wait().unwrap().is_some());
     let status = running.child.try_wait().unwrap().unwrap();
@@ -220,10 +222,11 @@ fn a_python_that_is_over_at_once_has_its_status() {
 /// As scripts may have it that ran pyflame, which took it and followed the command to its end.
 #[test]
 fn a_time_does_not_count() {
-    let (profile, ran) =
-        follow(&["-s", "0.1", "-t", python(), "-c", "import time; time.sleep(0.5); raise SystemExit(4)"]);
+    let end = [WORKS, "raise SystemExit(4)"].concat();
+    let (profile, ran) = follow(&["-T", "-s", "0.1", "-t", python(), "-c", &end]);
     assert_eq!((ran.code(), ran.err.lines().count()), (4, 1), "{}", ran.err);
     assert!(ran.err.contains("-s does not count with -t"), "{}", ran.err);
-    let samples: u64 = folded(&profile).iter().map(|(_, count)| count).sum();
-    assert!(samples > 200, "{samples}");
+    let times: Vec<u64> = profile.lines().step_by(2).map(|line| line.parse().unwrap()).collect();
+    let watched = times.last().unwrap() - times[0];
+    assert!(watched > 200_000, "{watched} us");
 }

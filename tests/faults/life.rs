@@ -26,14 +26,17 @@ fn living(words: &[&str]) -> Subject {
 /// Begins to watch, and has begun.
 fn watch(subject: &Subject, words: &[&str]) -> Running {
     let running = start(&mut profiler(&[words, &[&subject.pid().to_string()]].concat()));
-    std::thread::sleep(Duration::from_millis(300));
+    running.looks(40);
     running
 }
 
 #[test]
 fn it_exits_or_is_killed() {
+    let end = |subject: &Subject| fs::write(subject.room().here.join("end"), "").unwrap();
     let subject = living(&["exits"]);
-    let ran = watch(&subject, &["-s", "600"]).end(LONGEST).well();
+    let running = watch(&subject, &["-s", "600"]);
+    end(&subject);
+    let ran = running.end(LONGEST).well();
     assert!(share(ran.text(), "work").0 > 0, "{}", ran.text());
     let subject = living(&["crowd", "3"]);
     let running = watch(&subject, &["-s", "600"]);
@@ -42,6 +45,8 @@ fn it_exits_or_is_killed() {
 
     let subject = living(&["exits"]);
     let mut screen = live(&[&subject.pid().to_string()]);
+    screen.shows("work");
+    end(&subject);
     screen.shows("exited");
     screen.press("q");
     assert_eq!(screen.end(), 0);

@@ -123,7 +123,7 @@ fn a_long_run_at_a_thousand_a_second_costs_no_more_than_its_beginning() {
 fn a_sleep_of_ours_is_not_made_up_for_in_a_burst() {
     let (heart, _subject) = Heart::beating(1, 0);
     let running = start(&mut profiler(&["-T", "-s", "5", "-r", "0.001", &heart.pid().to_string()]));
-    std::thread::sleep(Duration::from_millis(1200));
+    running.looks(40);
     // As a laptop's lid does it: nothing of ours runs, and nobody has told us.
     running.signal(Signal::SIGSTOP);
     std::thread::sleep(Duration::from_millis(2500));

@@ -85,7 +85,7 @@ fn a_directory_that_goes_away_meanwhile() {
     let (pid, file) = (heart.pid().to_string(), gone.join("profile"));
     let mut command = profiler(&["-s", "1.5", "-o", file.to_str().unwrap(), &pid]);
     let running = start(command.current_dir(folder.path()));
-    std::thread::sleep(Duration::from_millis(700));
+    running.looks(1);
     fs::remove_dir_all(&gone).unwrap();
     let ran = running.end(LONGEST);
     assert!(ran.err.contains("No such file"), "{}", ran.err);

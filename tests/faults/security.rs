@@ -74,7 +74,7 @@ fn a_link_of_our_own_is_followed_and_what_is_planted_meanwhile_is_replaced() {
 
     fs::write(at("precious"), "as it was").unwrap();
     let running = start(&mut profiler(&["-s", "1.5", "-o", at("new").to_str().unwrap(), &pid]));
-    std::thread::sleep(Duration::from_millis(700));
+    running.looks(1);
     symlink("precious", at("new")).unwrap();
     running.end(LONGEST).well();
     assert_eq!(fs::read_to_string(at("precious")).unwrap(), "as it was");

@@ -52,7 +52,7 @@ fn a_broken_pipes_signal_does_nothing() {
     let (heart, _subject) = Heart::beating(1, 0);
     let pid = heart.pid().to_string();
     let running = start(&mut profiler(&["-s", "1", &pid]));
-    std::thread::sleep(Duration::from_millis(300));
+    running.looks(1);
     running.signal(Signal::SIGPIPE);
     let ran = running.end(Duration::from_secs(30)).well();
     assert!(share(ran.text(), "beat").1 > 0);
@@ -71,7 +71,7 @@ fn stand_still(signal: Signal, times: u32, words: &[&str], busy: u32, idle: u32)
     // A group of its own, with us outside of it: else it is orphaned, and ^Z stops nobody.
     let mut running = start(profiler(&words).process_group(0));
     let us = running.child.id();
-    std::thread::sleep(Duration::from_millis(200));
+    running.looks(100);
     for number in 0..times {
         std::thread::sleep(Duration::from_micros(u64::from(number) * 773 % 5000));
         running.signal(signal);

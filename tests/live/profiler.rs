@@ -3,7 +3,7 @@
 
 use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -56,6 +56,25 @@ fn read(mut from: impl Read + Send + 'static) -> JoinHandle<Vec<u8>> {
     std::thread::Builder::new().name("reader".into()).spawn(work).unwrap()
 }
 
+/// How often our thread that looks has gone to sleep. While there is none, signals are not listened to either.
+fn naps(pid: u32) -> u64 {
+    let Ok(tasks) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return 0 };
+    let read = |path: PathBuf| std::fs::read_to_string(path).unwrap_or_default();
+    let sampler = tasks.flatten().map(|task| task.path()).find(|task| read(task.join("comm")) == "sampler\n");
+    let status = sampler.map_or(String::new(), |task| read(task.join("status")));
+    let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+    line.and_then(|count| count.trim().parse().ok()).unwrap_or(0)
+}
+
+#[track_caller]
+fn await_that(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !is_so() {
+        assert!(Instant::now() < deadline, "not within a minute: {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
 impl Running {
     /// Waits for its end, for this long at most.
     pub(crate) fn end(mut self, longest: Duration) -> Ran {
@@ -69,6 +88,23 @@ impl Running {
         };
         let [out, err] = self.readers.each_mut().map(|reader| reader.take().unwrap().join().unwrap());
         Ran { status, out, err: String::from_utf8_lossy(&err).into_owned() }
+    }
+
+    /// Waits until it has begun, and has been due to look so often.
+    #[track_caller]
+    pub(crate) fn looks(&self, often: u64) {
+        await_that("it looks", || naps(self.child.id()) >= often);
+    }
+
+    /// Has it save what there is to the file of its `-o`, until that is so.
+    #[track_caller]
+    pub(crate) fn saves_until(&self, file: &Path, is_so: impl Fn(&str) -> bool) {
+        self.looks(1);
+        await_that("it saves what is awaited", || {
+            self.signal(nix::sys::signal::Signal::SIGUSR1);
+            std::thread::sleep(Duration::from_millis(50));
+            is_so(&std::fs::read_to_string(file).unwrap_or_default())
+        });
     }
 
     pub(crate) fn signal(&self, signal: nix::sys::signal::Signal) {

@@ -65,9 +65,10 @@ def main():
         while True:
             os.waitpid(fork("successor", work_in_successor), 0)
     else:
+        # First, so that it is no Python any more when the others are ready.
+        subprocess.Popen(["sleep", "1000"], preexec_fn=tracee.end_with_parent)
         fork("first", work_in_first)
         fork("second", second)
-        subprocess.Popen(["sleep", "1000"], preexec_fn=tracee.end_with_parent)
         tracee.ready()
         time.sleep(1000000)
 

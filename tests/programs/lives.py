@@ -1,6 +1,6 @@
 """lives.py HOW [COUNT]: a life that a profiler must get along with.
 
-    exits       works for a moment and ends with status 7
+    exits       works until there is a file "end" beside the script, and ends with status 7
     daemon      becomes a daemon, which works for ever; prints its PID
     children    has COUNT children that sleep, and works for ever; prints their PIDs
     threads     starts and ends COUNT threads a second, for ever
@@ -21,8 +21,10 @@ def work(until=float("inf")):
 
 
 def exits(_):
+    end = os.path.join(os.path.dirname(os.path.abspath(__file__)), "end")
     tracee.ready()
-    work(time.time() + 1)
+    while not os.access(end, os.F_OK):
+        work(time.time() + 0.01)
     os._exit(7)
 
 

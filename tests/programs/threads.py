@@ -11,6 +11,7 @@ import tracee
 
 TEMPLATE = """
 def busy_%(number)d():
+    there.append(%(number)d)
     while True:
         work_%(number)d(100)
 
@@ -22,7 +23,11 @@ def work_%(number)d(rounds):
 """
 
 
+there = []      # who has begun: a thread that has been started may take its time to
+
+
 def wait(gate):
+    there.append(gate)
     gate.acquire()
 
 
@@ -39,9 +44,11 @@ def main():
     for number in range(idle):
         start("idle-%d" % number, wait, gate)
     for number in range(busy):
-        scope = {}
+        scope = {"there": there}
         exec(compile(TEMPLATE % {"number": number}, "busy.py", "exec"), scope)
         start("busy-%d" % number, scope["busy_%d" % number])
+    while len(there) < busy + idle:
+        time.sleep(0.001)
     tracee.ready()
     while True:
         time.sleep(1000000)

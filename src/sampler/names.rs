@@ -27,8 +27,11 @@ pub struct Names {
     /// When Python was last asked, and when it was for all threads that were seen.
     read: Option<Instant>,
     read_all: Option<Instant>,
-    /// These were told the kernel's name because Python had just been asked.
-    provisional: FxHashSet<ThreadId>,
+    /// These were told the kernel's name, and when: Python had just been asked, or did not know them yet. A thread has a
+    /// state and frames before it has put itself where `threading` keeps those that run, and others may have the GIL then.
+    provisional: FxHashMap<ThreadId, Instant>,
+    /// The latest of these moments.
+    doubted: Option<Instant>,
 }
 
 impl Names {
@@ -39,14 +42,19 @@ impl Names {
             told: FxHashMap::default(),
             read: None,
             read_all: None,
-            provisional: FxHashSet::default(),
+            provisional: FxHashMap::default(),
+            doubted: None,
         }
     }
 
     /// Is it time to look for names, if there are new threads or if there are none?
     pub(super) fn are_due(&self, is_new: bool, now: Instant) -> bool {
+        // Who is none of Python's own has no other name: the longer there was none, the longer we wait.
+        let waited =
+            self.read.zip(self.doubted).map(|(read, doubted)| read.saturating_duration_since(doubted));
+        let pause = if is_new { SOONEST } else { SOONEST.max(waited.unwrap_or_default()) };
         let some = is_new || !self.provisional.is_empty();
-        some && is_over(self.read, SOONEST, now) || is_over(self.read_all, AGAIN, now)
+        some && is_over(self.read, pause, now) || is_over(self.read_all, AGAIN, now)
     }
 
     /// The names that have to be told after these threads were seen: of new ones, and of renamed ones. `states` leads
@@ -70,7 +78,7 @@ impl Names {
         }
         let all = is_over(self.read_all, AGAIN, now);
         let is_due = |thread: &ThreadId| {
-            all || !self.told.contains_key(thread) || read_again && self.provisional.contains(thread)
+            all || !self.told.contains_key(thread) || read_again && self.provisional.contains_key(thread)
         };
         let due: Vec<_> = threads().filter(is_due).collect();
         let pthread =
@@ -79,7 +87,7 @@ impl Names {
         if read_again {
             pthreads = due.iter().map(pthread).collect();
             names = self.read(target, python, interpreters, &pthreads.iter().flatten().copied().collect());
-            self.provisional.clear();
+            self.provisional.retain(|_, told| now.saturating_duration_since(*told) < AGAIN);
             self.read = Some(now);
             if all {
                 self.read_all = Some(now);
@@ -90,14 +98,16 @@ impl Names {
             let name = pthread.and_then(|pthread| names.get(&pthread).cloned());
             // Who is over by now has left its `pthread_self()` to another one, and this may be that one's name.
             let name = name.filter(|_| lives(target, thread));
+            if name.is_some() {
+                self.provisional.remove(&thread);
+            }
             let name = match (name, self.told.get(&thread)) {
                 (Some(name), Some(told)) if name == *told => continue,
                 (Some(name), _) => name,
                 (None, Some(_)) => continue,
                 (None, None) => {
-                    if !read_again {
-                        self.provisional.insert(thread);
-                    }
+                    self.provisional.insert(thread, now);
+                    self.doubted = Some(now);
                     target.tasks().name(Tid(thread.tid)).unwrap_or_default()
                 }
             };

@@ -46,7 +46,9 @@ impl Looker {
                 };
                 thread = self.tasks.seat((seen, label), (thread, own), name);
             }
-            if !stack.is_empty() {
+            if stack.is_empty() {
+                self.memories.of(seen.thread).leave_untold();
+            } else {
                 taken.push(ThreadSample { thread, stack, flags: seen.flags });
             }
         }

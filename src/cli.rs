@@ -56,6 +56,8 @@ pub struct Options {
     pub exclude_idle: bool,
     /// `-d`: print every thread's stack once, and with `tasks` every task's.
     pub dump: bool,
+    /// `--by-thread`: each stack below its thread.
+    pub by_thread: bool,
     /// `-n`: functions without lines.
     pub no_line_numbers: bool,
     /// `--headless`, `--live`.
@@ -150,6 +152,7 @@ fn command() -> Command {
         .arg(value("output", Some('o'), "FILE", "Write to FILE, without a screen").value_parser(path()))
         .arg(flag("timestamp", Some('T'), "Every sample with its time, for flame charts").alias("flamechart"))
         .arg(flag("exclude-idle", Some('x'), "Leave out what is idle"))
+        .arg(flag("by-thread", None, "Each stack below its thread; of all with --threads"))
         .arg(flag("no-line-numbers", Some('n'), "Functions without line numbers"))
         .arg(flag("dump", Some('d'), "All threads' stacks, once; with --tasks those of tasks"))
         .arg(flag("headless", None, "No screen, even on a terminal"))
@@ -338,6 +341,7 @@ fn options(matches: &ArgMatches, rest: Vec<OsString>) -> Result<Options, UsageEr
         timestamps: flag("timestamp"),
         exclude_idle: flag("exclude-idle"),
         dump: flag("dump"),
+        by_thread: flag("by-thread"),
         no_line_numbers: flag("no-line-numbers"),
         screen,
         ascii: flag("ascii"),

@@ -32,7 +32,7 @@ use error::Error;
 use export::Format;
 use headless::{Recording, Stops};
 use output::Output;
-use profile::{Idle, Lines, Profile, Selection, Span, Thread, Who, Window};
+use profile::{Grouping, Idle, Lines, Profile, Selection, Span, Thread, Who, Window};
 use python::version::Version;
 use sample::{Ending, Failure, Flags};
 use sampler::govern::CAREFUL;
@@ -302,6 +302,7 @@ pub fn write_profile(options: &Options, profile: &Profile, mut out: &mut dyn Wri
         },
         idle: if options.exclude_idle { Idle::Excluded } else { Idle::Shown },
         lines: if options.no_line_numbers { Lines::Merged } else { Lines::Apart },
+        grouping: if options.by_thread { Grouping::ByThread } else { Grouping::Merged },
         ..Selection::default()
     };
     if options.dump {

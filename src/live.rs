@@ -59,6 +59,7 @@ pub(crate) fn screen(options: &Options) -> tui::Options {
         exclude_idle: options.exclude_idle,
         timestamps: options.timestamps,
         tasks: options.tasks,
+        by_thread: options.by_thread,
         no_line_numbers: options.no_line_numbers,
         ascii: options.ascii,
         stand_still: || job::obey(Signal::SIGTSTP),

@@ -45,6 +45,21 @@ fn pyflames_options_mean_what_they_meant() {
     assert!(parsed("--timestamp 1").unwrap().timestamps);
 }
 
+/// Scripts abbreviate as they like: what has stood for one option must go on to.
+#[test]
+fn what_stands_for_one_option_is_not_ambiguous() {
+    for word in ["--th", "--ti", "--tr", "--e", "--no-l", "--o", "--p", "--r", "--du", "--sec", "--ab=36"] {
+        let words = [word, "1"].map(OsString::from);
+        let parsed = parse(std::iter::once("pyflame-tui".into()).chain(words));
+        let is_ambiguous = matches!(&parsed, Err(UsageError::Argument(why)) if why.contains("ambiguous"));
+        assert!(!is_ambiguous, "{word}: {parsed:?}");
+    }
+    assert!(parsed("--th 1").unwrap().threads && !parsed("--th 1").unwrap().by_thread);
+    for word in ["--by-thread", "--by", "--b"] {
+        assert!(parsed(&format!("{word} 1")).unwrap().by_thread);
+    }
+}
+
 #[test]
 fn mistakes() {
     let error = |line| parsed(line).unwrap_err();

@@ -3,6 +3,7 @@
 //! `(idle) n` and `(failed) n` come first, where they are not 0. Then the stacks in a fixed order: by the
 //! bytes of their frames' text, frame by frame from the root, a stack before those that go on from it.
 //! Stacks with equal text are one line, also if different functions gave it (two lambdas without lines).
+//! Where threads are told apart, each stack has its thread's frame before its own, as [`root`](super::root) spells it.
 
 use std::cmp::Reverse;
 use std::io::{self, Write};
@@ -10,19 +11,28 @@ use std::io::{self, Write};
 use hashbrown::HashMap;
 
 use super::escape::FrameText;
-use crate::profile::{CallId, CallTree, Profile, Selection, Step, Window};
+use super::root::Roots;
+use crate::profile::{CallId, CallTree, Grouping, Profile, Selection, Step, Weights, Window, idle_looks};
 
 /// Writes what a selection takes, folded. Failed looks of its span are counted whatever it takes.
 pub fn write_folded(profile: &Profile, selection: &Selection, out: &mut impl Write) -> io::Result<()> {
     let window = Window::of(profile, selection.span);
-    let tree = CallTree::stacks(profile, &window, selection);
-    if tree.idle() > 0 {
-        writeln!(out, "(idle) {}", tree.idle())?;
+    for (what, looks) in
+        [("(idle)", idle_looks(&window, selection)), ("(failed)", window.verdicts().failed())]
+    {
+        if looks > 0 {
+            writeln!(out, "{what} {looks}")?;
+        }
     }
-    if tree.failed() > 0 {
-        writeln!(out, "(failed) {}", tree.failed())?;
+    if selection.grouping == Grouping::Merged {
+        return Lines::new(profile, &CallTree::stacks(profile, &window, selection)).write("", out);
     }
-    Lines::new(profile, &tree).write(out)
+    let mut roots = Roots::new(profile);
+    for (root, weights) in Weights::of_each(profile, &window, selection, |thread| roots.of(thread)) {
+        let tree = CallTree::stacks_of(profile, &window, &weights, selection);
+        Lines::new(profile, &tree).write(&format!("{root};"), out)?;
+    }
+    Ok(())
 }
 
 /// A tree of calls, by what they are written as.
@@ -49,8 +59,9 @@ impl<'a> Lines<'a> {
         Self { tree, texts, labels }
     }
 
-    /// Depth first: beside the tree itself only one path of it is ever there, and what goes on from that.
-    fn write(self, out: &mut impl Write) -> io::Result<()> {
+    /// Each line with this at its beginning. Depth first: beside the tree itself only one path of it is ever there, and
+    /// what goes on from that.
+    fn write(self, root: &str, out: &mut impl Write) -> io::Result<()> {
         let tree = self.tree;
         // The labels on the path from the root, and what is still to be visited: (depth, label, call).
         let mut path: Vec<usize> = Vec::new();
@@ -73,6 +84,7 @@ impl<'a> Lines<'a> {
             path.push(label);
             let weight: u64 = alike.iter().map(|call| tree.call(*call).own).sum();
             if weight > 0 {
+                out.write_all(root.as_bytes())?;
                 for (place, label) in path.iter().enumerate() {
                     out.write_all(if place == 0 { b"" } else { b";" })?;
                     out.write_all(self.texts[*label].as_bytes())?;

@@ -6,6 +6,7 @@
 mod dump;
 pub mod escape;
 mod folded;
+mod root;
 mod timestamps;
 
 use std::io::{self, Write};

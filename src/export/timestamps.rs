@@ -1,18 +1,21 @@
 //! pyflame's timestamps: a line with the microseconds since the epoch, then a line with the stack, root
 //! first, each frame followed by `;`; or `(idle)` or `(failed)` alone. With all threads a pair for each
-//! thread, all with the look's moment.
+//! thread, all with the look's moment; where threads are told apart, their frames come first, as
+//! [`root`](super::root) spells them.
 
 use std::io::{self, Write};
 
 use hashbrown::HashMap;
 
 use super::escape::FrameText;
-use crate::profile::{FunctionId, Idle, Lines, Matcher, NodeId, Profile, Selection, Went, Who};
+use super::root::Roots;
+use crate::profile::{FunctionId, Grouping, Idle, Lines, Matcher, NodeId, Profile, Selection, Went, Who};
 
 /// Writes what a selection takes, look by look. Failed looks of its span are written whatever it takes.
 pub fn write_timestamps(profile: &Profile, selection: &Selection, out: &mut impl Write) -> io::Result<()> {
     let mut matcher = Matcher::new(profile, selection);
     let mut stacks = StackWriter { profile, lines: selection.lines, texts: HashMap::new(), path: Vec::new() };
+    let mut roots = (selection.grouping == Grouping::ByThread).then(|| Roots::new(profile));
     profile.visit(profile.range(selection.span), |look| {
         let at = look.at.0;
         let idle = match look.went {
@@ -27,6 +30,9 @@ pub fn write_timestamps(profile: &Profile, selection: &Selection, out: &mut impl
         for (thread, node, flags) in look.threads {
             if matcher.takes(*thread, *node, *flags) {
                 writeln!(out, "{at}")?;
+                if let Some(roots) = &mut roots {
+                    write!(out, "{};", roots.of(*thread))?;
+                }
                 stacks.write(*node, out)?;
             }
         }

@@ -33,6 +33,8 @@ pub struct Selection {
     pub through: Option<BTreeSet<FunctionId>>,
     /// Views only: from callers to callees, or the other way round.
     pub direction: Direction,
+    /// Exports only: whether threads that stood in one stack are told apart.
+    pub grouping: Grouping,
 }
 
 /// A span of time. Its beginning is part of it, its end is not.
@@ -118,6 +120,16 @@ pub enum Lines {
     Apart,
     /// A row for each function (`-n`).
     Merged,
+}
+
+/// Whether threads that stood in one stack are told apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Grouping {
+    /// A stack is one, whose it may be.
+    #[default]
+    Merged,
+    /// Each thread has its own.
+    ByThread,
 }
 
 /// Which way a call tree grows.

@@ -1,5 +1,6 @@
 //! The target's threads: who they are, what each is doing now, and how it spent a window.
 
+use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
@@ -169,6 +170,28 @@ impl Roster {
         self.threads.len() * 2 * size_of::<(ThreadNo, Thread)>()
             + self.numbers.allocation_size()
             + self.name_bytes
+    }
+}
+
+impl Profile {
+    /// What a thread is called: as its program says; where nobody has named it, by its number.
+    pub fn name_of<'a>(&self, thread: &'a Thread) -> Cow<'a, str> {
+        if self.is_unnamed_main(thread) {
+            "MainThread".into()
+        } else if thread.name.is_empty() {
+            format!("thread {}", thread.id.tid).into()
+        } else {
+            (&thread.name).into()
+        }
+    }
+
+    /// A program that does not know `threading` has named no thread: the kernel calls its first one by the executable.
+    pub fn is_unnamed_main(&self, thread: &Thread) -> bool {
+        self.about().is_some_and(|about| {
+            let executable = about.command.split(' ').next().unwrap_or_default();
+            let executable = executable.rsplit('/').next().unwrap_or_default();
+            thread.id.tid == about.pid && executable.starts_with(&*thread.name)
+        })
     }
 }
 

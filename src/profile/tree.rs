@@ -93,13 +93,18 @@ impl CallTree {
     /// The stacks as they are, root first and without folds; lines as the selection says. Its root is
     /// matched under its folds, as in [`CallTree::build`]: these are the stacks that the view shows.
     pub fn stacks(profile: &Profile, window: &Window, selection: &Selection) -> Self {
+        Self::stacks_of(profile, window, &Weights::of(profile, window, selection), selection)
+    }
+
+    /// The same of the weights of some threads.
+    pub fn stacks_of(profile: &Profile, window: &Window, weights: &Weights, selection: &Selection) -> Self {
         let plain = Selection {
             lines: selection.lines,
             idle: selection.idle,
             who: selection.who,
             ..Selection::default()
         };
-        Self::grow(profile, window, (&Weights::of(profile, window, selection), selection), &plain)
+        Self::grow(profile, window, (weights, selection), &plain)
     }
 
     fn grow(
@@ -231,7 +236,7 @@ impl CallTree {
 }
 
 /// Looks that count as `(idle)` for a selection.
-pub(super) fn idle_looks(window: &Window, selection: &Selection) -> u64 {
+pub fn idle_looks(window: &Window, selection: &Selection) -> u64 {
     let verdicts = window.verdicts();
     match (selection.idle, selection.who) {
         (Idle::RestingHidden | Idle::Excluded, _) | (_, Who::Tasks) => 0,

@@ -1,10 +1,13 @@
 //! A window's weights laid on the prefix tree: the nodes that a selection touches, each with the looks
 //! that ended in it and the looks that passed through it. Call tree, top list and heat start here.
 
+use std::collections::BTreeMap;
+
 use super::matcher::Matcher;
 use super::selection::{Lines, Selection, Step};
 use super::stacks::{FunctionId, NodeId};
 use super::store::Profile;
+use super::threads::ThreadNo;
 use super::window::Window;
 
 const NONE: u32 = u32::MAX;
@@ -21,15 +24,29 @@ pub struct Weights {
 impl Weights {
     /// What a selection takes of a window; `selection.span` is not looked at.
     pub fn of(profile: &Profile, window: &Window, selection: &Selection) -> Self {
-        let mut matcher = Matcher::new(profile, selection);
-        let taken = window.counts().filter(|(thread, node, flags, _)| matcher.takes(*thread, *node, *flags));
-        let leaves: Vec<(NodeId, u64)> = taken.map(|(_, node, _, count)| (node, count)).collect();
-        Self::lay(profile, &leaves)
+        let taken = taken(profile, window, selection);
+        let leaves: Vec<Leaf> = taken.map(|(_, leaf)| leaf).collect();
+        Self::lay(profile, &leaves, &mut vec![NONE; profile.node_count()])
     }
 
-    fn lay(profile: &Profile, leaves: &[(NodeId, u64)]) -> Self {
-        // Plain numbers for every node there is: clearing them takes less time than hashing a few.
+    /// The same of each group of threads by itself, one after the other in their order.
+    pub fn of_each<Group: Ord>(
+        profile: &Profile,
+        window: &Window,
+        selection: &Selection,
+        mut group: impl FnMut(ThreadNo) -> Group,
+    ) -> impl Iterator<Item = (Group, Self)> {
+        let mut groups: BTreeMap<Group, Vec<Leaf>> = BTreeMap::new();
+        for (thread, leaf) in taken(profile, window, selection) {
+            groups.entry(group(thread)).or_default().push(leaf);
+        }
         let mut places = vec![NONE; profile.node_count()];
+        groups.into_iter().map(move |(group, leaves)| (group, Self::lay(profile, &leaves, &mut places)))
+    }
+
+    /// `places` is a plain number for every node there is: clearing them takes less time than hashing a few. They are
+    /// left as they were, clear: where there are many threads, each stands in few of them.
+    fn lay(profile: &Profile, leaves: &[Leaf], places: &mut [u32]) -> Self {
         let mut nodes = vec![NodeId::ROOT];
         places[0] = 0;
         for (leaf, _) in leaves {
@@ -46,7 +63,7 @@ impl Weights {
         } else {
             nodes.clear();
             nodes.extend(
-                (0..).map(NodeId).zip(&places).filter(|(_, place)| **place != NONE).map(|(node, _)| node),
+                (0..).map(NodeId).zip(&*places).filter(|(_, place)| **place != NONE).map(|(node, _)| node),
             );
         }
         for (place, node) in (0..).zip(&nodes) {
@@ -56,6 +73,9 @@ impl Weights {
         let mut own = vec![0; nodes.len()];
         for (leaf, count) in leaves {
             own[places[leaf.index()] as usize] += count;
+        }
+        for node in &nodes {
+            places[node.index()] = NONE;
         }
         let mut total = own.clone();
         for place in (1..nodes.len()).rev() {
@@ -95,6 +115,21 @@ impl Weights {
             }
         }
     }
+}
+
+/// A stack, and in how many looks a thread stood in it.
+type Leaf = (NodeId, u64);
+
+/// What a selection takes of a window, and whose it is.
+fn taken<'a>(
+    profile: &'a Profile,
+    window: &'a Window,
+    selection: &'a Selection,
+) -> impl Iterator<Item = (ThreadNo, Leaf)> + 'a {
+    let mut matcher = Matcher::new(profile, selection);
+    window.counts().filter_map(move |(thread, node, flags, count)| {
+        matcher.takes(thread, node, flags).then_some((thread, (node, count)))
+    })
 }
 
 /// How a frame appears in views.

@@ -9,6 +9,7 @@ use crossterm::event::KeyEvent;
 use super::keys::Pane;
 use super::source::Text;
 use crate::export::Format;
+use crate::profile::Grouping;
 use crate::sample::{Event, Micros};
 
 /// Where to.
@@ -165,6 +166,8 @@ pub enum Effect {
     Write {
         /// As this.
         format: Format,
+        /// With each stack below its thread, or not.
+        grouping: Grouping,
         /// To this file, or to one of a name of its own.
         file: Option<PathBuf>,
         /// With the screen as text beside it.

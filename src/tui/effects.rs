@@ -20,6 +20,7 @@ use super::wire::Wire;
 use super::{Another, Error, save, update};
 use crate::export::Format;
 use crate::fault;
+use crate::profile::Grouping;
 use crate::sample::{Command, Micros};
 
 /// How long the sampler has at most, in milliseconds, to let go of the target before we are stopped. Were we
@@ -96,8 +97,8 @@ impl World {
                     ));
                     update::update(state, Action::Said(note));
                 }
-                Effect::Write { format, file, with_picture } => {
-                    write(state, format, file.as_deref(), with_picture);
+                Effect::Write { format, grouping, file, with_picture } => {
+                    write(state, (format, grouping), file.as_deref(), with_picture);
                 }
                 Effect::Edit(file, line) => self.edit(state, &file, line)?,
             }
@@ -203,8 +204,8 @@ fn measure(state: &mut State) -> io::Result<()> {
     Ok(())
 }
 
-fn write(state: &mut State, format: Format, file: Option<&Path>, with_picture: bool) {
-    let written = save::write(state, format, file).and_then(|path| {
+fn write(state: &mut State, form: (Format, Grouping), file: Option<&Path>, with_picture: bool) {
+    let written = save::write(state, form, file).and_then(|path| {
         let picture = if with_picture { Some(save::write_picture(state, &path)?) } else { None };
         Ok((path, picture))
     });
@@ -213,7 +214,7 @@ fn write(state: &mut State, format: Format, file: Option<&Path>, with_picture: b
             let path = path.display().to_string();
             let path = if path.contains('/') { path } else { format!("./{path}") };
             let word = save::shell_word(&path);
-            let how = match format {
+            let how = match form.0 {
                 Format::Folded => format!("flamegraph.pl {word} > a.svg"),
                 Format::Timestamps => format!("flame-chart-json < {word}"),
             };

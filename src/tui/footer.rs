@@ -121,7 +121,7 @@ fn shown(state: &State, width: u16) -> Shown {
     match &state.overlay {
         Overlay::Find => return typed("/", &state.find.pattern, &tally(state), state, width),
         Overlay::File(name) => {
-            let help = "  Enter writes; empty: a name of its own; .flamechart: in the order of time";
+            let help = "  Enter writes; empty: a name of its own; .flamechart: in the order of time; .threads: by thread";
             return typed("export to: ", name, help, state, width);
         }
         Overlay::Leaving => return Shown::words(leaving(state, width)),

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use super::theme::Depth;
+use crate::export::Format;
+use crate::profile::Grouping;
 
 /// How the viewer looks and what its exports write.
 #[derive(Debug, Clone)]
@@ -16,6 +18,8 @@ pub struct Options {
     pub timestamps: bool,
     /// `--tasks`: begin with asyncio's tasks.
     pub tasks: bool,
+    /// `--by-thread`: exports tell threads apart.
+    pub by_thread: bool,
     /// `-n`: exports have no line numbers.
     pub no_line_numbers: bool,
     /// `--ascii`: nothing outside of 7 bits.
@@ -44,6 +48,18 @@ impl Options {
     }
 }
 
+impl Options {
+    /// What `e` writes.
+    pub const fn format(&self) -> Format {
+        if self.timestamps { Format::Timestamps } else { Format::Folded }
+    }
+
+    /// Whether threads are told apart there.
+    pub const fn grouping(&self) -> Grouping {
+        if self.by_thread { Grouping::ByThread } else { Grouping::Merged }
+    }
+}
+
 impl Default for Options {
     fn default() -> Self {
         Self {
@@ -51,6 +67,7 @@ impl Default for Options {
             exclude_idle: false,
             timestamps: false,
             tasks: false,
+            by_thread: false,
             no_line_numbers: false,
             ascii: false,
             command: None,

@@ -10,7 +10,7 @@ use super::keys::{Binding, Key, TABLE};
 use super::state::{Overlay, State};
 use super::{find, navigate, overlay_pane, update};
 use crate::export::Format;
-use crate::profile::{CallId, Step};
+use crate::profile::{CallId, Grouping, Step};
 
 /// What a key means while this lies over the panes. `^C` and `^Z` mean what they always mean.
 pub(super) fn pressed(overlay: &Overlay, key: Key) -> Option<Action> {
@@ -156,10 +156,19 @@ fn typed_file(state: &mut State, name: String, action: &Action) {
         return;
     }
     let name = name.trim();
-    let by_name = name.ends_with(".flamechart") || name.ends_with(".timestamps");
-    let format = if by_name || state.options.timestamps { Format::Timestamps } else { Format::Folded };
+    let (format, grouping) = asked_for(name);
+    let format = format.unwrap_or(state.options.format());
+    let grouping = grouping.unwrap_or(state.options.grouping());
     let file = (!name.is_empty()).then(|| name.into());
-    state.effects.push(Effect::Write { format, file, with_picture: false });
+    state.effects.push(Effect::Write { format, grouping, file, with_picture: false });
+}
+
+/// What the endings of a file's name ask for: `a.flamechart`, `a.threads`, `a.threads.flamechart`.
+fn asked_for(name: &str) -> (Option<Format>, Option<Grouping>) {
+    let charts = [".flamechart", ".timestamps"].iter().find_map(|ending| name.strip_suffix(ending));
+    let stem = charts.or_else(|| name.strip_suffix(".folded")).unwrap_or(name);
+    let by_thread = stem.ends_with(".threads").then_some(Grouping::ByThread);
+    (charts.map(|_| Format::Timestamps), by_thread)
 }
 
 fn palette(state: &mut State, typed: String, row: usize, action: Action) {

@@ -15,24 +15,24 @@ use super::picture;
 use super::state::State;
 use super::text;
 use crate::export::{self, Format};
-use crate::profile::{Lines, Selection, Top};
+use crate::profile::{Grouping, Lines, Selection, Top};
 use crate::sample::Micros;
 
 /// The selection that goes to a file: what is on the screen, with the lines that `-n` leaves out.
-pub(super) fn selection(state: &State) -> Selection {
+pub(super) fn selection(state: &State, grouping: Grouping) -> Selection {
     let lines = if state.options.no_line_numbers { Lines::Merged } else { Lines::Apart };
     // What is on the screen must not grow between the key and the file.
     let span = state.span().pinned(&state.profile);
-    Selection { span, lines, ..state.selection() }
+    Selection { span, lines, grouping, ..state.selection() }
 }
 
 /// Writes, and tells where to. A file without a stack is of no use to anybody: there the error says why it has none.
-pub fn write(state: &State, format: Format, file: Option<&Path>) -> io::Result<PathBuf> {
-    if Top::of(&state.profile, &selection(state)).total == 0 {
+pub fn write(state: &State, form: (Format, Grouping), file: Option<&Path>) -> io::Result<PathBuf> {
+    if Top::of(&state.profile, &selection(state, form.1)).total == 0 {
         return Err(io::Error::other(flame_pane::nothing(state)));
     }
-    let wanted = file.map_or_else(|| PathBuf::from(own_name(state, format)), at_home);
-    place(&wanted, |out| export(state, format, out))
+    let wanted = file.map_or_else(|| PathBuf::from(own_name(state, form.0)), at_home);
+    place(&wanted, |out| export(state, form, out))
 }
 
 /// Nobody has put a home in place of the `~` of a path that was typed here.
@@ -49,8 +49,8 @@ pub(super) fn shell_word(path: &str) -> Cow<'_, str> {
 }
 
 /// What is selected, in this format.
-pub fn export(state: &State, format: Format, out: &mut impl Write) -> io::Result<()> {
-    export::write(format, &state.profile, &selection(state), out)
+pub fn export(state: &State, (format, grouping): (Format, Grouping), out: &mut impl Write) -> io::Result<()> {
+    export::write(format, &state.profile, &selection(state, grouping), out)
 }
 
 /// The screen as text beside an export.

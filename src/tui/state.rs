@@ -18,7 +18,7 @@ use super::theme::Theme;
 use super::threads_pane;
 use super::view::View;
 use crate::profile::{
-    Direction, FunctionId, Idle, Lines, Profile, Selection, Span, Step, ThreadNo, Threads, Who,
+    Direction, FunctionId, Grouping, Idle, Lines, Profile, Selection, Span, Step, ThreadNo, Threads, Who,
 };
 use crate::sample::Micros;
 
@@ -358,6 +358,7 @@ impl State {
             root: Vec::new(),
             through: (self.find.keep && self.find.is_on()).then(|| self.find.matches.clone()),
             direction: self.direction,
+            grouping: Grouping::Merged,
         }
     }
 

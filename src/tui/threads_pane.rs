@@ -14,7 +14,7 @@ use super::pools::{Fold, Line};
 use super::state::State;
 use super::text;
 use super::theme::state_label;
-use crate::profile::{FunctionId, Span as Time, Spot, State as Doing, Thread, ThreadNo, ThreadRow, Who};
+use crate::profile::{FunctionId, Span as Time, Spot, State as Doing, ThreadNo, ThreadRow, Who};
 use crate::sample::Micros;
 
 /// Who stands in one stack for so long is shown there.
@@ -52,28 +52,13 @@ pub(super) fn title(state: &State) -> Vec<Span<'static>> {
 
 /// A thread's name, or its number where it has none.
 pub(super) fn name(state: &State, thread: ThreadNo) -> String {
-    let thread = state.profile.thread(thread);
-    if is_unnamed_main(state, thread) {
-        "MainThread".to_owned()
-    } else if thread.name.is_empty() {
-        format!("thread {}", thread.id.tid)
-    } else {
-        text::clean(&thread.name, state.theme.signs).into_owned()
-    }
-}
-
-/// A program that does not know `threading` has named no thread: the kernel calls its first one by the executable.
-fn is_unnamed_main(state: &State, thread: &Thread) -> bool {
-    state.profile.about().is_some_and(|about| {
-        let executable = about.command.split(' ').next().map_or("", text::base_name);
-        thread.id.tid == about.pid && executable.starts_with(&*thread.name)
-    })
+    text::clean(&state.profile.name_of(state.profile.thread(thread)), state.theme.signs).into_owned()
 }
 
 /// Its name as somebody gave it; nothing where nobody did.
 pub(super) fn given_name(state: &State, thread: ThreadNo) -> Option<String> {
     let known = state.profile.thread(thread);
-    (!known.name.is_empty() && !is_unnamed_main(state, known)).then(|| name(state, thread))
+    (!known.name.is_empty() && !state.profile.is_unnamed_main(known)).then(|| name(state, thread))
 }
 
 /// The thread under the cursor, and where its row says that it stands; of a pool, the first of its threads.

@@ -362,12 +362,9 @@ fn keep(state: &mut State, action: &Action) {
         },
         Action::Export | Action::Save => {
             let with_picture = *action == Action::Save;
-            let format = if state.options.timestamps {
-                crate::export::Format::Timestamps
-            } else {
-                crate::export::Format::Folded
-            };
-            state.effects.push(Effect::Write { format, file: state.options.output.clone(), with_picture });
+            let (format, grouping) = (state.options.format(), state.options.grouping());
+            let file = state.options.output.clone();
+            state.effects.push(Effect::Write { format, grouping, file, with_picture });
         }
         _ => {}
     }

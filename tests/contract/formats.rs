@@ -1,8 +1,9 @@
 //! What reads our output: pyflame's own checks, its flame chart converter, and flamegraph.pl.
 
+use std::collections::BTreeSet;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::folded::{folded, frame};
+use crate::folded::{dump, folded, frame};
 use crate::profiler::profile;
 use crate::subject;
 
@@ -36,6 +37,48 @@ fn folded_stacks_are_pyflames_and_flamegraphs() {
         unique.sort();
         unique.dedup();
         assert_eq!(unique.len(), stacks.len(), "each stack once");
+    }
+}
+
+/// The threads of a process as their frames are spelled.
+fn spelled(pid: &str) -> BTreeSet<String> {
+    let threads = dump(profile(&["-d", pid]).well().text()).unwrap();
+    threads.iter().map(|thread| format!("thread:{}:{}", thread.name, thread.tid)).collect()
+}
+
+/// Who works stands in the function that is called as he is: `thread:busy-1:77` in `busy_1`.
+fn is_its_own(stack: &[&str]) -> bool {
+    let name = stack[0].split(':').nth(1).unwrap().replace('-', "_");
+    let functions: Vec<_> = stack[1..].iter().filter_map(|frame| frame.split(':').nth(1)).collect();
+    let busy = functions.iter().find(|function| function.starts_with("busy_"));
+    busy.is_none_or(|busy| **busy == name)
+}
+
+#[test]
+fn by_thread_whose_stack_it_is_stands_at_its_root() {
+    let subject = subject("threads.py", &["2", "2"]);
+    let pid = subject.pid().to_string();
+    let (all, short) = (spelled(&pid), ["--by-thread", "-s", "0.4", "-r", "0.005"]);
+    assert_eq!(all.len(), 5);
+    for words in [&["--threads"][..], &["--threads", "-n"], &["--threads", "-T"], &["--threads", "-x"], &[]] {
+        let ran = profile(&[&short, words, &[&pid]].concat()).well();
+        let is_chart = words.contains(&"-T");
+        let chart = if is_chart { chart(ran.text()) } else { Vec::new() };
+        let folded = if is_chart { Vec::new() } else { folded(ran.text()) };
+        let stacks =
+            chart.into_iter().map(|(_, stack)| stack).chain(folded.into_iter().map(|(stack, _)| stack));
+        let mut seen = BTreeSet::new();
+        for stack in stacks.filter(|stack| !matches!(stack[..], ["(idle)" | "(failed)"])) {
+            let lines = if words.contains(&"-n") { 1 } else { stack.len() };
+            assert!(is_pyflames(&stack[..lines]), "{stack:?}");
+            assert!(is_its_own(&stack), "{stack:?}");
+            seen.insert(stack[0].to_owned());
+        }
+        let busy: BTreeSet<_> =
+            all.iter().filter(|thread| thread.starts_with("thread:busy-")).cloned().collect();
+        // Of the holders of the GIL these two are all there are; of those that work, too.
+        let expected = if words.contains(&"-x") || words.is_empty() { &busy } else { &all };
+        assert_eq!(seen, *expected, "{words:?}\n{}", ran.text());
     }
 }
 

@@ -1,5 +1,6 @@
 //! `-t`: a command of ours finds everything as without us, and is followed from its first Python to its end.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{Read, Write};
 use std::process::{Command, Stdio};
@@ -8,7 +9,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::folded::{folded, share};
+use crate::folded::{folded, frame, share};
 use crate::interpreters::python3;
 use crate::profiler::{Ran, profiler, start};
 use crate::{eventually, folder};
@@ -41,6 +42,30 @@ fn every_word_is_the_commands() {
     let (_, ran) = follow(&["-t", python(), "-c", &say, "-s", "-t", "--live", "--", "-h"]);
     assert_eq!((ran.code(), ran.err.as_str()), (0, ""));
     assert_eq!(ran.text(), "['-s', '-t', '--live', '--', '-h']\n");
+}
+
+#[test]
+fn its_threads_are_told_apart_though_they_are_called_alike() {
+    let say = "import threading, time\n\
+               def work(end):\n    while time.time() < end: sum(range(100))\n\
+               def one(): work(time.time() + 1)\n\
+               def two(): work(time.time() + 1)\n\
+               for run in one, two: threading.Thread(target=run, name='tw;in:1\\n\\x1b 7').start()\n";
+    let (profile, ran) = follow(&["--threads", "--by-thread", "-t", python(), "-c", say]);
+    assert_eq!((ran.code(), ran.err.as_str()), (0, ""));
+    let roots_of = |function: &str| -> BTreeSet<_> {
+        let stacks = folded(&profile).into_iter().map(|(stack, _)| stack);
+        let of_it = stacks.filter(|stack| {
+            stack
+                .iter()
+                .any(|frame| frame.starts_with("<string>:") && frame.split(':').nth(1) == Some(function))
+        });
+        of_it.map(|stack| frame(stack[0]).unwrap()).collect()
+    };
+    let both = [roots_of("one"), roots_of("two")].map(Vec::from_iter);
+    let [[one], [other]] = [&both[0][..], &both[1][..]] else { panic!("{both:?}\n{profile}") };
+    assert!(one.0 == "thread" && one.1 == "tw;in:1\n\x1b 7" && one.1 == other.1, "{one:?} {other:?}");
+    assert_ne!(one.2, other.2);
 }
 
 #[test]

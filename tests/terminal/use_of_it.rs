@@ -196,6 +196,41 @@ fn what_is_exported_is_what_is_seen() {
 }
 
 #[test]
+fn an_export_says_whose_stacks_they_are() {
+    let subject = Subject::program(python3(), "threads.py", &["2", "2"]).ready();
+    let mut terminal = Terminal::start(&["--by-thread", &subject.pid().to_string()], &[], (160, 48));
+    terminal.until("both at work", |text| text.contains("busy_0") && text.contains("busy_1"));
+    terminal.press(" ");
+    terminal.shows("FROZEN");
+    terminal.press("e");
+    terminal.shows("wrote ./pyflame-");
+    terminal.press("E");
+    terminal.shows("export to:");
+    terminal.press("a.threads.flamechart\r");
+    terminal.shows("wrote ./a.threads.flamechart");
+    let room = terminal.folder.path();
+    let mut files: Vec<_> = fs::read_dir(room).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    assert_eq!(files.len(), 2, "{files:?}");
+    for file in &files {
+        let text = fs::read_to_string(file).unwrap();
+        let stacks = text.lines().filter(|line| line.contains(';'));
+        let mut seen = [0, 0];
+        for stack in stacks {
+            for (number, count) in seen.iter_mut().enumerate() {
+                let works = stack.contains(&format!(":busy_{number}:"));
+                assert!(!works || stack.starts_with(&format!("thread:busy-{number}:")), "{stack}");
+                *count += usize::from(works);
+            }
+            assert!(stack.starts_with("thread:"), "{stack}");
+        }
+        assert!(seen.into_iter().all(|count| count > 0), "{}: {text}", file.display());
+    }
+    terminal.press("q");
+    terminal.end();
+}
+
+#[test]
 fn one_process_after_the_other() {
     let (first, second) = (subject("shares.py"), subject("idle.py"));
     let mut terminal = watching(&first, (160, 48));

@@ -1,10 +1,11 @@
 //! What `e` writes is what a run without a screen writes of the same samples, byte for byte, once the same is selected.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 
 use pyflame_tui::cli::{self, Parsed};
 use pyflame_tui::export::Format;
-use pyflame_tui::profile::{Idle, Profile};
+use pyflame_tui::profile::{Grouping, Idle, Profile};
 use pyflame_tui::sample::{Event, Failure, Flags, Micros, Outcome, Sample, ThreadId, ThreadSample};
 use pyflame_tui::tui::action::{Action, Effect};
 use pyflame_tui::tui::{Options, save, update};
@@ -13,6 +14,8 @@ use pyflame_tui::write_profile;
 use crate::programs::stack;
 use crate::session::Session;
 use crate::simulation::{Program, START, Simulation};
+
+const FOLDED: (Format, Grouping) = (Format::Folded, Grouping::Merged);
 
 fn command_line(words: &[&str]) -> cli::Options {
     let words = ["pyflame-tui"].iter().chain(words).chain(&["24060"]);
@@ -53,6 +56,7 @@ fn viewed(options: &cli::Options, events: &[Event]) -> Vec<u8> {
     let screen = Options {
         exclude_idle: options.exclude_idle,
         timestamps: options.timestamps,
+        by_thread: options.by_thread,
         no_line_numbers: options.no_line_numbers,
         ..Options::default()
     };
@@ -69,9 +73,11 @@ fn viewed(options: &cli::Options, events: &[Event]) -> Vec<u8> {
         session.press(&["x"]);
     }
     session.press(&["e"]);
-    let Some(Effect::Write { format, .. }) = session.effects.pop() else { panic!("e asks for a file") };
+    let Some(Effect::Write { format, grouping, .. }) = session.effects.pop() else {
+        panic!("e asks for a file")
+    };
     let mut out = Vec::new();
-    save::export(&session.state, format, &mut out).unwrap();
+    save::export(&session.state, (format, grouping), &mut out).unwrap();
     out
 }
 
@@ -90,6 +96,9 @@ fn e_writes_what_a_run_without_a_screen_writes() {
             &["--threads", "-T"],
             &["--threads", "-x", "-n"],
             &["--threads", "-x", "-T", "-n"],
+            &["--by-thread"],
+            &["--threads", "--by-thread", "-x"],
+            &["--threads", "--by-thread", "-T", "-n"],
         ] {
             let options = command_line(words);
             let (one, other) = (headless(&options, &events), viewed(&options, &events));
@@ -103,11 +112,50 @@ fn e_writes_what_a_run_without_a_screen_writes() {
     }
 }
 
+/// What is chosen on the screen is chosen in the file, and of each of its lines it is told whose it is.
+#[test]
+fn by_thread_is_what_is_on_the_screen() {
+    let mut session = Session::new(Program::Steady, (160, 48));
+    session.run(3.0);
+    let export = |session: &mut Session, name: &str| {
+        session.press(&["E"]);
+        session.expect(".threads: by thread");
+        session.press(&name.split("").filter(|key| !key.is_empty()).collect::<Vec<_>>());
+        session.press(&["Enter"]);
+        let Some(Effect::Write { format, grouping, file, .. }) = session.effects.pop() else {
+            panic!("no file")
+        };
+        assert_eq!(file.unwrap().to_str(), Some(name));
+        let mut out = Vec::new();
+        save::export(&session.state, (format, grouping), &mut out).unwrap();
+        (format, String::from_utf8(out).unwrap())
+    };
+    let roots = |text: &str| {
+        let stacks = text.lines().filter(|line| line.contains(';'));
+        stacks.map(|line| line.split(';').next().unwrap().to_owned()).collect::<BTreeSet<_>>()
+    };
+    let workers = (0..4).map(|number| format!("thread:worker-{number}:{}", 24061 + number));
+    for name in ["a.threads", "a.threads.folded", "a.threads.flamechart"] {
+        let (format, text) = export(&mut session, name);
+        assert_eq!(format == Format::Timestamps, name.ends_with("chart"), "{name}");
+        assert_eq!(roots(&text), workers.clone().collect(), "{name}: the idle are hidden");
+    }
+    let (_, text) = export(&mut session, "threads.folded");
+    assert!(!text.contains("thread:"), "{text}");
+    // The first line is the pool, and its first worker the next.
+    session.press(&["3", "Down", "t"]);
+    let shown: u64 = session.state.view.tree.total();
+    let (_, text) = export(&mut session, "a.threads");
+    assert_eq!(roots(&text).len(), 1, "{text}");
+    let counts = text.lines().map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap());
+    assert_eq!(counts.sum::<u64>(), shown);
+}
+
 #[test]
 fn a_zoom_takes_lines_away_but_not_their_numbers() {
     let written = |session: &Session| {
         let mut out = Vec::new();
-        save::export(&session.state, Format::Folded, &mut out).unwrap();
+        save::export(&session.state, FOLDED, &mut out).unwrap();
         String::from_utf8(out).unwrap()
     };
     for turned in [false, true] {
@@ -170,19 +218,20 @@ fn a_file_without_a_stack_is_not_written() {
     let mut session = Session::new(Program::Web, (160, 48));
     session.run(19.0);
     let refused = |session: &Session| {
-        for (format, name) in [(Format::Folded, "a.folded"), (Format::Timestamps, "a.flamechart")] {
+        for (form, name) in [(FOLDED, "a.folded"), ((Format::Timestamps, Grouping::ByThread), "a.flamechart")]
+        {
             let file = directory.path().join(name);
-            let error = save::write(&session.state, format, Some(&file)).unwrap_err();
+            let error = save::write(&session.state, form, Some(&file)).unwrap_err();
             assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
-            assert_eq!(error.to_string(), save::write(&session.state, format, None).unwrap_err().to_string());
+            assert_eq!(error.to_string(), save::write(&session.state, form, None).unwrap_err().to_string());
         }
-        save::write(&session.state, Format::Folded, None).unwrap_err().to_string()
+        save::write(&session.state, FOLDED, None).unwrap_err().to_string()
     };
     session.press(&["/", "x", "y", "z", "z", "y", "Enter", "&"]);
     assert_eq!(refused(&session), "no stack in this window has a match; & shows all");
     session.press(&["Esc", "="]);
     let file = directory.path().join("a.folded");
-    assert_eq!(save::write(&session.state, Format::Folded, Some(&file)).unwrap(), file);
+    assert_eq!(save::write(&session.state, FOLDED, Some(&file)).unwrap(), file);
 }
 
 #[test]
@@ -196,7 +245,7 @@ fn what_is_zoomed_into_may_go_and_its_caller_is_what_is_kept() {
     let shown = session.state.view.tree.call(session.state.view.zoom).total;
     assert!(shown > 0);
     let mut out = Vec::new();
-    save::export(&session.state, Format::Folded, &mut out).unwrap();
+    save::export(&session.state, FOLDED, &mut out).unwrap();
     let counts = out.split(|byte| *byte == b'\n').filter_map(|line| line.rsplit(|byte| *byte == b' ').next());
     let counts = counts.filter_map(|count| std::str::from_utf8(count).unwrap().parse::<u64>().ok());
     assert_eq!(counts.sum::<u64>(), shown);

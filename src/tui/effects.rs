@@ -15,7 +15,6 @@ use super::held::Held;
 use super::pick::{NO_SHELL, Picked};
 use super::source::{self, Of, Text};
 use super::state::State;
-use super::terminal::Terminal;
 use super::wire::Wire;
 use super::{Another, Error, save, update};
 use crate::export::Format;
@@ -91,7 +90,7 @@ impl World {
                 Effect::Copy(text) => {
                     let lines = text.lines().count();
                     let plural = if lines == 1 { "" } else { "s" };
-                    Terminal::copy(&text)?;
+                    self.held.terminal.copy(&text)?;
                     let note = Note::good(format!(
                         "copied {lines} line{plural}, if the terminal allows it (OSC 52)"
                     ));

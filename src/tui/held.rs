@@ -65,6 +65,6 @@ impl Held {
     pub fn take(mouse: bool) -> io::Result<Self> {
         let signals = Signals::note()?;
         let panics = terminal::watch_panics();
-        Ok(Self { terminal: Terminal::take(mouse)?, signals, panics })
+        Ok(Self { terminal: Terminal::take(mouse, &signals.stop)?, signals, panics })
     }
 }

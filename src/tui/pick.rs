@@ -49,7 +49,11 @@ pub fn pick<T>(
         if let Some((width, height)) = signals.new_size()? {
             picker::update(&mut picker, Act::Resized(width, height));
         }
-        draw(&mut picker, terminal)?;
+        match draw(&mut picker, terminal) {
+            // Nobody reads.
+            Err(_) if signals.stopped() => return Ok(Picked::Left),
+            drawn => drawn?,
+        }
         let wish = match look_at_input(&mut picker, &mut input) {
             _ if signals.stopped() => return Ok(Picked::Left),
             Ok(None) if signals.suspended() => Some(Wish::Suspend),

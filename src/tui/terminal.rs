@@ -2,9 +2,10 @@
 //! here, whatever happens. Nothing here knows what is drawn.
 
 use std::fs::File;
-use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
+use std::io::{self, BufWriter, IsTerminal, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::panic;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -24,6 +25,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::changed::changed;
+use super::line::Line;
 
 /// The terminal is ours. A panic's hook must know without asking the thread that panicked.
 static TAKEN: AtomicBool = AtomicBool::new(false);
@@ -31,7 +33,8 @@ static TAKEN: AtomicBool = AtomicBool::new(false);
 /// The terminal while it is ours; dropping it gives it back.
 #[derive(Debug)]
 pub(super) struct Terminal {
-    screen: CrosstermBackend<BufWriter<Stdout>>,
+    line: Line,
+    screen: CrosstermBackend<BufWriter<Pictures>>,
     /// What it shows.
     drawn: Buffer,
     /// Room for the next picture.
@@ -40,14 +43,15 @@ pub(super) struct Terminal {
 }
 
 impl Terminal {
-    /// Takes the terminal.
-    pub(super) fn take(mouse: bool) -> io::Result<Self> {
+    /// Takes the terminal, until we are told to end.
+    pub(super) fn take(mouse: bool, stop: &Arc<AtomicBool>) -> io::Result<Self> {
         // The theme obeys NO_COLOR; crossterm 0.29's own way of obeying it writes `ESC[;m`, which
         // also wipes reverse and bold.
         style::force_color_output(true);
-        let screen = CrosstermBackend::new(BufWriter::with_capacity(64 << 10, io::stdout()));
+        let line = Line::open(stop);
+        let screen = CrosstermBackend::new(BufWriter::with_capacity(64 << 10, Pictures(line)));
         let (drawn, next) = (Buffer::default(), Buffer::default());
-        let mut terminal = Self { screen, drawn, next, mouse };
+        let mut terminal = Self { line, screen, drawn, next, mouse };
         terminal.enter()?;
         Ok(terminal)
     }
@@ -55,7 +59,7 @@ impl Terminal {
     fn enter(&mut self) -> io::Result<()> {
         enable_raw_mode()?;
         TAKEN.store(true, Ordering::SeqCst);
-        execute!(io::stdout(), EnterAlternateScreen, cursor::Hide)?;
+        execute!(self.line, EnterAlternateScreen, cursor::Hide)?;
         self.mouse(self.mouse)?;
         self.resize(crossterm::terminal::size()?)
     }
@@ -70,11 +74,7 @@ impl Terminal {
     /// Takes the mouse or leaves it to the terminal's own selection.
     pub(super) fn mouse(&mut self, ours: bool) -> io::Result<()> {
         self.mouse = ours;
-        if ours {
-            execute!(io::stdout(), EnableMouseCapture)
-        } else {
-            execute!(io::stdout(), DisableMouseCapture)
-        }
+        if ours { execute!(self.line, EnableMouseCapture) } else { execute!(self.line, DisableMouseCapture) }
     }
 
     /// Gives the terminal to somebody else for as long as `work` takes: a shell, an editor.
@@ -102,8 +102,22 @@ impl Terminal {
     }
 
     /// Puts `text` on the clipboard of whoever sits at the terminal, over ssh too.
-    pub(super) fn copy(text: &str) -> io::Result<()> {
-        execute!(io::stdout(), CopyToClipboard::to_clipboard_from(text))
+    pub(super) fn copy(&mut self, text: &str) -> io::Result<()> {
+        execute!(self.line, CopyToClipboard::to_clipboard_from(text))
+    }
+}
+
+/// The line while it shows pictures: what is left of one that was cut off is not for whom the terminal was given back to.
+#[derive(Debug)]
+struct Pictures(Line);
+
+impl Write for Pictures {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if TAKEN.load(Ordering::SeqCst) { self.0.write(bytes) } else { Ok(bytes.len()) }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
     }
 }
 
@@ -158,10 +172,17 @@ pub(super) fn rouse() -> io::Result<()> {
 /// Leaves the terminal as it was; harmless if it is not ours. Errors have nobody to go to.
 fn give_back() {
     if TAKEN.swap(false, Ordering::SeqCst) {
-        let mut out = io::stdout();
-        let _ = execute!(out, EndSynchronizedUpdate, DisableMouseCapture, LeaveAlternateScreen, cursor::Show);
+        // A picture may have been cut off in the middle of a colour.
+        let plain = style::SetAttribute(style::Attribute::Reset);
+        let _ = execute!(
+            Line,
+            plain,
+            EndSynchronizedUpdate,
+            DisableMouseCapture,
+            LeaveAlternateScreen,
+            cursor::Show
+        );
         let _ = disable_raw_mode();
-        let _ = out.flush();
     }
 }
 

@@ -68,6 +68,20 @@ fn a_line_that_is_cut_ends_it() {
     assert_untouched(&mut subject);
 }
 
+/// A terminal that is stopped, a connection that hangs: no write comes to an end.
+#[test]
+fn sigterm_while_nobody_reads() {
+    let mut subject = subject("shares.py");
+    let mut terminal = watching(&subject, (160, 48));
+    terminal.assert_taken();
+    terminal.fill(&["?", "\x1b", "4", "3", "5", "2"]);
+    terminal.signal(Signal::SIGTERM);
+    terminal.end_unread();
+    terminal.assert_given_back();
+    terminal.until("the summary", |text| text.contains("pyflame-tui: watched"));
+    assert_untouched(&mut subject);
+}
+
 #[test]
 fn left_at_once_it_tells_what_it_did() {
     let subject = subject("shares.py");

@@ -237,6 +237,34 @@ impl Terminal {
         }
     }
 
+    /// Types until nothing that the program writes goes on to where nobody reads it.
+    #[track_caller]
+    pub(crate) fn fill(&mut self, keys: &[&str]) {
+        let deadline = Instant::now() + LONGEST;
+        for keys in keys.iter().cycle() {
+            let slave = self.slave.as_ref().unwrap();
+            let mut asked = [PollFd::new(slave.as_fd(), PollFlags::POLLOUT)];
+            if poll(&mut asked, PollTimeout::ZERO).unwrap() == 0 {
+                return;
+            }
+            assert!(Instant::now() < deadline, "there is still room");
+            self.press(keys);
+            // Keys that come together make one picture.
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Waits until it has ended, and reads nothing until then.
+    #[track_caller]
+    pub(crate) fn end_unread(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + LONGEST;
+        while self.child.try_wait().unwrap().is_none() {
+            assert!(Instant::now() < deadline, "it did not end within {LONGEST:?}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        self.end()
+    }
+
     /// How the line behaves: echo, whole lines, signals.
     fn line(&self) -> Termios {
         match (&self.slave, &self.after) {

@@ -344,10 +344,6 @@ pub enum Event {
 /// Everything that the sampler can be told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Command {
-    /// Sample with this mean interval from now on.
-    Interval(Micros),
-    /// Read every thread (`true`) or the GIL's holder only.
-    AllThreads(bool),
     /// Read every thread, and asyncio's tasks, too (`true`) or not.
     Tasks(bool),
     /// Stop looking; the target is not touched until [`Command::Resume`].

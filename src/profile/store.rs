@@ -38,8 +38,6 @@ pub enum MarkKind {
     Change,
     /// Nobody looked until then.
     Gap(Micros),
-    /// A person set it.
-    Set,
 }
 
 /// The stack that a thread stood in last, and the node of each of its frames, so that only what

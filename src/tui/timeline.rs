@@ -201,7 +201,7 @@ fn mark(state: &State, (from, to): (Micros, Micros)) -> Option<&'static str> {
     let inside = |at: Micros| from <= at && at < to;
     let mark = state.profile.marks().iter().rev().take(64).find(|mark| inside(mark.at))?;
     Some(match mark.kind {
-        MarkKind::Change | MarkKind::Exec | MarkKind::Set => state.theme.signs.rule,
+        MarkKind::Change | MarkKind::Exec => state.theme.signs.rule,
         MarkKind::Gap(_) => state.theme.signs.ellipsis,
     })
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{RecvTimeoutError, TryRecvError};
 
 use super::{Over, Turns, micros};
-use crate::sample::{Command, Ending, Event, Micros};
+use crate::sample::{Command, Ending, Event};
 use crate::sampler::clock::Clock;
 use crate::sampler::look::Scope;
 use crate::sampler::{Length, UNHEARD, find};
@@ -143,12 +143,6 @@ impl Turns {
 
     fn obey(&mut self, command: Command) -> Result<(), Over> {
         match command {
-            Command::Interval(Micros(micros)) => {
-                // Somebody wants just this.
-                self.governor = None;
-                self.look_every(Duration::from_micros(micros))?;
-            }
-            Command::AllThreads(all) => self.scope = if all { Scope::All } else { Scope::Running },
             Command::Tasks(too) => {
                 self.scope = if too { Scope::Tasks } else { Scope::All };
                 // There may be thousands.

@@ -142,7 +142,8 @@ const fn about(pane: Pane) -> &'static [&'static str] {
     match pane {
         Pane::Timeline => &[
             "How many threads ran (cpu) and waited, over time. A vertical line: the target changed what it does.",
-            "Where there is one row for both, its bars are dotted (in 7 bits: made of w) while more of them waited.",
+            "Bars are thin (in 7 bits: made of g) while most who waited stood before the GIL. Where there is one row \
+             for all, they are dotted (made of w) while most waited for something else.",
             "The bright part is what all other panes show.",
         ],
         Pane::Flame => &[

@@ -9,7 +9,9 @@ pub struct Signs {
     pub ascii: bool,
     /// Eight heights of a bar, and none.
     pub levels: [&'static str; 9],
-    /// The same of a bar of those who wait.
+    /// The same of a bar of those who stand before the GIL.
+    pub gil: [&'static str; 9],
+    /// The same of a bar of those who wait, where it stands among bars of those who run.
     pub waiting: [&'static str; 9],
     /// The fills of the WHERE bar, in the order of [`State::ALL`](crate::profile::State::ALL).
     pub fills: [&'static str; 5],
@@ -49,6 +51,7 @@ pub struct Signs {
 pub(super) const UNICODE: Signs = Signs {
     ascii: false,
     levels: [" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"],
+    gil: [" ", "⡀", "⡀", "⡄", "⡄", "⡆", "⡆", "⡇", "⡇"],
     waiting: [" ", "⣀", "⣀", "⣤", "⣤", "⣶", "⣶", "⣿", "⣿"],
     fills: ["█", "▓", "▒", "░", "?"],
     chain: " ▸ ",
@@ -72,6 +75,7 @@ pub(super) const UNICODE: Signs = Signs {
 pub(super) const ASCII: Signs = Signs {
     ascii: true,
     levels: [" ", ".", ".", ":", ":", "=", "=", "#", "#"],
+    gil: [" ", "_", "_", "o", "o", "g", "g", "G", "G"],
     waiting: [" ", ",", ",", ";", ";", "w", "w", "W", "W"],
     fills: ["#", "g", "w", ".", "?"],
     chain: " > ",

@@ -10,6 +10,7 @@ use ratatui::text::Span;
 use super::keys::Pane;
 use super::layout;
 use super::picture::{put, row};
+use super::signs::Signs;
 use super::state::State;
 use super::text;
 use crate::profile::{Bucket, MarkKind, Span as Time, State as Doing, Timeline};
@@ -124,39 +125,18 @@ pub(super) fn paint(state: &State, area: Rect, buffer: &mut Buffer) {
     let buckets: Vec<Option<Bucket>> = (0..columns)
         .map(|before| ruler.numbers(before).map(|steps| bucket(&state.view.timeline, steps)))
         .collect();
-    let rows: &[(&str, [bool; 2])] = match area.height {
-        0 | 1 => &[("busy", [true, true])],
-        _ => &[("cpu", [true, false]), ("wait", [false, true])],
-    };
-    for (at, (label, [runs, waits])) in (0..).zip(rows) {
+    let rows: &[Tells] = if area.height < 2 { &[Tells::All] } else { &[Tells::Running, Tells::Waiting] };
+    for (at, tells) in (0..).zip(rows) {
         let line = row(area, at);
-        let height = |bucket: &Bucket| {
-            let [running, gil, waiting] = busy(bucket);
-            f64::from(u8::from(*runs)) * running + f64::from(u8::from(*waits)) * (gil + waiting)
-        };
-        let (top, scale) = scale(buckets.iter().flatten().map(height).fold(1.0, f64::max));
-        put(Span::styled(format!("{label:<4}{scale}"), theme.faint()), line, buffer);
+        let heights = buckets.iter().flatten().map(|bucket| tells.height(bucket));
+        let (top, scale) = scale(heights.fold(1.0, f64::max));
+        put(Span::styled(format!("{:<4}{scale}", tells.label()), theme.faint()), line, buffer);
         for before in 0..columns {
-            let x = area.right() - 1 - before;
-            let place = (x, line.y);
             let Some(bucket) = &buckets[usize::from(before)] else { continue };
-            let [running, gil, waiting] = busy(bucket);
-            let height = height(bucket);
-            let level = (height / top * 8.0).round() as usize;
-            let level = if height > 0.02 { level.max(1) } else { level };
-            // Where one row tells everything, its signs and its colour are those of most threads.
-            let doing = match (runs, waits) {
-                (true, false) => Doing::Running,
-                (true, true) if running >= gil.max(waiting) => Doing::Running,
-                _ if gil > waiting => Doing::GilWait,
-                _ => Doing::Waiting,
-            };
-            let bars =
-                if *runs && doing != Doing::Running { theme.signs.waiting } else { theme.signs.levels };
-            let sign = if bucket.looks == 0 { theme.signs.dot } else { bars[level.min(8)] };
+            let (sign, doing) = tells.bar(bucket, top, theme.signs);
             let ends = ruler.ends(before);
             let shown = ends.is_some_and(|ends| in_window(state, ends));
-            let cell = &mut buffer[place];
+            let cell = &mut buffer[(area.right() - 1 - before, line.y)];
             cell.set_symbol(sign).set_style(if shown { theme.state(doing) } else { theme.faint() });
             if let Some(mark) = ends.and_then(|ends| mark(state, ends)) {
                 cell.set_symbol(mark).set_style(theme.alert());
@@ -165,6 +145,56 @@ pub(super) fn paint(state: &State, area: Rect, buffer: &mut Buffer) {
                 cell.set_style(Style::new().add_modifier(Modifier::REVERSED));
             }
         }
+    }
+}
+
+/// What a row of the strip tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Tells {
+    /// How many threads ran.
+    Running,
+    /// How many waited, for the GIL or for something else.
+    Waiting,
+    /// Both.
+    All,
+}
+
+impl Tells {
+    const fn label(self) -> &'static str {
+        match self {
+            Self::Running => "cpu",
+            Self::Waiting => "wait",
+            Self::All => "busy",
+        }
+    }
+
+    fn height(self, bucket: &Bucket) -> f64 {
+        let [running, gil, waiting] = busy(bucket);
+        match self {
+            Self::Running => running,
+            Self::Waiting => gil + waiting,
+            Self::All => running + gil + waiting,
+        }
+    }
+
+    /// A column's sign, and what most of its threads did: that gives it its shape and its colour.
+    fn bar(self, bucket: &Bucket, top: f64, signs: &Signs) -> (&'static str, Doing) {
+        let [running, gil, waiting] = busy(bucket);
+        let doing = match self {
+            Self::Running => Doing::Running,
+            Self::All if running >= gil.max(waiting) => Doing::Running,
+            _ if gil > waiting => Doing::GilWait,
+            _ => Doing::Waiting,
+        };
+        let bars = match (self, doing) {
+            (_, Doing::GilWait) => &signs.gil,
+            (Self::All, Doing::Waiting) => &signs.waiting,
+            _ => &signs.levels,
+        };
+        let height = self.height(bucket);
+        let level = (height / top * 8.0).round() as usize;
+        let level = if height > 0.02 { level.clamp(1, 8) } else { level.min(8) };
+        (if bucket.looks == 0 { signs.dot } else { bars[level] }, doing)
     }
 }
 

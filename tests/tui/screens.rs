@@ -202,6 +202,41 @@ fn one_row_of_time_tells_who_waits_from_who_runs() {
     }
 }
 
+/// Nor is who stands before the GIL told from who waits for something else by a colour.
+#[test]
+fn time_before_the_gil_has_a_shape_of_its_own() {
+    let depth = Depth::True;
+    for size in [(160, 48), (80, 24)] {
+        for ascii in [false, true] {
+            let mut session =
+                Session::with(Program::Idle, size, Options { ascii, depth, ..Options::default() });
+            for turn in 0..1500_u64 {
+                session.now.0 += 10_000;
+                let other =
+                    [Flags::ON_CPU, Flags::WAITING, Flags::WANTS_GIL | Flags::WAITING][turn as usize / 500];
+                let flags = [Flags::HOLDS_GIL, other, other];
+                let threads = (1..).zip(flags).map(|(tid, flags)| thread(tid, at_work("work"), flags));
+                let at = session.now;
+                look(&mut session, at, threads.collect());
+                session.act(Action::Now(at));
+            }
+            session.press(&["c"]);
+            let buffer = session.buffer();
+            let row = if size.0 == 160 { 4 } else { 3 };
+            let bars: Vec<&Cell> = (0..size.0)
+                .map(|x| &buffer[(x, row)])
+                .filter(|cell| matches!(cell.fg, Color::Rgb(..)) && cell.symbol() != " ")
+                .collect();
+            let of = |colour| {
+                bars.iter().filter(|cell| cell.fg == colour).map(|cell| cell.symbol()).max().unwrap()
+            };
+            let (gil, waiting) = (of(Color::Rgb(0xC9, 0xB4, 0x00)), of(Color::Rgb(0x3A, 0x8F, 0xC8)));
+            assert_ne!(gil, waiting, "{}", session.text());
+            assert!(bars.iter().filter(|cell| cell.symbol() == gil).count() > 10, "{}", session.text());
+        }
+    }
+}
+
 #[test]
 fn no_size_is_too_small_or_too_large() {
     for program in [Program::Web, Program::Wide, Program::Hostile] {

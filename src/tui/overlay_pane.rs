@@ -155,9 +155,9 @@ const fn about(pane: Pane) -> &'static [&'static str] {
         Pane::Threads => {
             &["What each thread mostly does, where it stands, and for how long. The stuck come first."]
         }
-        Pane::Top => {
-            &["Self: at the top of stacks. Total: anywhere in them. Trend: the last minute, 5 s a sign."]
-        }
+        Pane::Top => &[
+            "Self: at the top of stacks. Total: anywhere in them. Trend: the last minute, or the chosen span.",
+        ],
         Pane::Source => {
             &["The share of each line in everything; the sign marks the line at which it mostly runs."]
         }

@@ -1,4 +1,4 @@
-//! The top list: functions (or lines) by weight, with how they fared over the last minute.
+//! The top list: functions (or lines) by weight, with how they fared over the last minute, or in the chosen span.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -42,9 +42,10 @@ pub(super) fn paint(state: &State, area: Rect, buffer: &mut Buffer) {
     let head = head(area);
     if head > 0 {
         let words = if area.width >= 60 {
-            "   self  total  trend        function"
+            let trend = format!("trend {}", text::span(state.view.trend_length()));
+            format!("   self  total  {trend:<13}function")
         } else {
-            "   self  total function"
+            "   self  total function".to_owned()
         };
         put(Span::styled(words, state.theme.faint()), row(area, 0), buffer);
     }
@@ -102,7 +103,7 @@ fn paint_row(state: &State, entry: &TopRow, selected: bool, line: Rect, buffer: 
     }
 }
 
-/// A minute of a function's total weight: five seconds a sign.
+/// A function's total weight in a minute, five seconds a sign, or in the span that was chosen.
 fn sparkline(state: &State, trend: &[(f64, f64)]) -> String {
     let top = trend.iter().map(|(_, total)| *total).fold(1.0, f64::max);
     let blank = " ".repeat(Trend::SLOTS.saturating_sub(trend.len()));

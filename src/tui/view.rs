@@ -113,7 +113,12 @@ impl View {
         Some(self.tree.call(self.cursor)).filter(|call| call.step.is_some())
     }
 
-    /// A function's share of the last minute, oldest first, as numbers of threads: own and total.
+    /// The time that trends are of.
+    pub fn trend_length(&self) -> Micros {
+        self.trend.as_ref().map_or(Micros(0), |(_, trend)| trend.length())
+    }
+
+    /// How a function fared in that time, oldest first, as numbers of threads: own and total.
     pub fn trend(&self, function: FunctionId) -> Vec<(f64, f64)> {
         self.trend.as_ref().map_or_else(Vec::new, |(_, trend)| trend.of(function).collect())
     }
@@ -257,7 +262,12 @@ impl View {
         }
         let before = std::mem::replace(&mut self.top, top.rows);
         list::stay_in_top(state, &before, &self.top);
-        let merged = Selection { span: Span::All, ..selection };
+        // Of a span that was chosen, else of the last minute, whatever else the picture shows.
+        let span = match state.frozen.map_or(state.reach, |frozen| frozen.reach) {
+            Reach::Between(from, to) => Span::Between(from, to),
+            _ => Span::All,
+        };
+        let merged = Selection { span, ..selection };
         if self.trend.as_ref().is_none_or(|(of, _)| *of != merged) {
             self.trend = Some((merged.clone(), Trend::new(&merged)));
         }

@@ -121,3 +121,34 @@ fn a_frozen_window_says_what_is_frozen() {
         session.expect_not(&format!(" {words}"));
     }
 }
+
+/// A trend beside shares of a span is of that span: of what did not run in it there is nothing.
+#[test]
+fn trends_are_of_the_span_that_was_chosen() {
+    let mut session = Session::new(Program::Idle, (160, 48));
+    for step in 0..1200_u64 {
+        let name = ["first", "second", "third"][step as usize / 400];
+        let stack = stack(&[("/srv/app/batch.py", "main", 1, 2), ("/srv/app/batch.py", name, 5, 6)]);
+        let at = Micros(START.0 + step * 50_000);
+        let thread = ThreadId { tid: 1, interpreter: 0, seat: 0 };
+        let threads = vec![ThreadSample { thread, stack, flags: Flags::HOLDS_GIL }];
+        session.act(Action::Sampled(Event::Sample(Sample { at, outcome: Outcome::Taken(threads) })));
+        session.act(Action::Now(at));
+    }
+    let trend = |session: &Session, name: &str| {
+        let row = session.lines().into_iter().find(|row| row.contains(&format!(" {name}  "))).unwrap();
+        row.chars().filter(|sign| ('▁'..='█').contains(sign)).collect::<String>()
+    };
+    session.press(&["4", "c"]);
+    session.expect("trend 1m00s");
+    assert_eq!(trend(&session, "third").chars().count(), 4);
+    let second = |seconds: u64| Micros(START.0 + seconds * 1_000_000);
+    session.act(Action::Drag { from: second(15), to: second(26), done: true });
+    session.press(&["4"]);
+    session.expect("trend 11 s");
+    assert_eq!(trend(&session, "main"), "████████████");
+    assert_eq!((trend(&session, "first"), trend(&session, "second")), ("█████▂".into(), "▆██████".into()));
+    // It stands still while time goes on, and goes with the span.
+    session.press(&["Esc"]);
+    session.expect("trend 1m00s");
+}

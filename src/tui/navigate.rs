@@ -280,11 +280,10 @@ fn in_source(state: &mut State, action: &Action) {
         Action::Last => i32::MAX / 2,
         Action::Enter => {
             if let Some(id) = state.function() {
-                let heat = &state.view.heat;
-                let hottest = || heat.lines.iter().max_by_key(|line| line.total).copied();
-                let line = state.view.leaves.running_line(id, heat).or_else(hottest);
+                let hottest = || state.view.heat.lines.iter().max_by_key(|line| line.total);
+                let line = source_pane::running(state, id).or_else(|| hottest().map(|line| line.line));
                 let function = state.profile.function(id);
-                let line = line.map_or(function.first_line, |line| line.line);
+                let line = line.unwrap_or(function.first_line);
                 state.effects.push(Effect::Edit(function.file.clone(), line));
             }
             return;

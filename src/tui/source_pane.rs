@@ -13,6 +13,7 @@ use super::picture::{put, row, say};
 use super::state::State;
 use super::text;
 use super::theme::Kind;
+use super::threads_pane::under_cursor;
 use crate::profile::{FunctionId, LineHeat, State as Doing};
 
 /// The longest bar, with a blank before it.
@@ -100,7 +101,7 @@ fn lines(state: &State, source: &[String], id: FunctionId, area: Rect, buffer: &
     let heat: HashMap<u32, LineHeat> = state.view.heat.lines.iter().map(|line| (line.line, *line)).collect();
     let hottest = state.view.heat.lines.iter().map(|line| line.total).max().unwrap_or(1).max(1);
     let numbers = chosen(state, source, id, usize::from(area.height));
-    let running = state.view.leaves.running_line(id, &state.view.heat);
+    let running = running(state, id);
     let mut before = None;
     for (at, number) in (0..area.height).zip(numbers) {
         let gap = before.is_some_and(|before| number > before + 1);
@@ -112,7 +113,7 @@ fn lines(state: &State, source: &[String], id: FunctionId, area: Rect, buffer: &
             Kind::of(state.profile.origin(id))
         };
         let line = Line { number, code, heat: heat.get(&number).copied(), hottest, kind, gap };
-        paint_line(state, &line, running.is_some_and(|line| line.line == number), row(area, at), buffer);
+        paint_line(state, &line, running == Some(number), row(area, at), buffer);
     }
 }
 
@@ -124,42 +125,61 @@ pub(super) fn top(state: &State, id: FunctionId, source: &[String]) -> usize {
     let height = areas.inner(area).height;
     let shown = chosen(state, source, id, usize::from(height));
     let (first, last) = (shown.first().copied().unwrap_or(1), shown.last().copied().unwrap_or(1));
-    let hottest = state.view.heat.lines.iter().max_by_key(|line| (line.total, line.own));
-    let above = match hottest {
-        Some(hottest) if (last - first) as usize >= shown.len() => {
-            hottest.line.saturating_sub(u32::from(height / 2))
-        }
+    let hottest = || state.view.heat.lines.iter().max_by_key(|line| (line.total, line.own));
+    let above = match stands_at(state, id).or_else(|| hottest().map(|line| line.line)) {
+        Some(line) if (last - first) as usize >= shown.len() => line.saturating_sub(u32::from(height / 2)),
         _ => first,
     };
     above.saturating_sub(1) as usize
+}
+
+/// The line of this function in which the thread stands that is looked at, if that is one.
+fn stands_at(state: &State, id: FunctionId) -> Option<u32> {
+    if state.looked_at() != Pane::Threads {
+        return None;
+    }
+    let (function, line) = under_cursor(state)?.1?.own;
+    (function == id && line > 0).then_some(line)
+}
+
+/// The running line of this function: that of the thread that is looked at, or of all of them.
+pub(super) fn running(state: &State, id: FunctionId) -> Option<u32> {
+    let of_all = || state.view.leaves.running_line(id, &state.view.heat).map(|line| line.line);
+    stands_at(state, id).or_else(of_all)
 }
 
 /// Which lines are shown: a stretch of the file; in a strip that is too low for the whole function,
 /// its hot lines and what stands round them.
 fn chosen(state: &State, source: &[String], id: FunctionId, height: usize) -> Vec<u32> {
     let first_line = state.profile.function(id).first_line;
-    let hot: Vec<u32> = state.view.heat.lines.iter().map(|line| line.line).filter(|line| *line > 0).collect();
-    let last = hot.last().copied().unwrap_or(first_line);
+    let mut hot: Vec<LineHeat> = state.view.heat.lines.iter().copied().filter(|line| line.line > 0).collect();
+    hot.sort_by_key(|line| std::cmp::Reverse((line.total, line.own)));
+    let mut hot: Vec<u32> = hot.iter().map(|line| line.line).collect();
+    if let Some(line) = stands_at(state, id) {
+        // It may wait for work, and so be in no picture.
+        hot.retain(|other| *other != line);
+        hot.insert(0, line);
+    }
+    let last = hot.iter().max().copied().unwrap_or(first_line);
     if let Some((_, top)) = state.source_top.filter(|(of, _)| *of == id) {
         let top = top as u32 + 1;
         return (top..top + height as u32).take_while(|number| *number <= source.len() as u32).collect();
     }
     if source.is_empty() {
-        return hot.into_iter().take(height).collect();
+        hot.truncate(height);
+        hot.sort_unstable();
+        return hot;
     }
     let end = source.len() as u32;
     let length = last.saturating_sub(first_line) as usize + 1;
     if length <= height {
         return (first_line.max(1)..=end).take(height).collect();
     }
-    let mut weights: Vec<LineHeat> =
-        state.view.heat.lines.iter().copied().filter(|line| line.line > 0).collect();
-    weights.sort_by_key(|line| std::cmp::Reverse((line.total, line.own)));
-    let mut shown: Vec<u32> = weights.iter().map(|line| line.line).take(height).collect();
+    let mut shown: Vec<u32> = hot.iter().copied().take(height).collect();
     // Room that is left goes to the lines round the hot ones, the hottest first.
     for distance in 1..=height as u32 {
-        for line in &weights {
-            for number in [line.line.saturating_sub(distance), line.line + distance] {
+        for line in &hot {
+            for number in [line.saturating_sub(distance), line + distance] {
                 if shown.len() < height
                     && number >= first_line.max(1)
                     && number <= end

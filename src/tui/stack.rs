@@ -13,7 +13,7 @@ type Frame = (FunctionId, u32, u32);
 
 /// A line a frame; nothing where there is no frame.
 pub(super) fn under_cursor(state: &State) -> Option<String> {
-    let frames = match state.pane {
+    let frames = match state.looked_at() {
         Pane::Threads => of_node(state, node(state)?),
         Pane::Top => of_call(state, navigate::heaviest(state, state.top_list.cursor)?),
         _ => of_call(state, state.view.cursor),

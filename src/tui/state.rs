@@ -148,6 +148,8 @@ pub struct State {
 
     /// The pane that has the keys.
     pub pane: Pane,
+    /// The pane from which the source was opened: its cursor says whose.
+    pub opened_from: Pane,
     /// It is the top list because there is no room for the flame, not because somebody chose it.
     pub instead: bool,
     /// What stands below the picture.
@@ -249,6 +251,7 @@ impl State {
             profile: Profile::new(),
             silent: false,
             pane: if layout::is_small(size) { Pane::Top } else { Pane::Flame },
+            opened_from: Pane::Flame,
             instead: layout::is_small(size),
             strip: if options.command.is_some() { Strip::Output } else { Strip::Source },
             console: options.command.clone().map(|command| Console::new(command, size)),
@@ -362,9 +365,14 @@ impl State {
         }
     }
 
+    /// The pane whose cursor says what is looked at.
+    pub fn looked_at(&self) -> Pane {
+        if self.pane == Pane::Source { self.opened_from } else { self.pane }
+    }
+
     /// The function under the cursor, wherever the cursor is.
     pub fn function(&self) -> Option<FunctionId> {
-        match self.pane {
+        match self.looked_at() {
             Pane::Top => self.view.top.get(self.top_list.cursor).map(|row| row.step.function),
             Pane::Threads => threads_pane::under_cursor(self)?.1.map(|spot| spot.own.0),
             _ => self.view.cursor_call()?.step.map(|step| step.function),

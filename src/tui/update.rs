@@ -175,6 +175,7 @@ fn picture(state: &mut State, action: &Action) {
             state.direction = match state.direction {
                 Direction::Callees => Direction::Callers,
                 Direction::Callers => Direction::Callees,
+    state.opened_from = state.looked_at();
             };
             forget_paths(state);
         }

@@ -208,7 +208,7 @@ impl View {
         }
         self.count_threads(state);
         self.leaves = Leaves::of(&state.profile, &self.window, &state.whole_selection());
-        if state.pane == Pane::Top || layout::is_small(state.size) {
+        if state.looked_at() == Pane::Top || layout::is_small(state.size) {
             self.count_top(state);
         }
         weights

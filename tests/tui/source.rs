@@ -57,3 +57,35 @@ fn where_one_scrolled_is_of_one_function() {
     session.expect("small /srv");
     session.expect("line 551");
 }
+
+/// Who waits for work is in no picture while the idle are hidden, but has a line in which it stands.
+#[test]
+fn a_threads_source_shows_the_line_in_which_it_stands() {
+    let mut session = Session::new(Program::Idle, (120, 30));
+    let lines = (1..=600).map(|number| format!("line {number}")).collect();
+    session.act(Action::Read(FILE.into(), Ok(Text { lines, newer: false })));
+    let queue = ("/usr/lib/python3.11/queue.py", "Queue.get", 154, 171);
+    for look in 0..400 {
+        let at = Micros(START.0 + look * 1000);
+        let of = |tid, frames: &[(&str, &str, u32, u32)], flags| ThreadSample {
+            thread: ThreadId { tid, interpreter: 0, seat: 0 },
+            stack: stack(frames),
+            flags,
+        };
+        let threads = vec![
+            of(1, &[(FILE, "small", 550, 551)], Flags::HOLDS_GIL),
+            of(2, &[(FILE, "big", 2, 420), queue], Flags::WAITING),
+        ];
+        session.act(Action::Sampled(Event::Sample(Sample { at, outcome: Outcome::Taken(threads) })));
+    }
+    session.act(Action::Now(Micros(START.0 + 400_000)));
+    for (row, words, line) in [("g", "small /srv", "551 ▶ line 551"), ("G", "big /srv", "420 ▶ line 420")]
+    {
+        session.press(&["3", row]);
+        session.expect(words);
+        session.expect(line);
+        session.press(&["5"]);
+        session.expect(words);
+        session.expect(line);
+    }
+}

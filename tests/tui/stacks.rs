@@ -82,3 +82,28 @@ fn the_heaviest_stack_of_a_function_is_copied_in_the_top_list() {
     session.press(&["2", "g", "y"]);
     session.expect("there is no stack under the cursor");
 }
+
+/// The source, full size, is that of the row under the cursor of the list that it was opened from.
+#[test]
+fn a_rows_source_is_opened_full_size() {
+    for list in ["3", "4"] {
+        let mut session = Session::new(Program::Steady, (160, 48));
+        session.run(5.0);
+        session.press(&[list]);
+        let mut seen = Vec::new();
+        for _ in 0..5 {
+            session.press(&["Down"]);
+            let Some(function) = session.state.function() else { continue };
+            let below = session.state.view.heat.clone();
+            session.press(&["5"]);
+            assert_eq!(session.state.function(), Some(function), "{}", session.text());
+            session.expect(&format!("5 Source  {} ", session.state.profile.function(function).name));
+            assert_eq!(session.state.view.heat, below);
+            assert!(copied(&mut session).contains(&*session.state.profile.function(function).name));
+            session.press(&[list]);
+            seen.push(function);
+        }
+        seen.dedup();
+        assert!(seen.len() > 1, "{list}: {seen:?}");
+    }
+}

@@ -3,6 +3,7 @@
 
 use hashbrown::HashMap;
 
+use super::frames::Ends;
 use super::selection::{Direction, Lines, Selection, Step};
 use super::stacks::{FunctionId, NodeId};
 use super::store::Profile;
@@ -22,13 +23,15 @@ pub struct Matcher<'a> {
     matched: HashMap<NodeId, u32>,
     /// Has a stack one of the functions that it must have?
     passes: HashMap<NodeId, bool>,
+    ends: Ends<'a>,
     chain: Vec<NodeId>,
 }
 
 impl<'a> Matcher<'a> {
     /// Of this profile, for this selection.
     pub fn new(profile: &'a Profile, selection: &'a Selection) -> Self {
-        Self { profile, selection, matched: HashMap::new(), passes: HashMap::new(), chain: Vec::new() }
+        let ends = Ends::new(profile, selection.frames);
+        Self { profile, selection, matched: HashMap::new(), passes: HashMap::new(), ends, chain: Vec::new() }
     }
 
     /// Does this stack of this thread count?
@@ -46,9 +49,7 @@ impl<'a> Matcher<'a> {
             Direction::Callees => self.matched_down(node),
             Direction::Callers => self.matched_up(node),
         };
-        // Nothing but plumbing: the tree shows its last frame.
-        let is_bare = || self.profile.frame(node).map(|(function, line)| self.step(function, line));
-        matched as usize == root.len() || matched == 0 && root.len() == 1 && is_bare() == Some(root[0])
+        matched as usize == root.len()
     }
 
     /// Does this stack have one of the functions, if some are asked for?
@@ -73,9 +74,9 @@ impl<'a> Matcher<'a> {
         passes
     }
 
-    fn matched_up(&self, node: NodeId) -> u32 {
+    fn matched_up(&mut self, node: NodeId) -> u32 {
         let mut matched = 0;
-        for node in self.profile.path(node) {
+        for node in self.ends.shown(node) {
             matched = self.follow(matched, node);
             if matched == LEFT || matched as usize == self.selection.root.len() {
                 break;
@@ -97,21 +98,21 @@ impl<'a> Matcher<'a> {
             chain.push(node);
         }
         for node in chain.iter().rev() {
-            matched = self.follow(matched, *node);
+            let shows = |(function, _)| self.selection.frames.shows(self.profile, function);
+            if self.profile.frame(*node).is_some_and(shows) {
+                matched = self.follow(matched, *node);
+            }
             self.matched.insert(*node, matched);
         }
         self.chain = chain;
-        matched
+        self.ends.of(node).map_or(matched, |end| self.follow(matched, end))
     }
 
-    /// What becomes of a match by one more frame.
+    /// What becomes of a match by one more frame that is shown.
     fn follow(&self, matched: u32, node: NodeId) -> u32 {
         let root = &self.selection.root;
         let Some((function, line)) = self.profile.frame(node) else { return matched };
         if matched == LEFT || matched as usize == root.len() {
-            return matched;
-        }
-        if self.selection.hide_plumbing && self.profile.is_plumbing(function) {
             return matched;
         }
         let step = self.step(function, line);

@@ -35,6 +35,26 @@ fn in_standard_library(file: &str) -> bool {
     })
 }
 
+/// The package, or the module that is in none, in which a function of a library or of the standard library lies.
+pub fn package(function: &Function) -> Option<&str> {
+    let file = &*function.file;
+    let inside = match origin(function) {
+        Origin::Own => return None,
+        Origin::Library => {
+            let starts = ["/site-packages/", "/dist-packages/"];
+            let ends = starts.iter().filter_map(|start| Some(file.rfind(start)? + start.len()));
+            &file[ends.max()?..]
+        }
+        Origin::Standard => match file.strip_prefix("<frozen ") {
+            Some(name) => name.trim_end_matches('>').split('.').next()?,
+            None => file[file.rfind("/python")? + 1..].split_once('/')?.1,
+        },
+    };
+    let mut parts = inside.split('/');
+    let first = parts.by_ref().find(|part| part.strip_suffix(".egg").is_none())?;
+    Some(first.strip_suffix(".py").unwrap_or(first)).filter(|name| !name.is_empty())
+}
+
 /// The last part of a dotted name: `_bootstrap` of `Thread._bootstrap`. Before 3.11 there is only that.
 fn last_name(function: &Function) -> &str {
     function.name.rsplit('.').next().unwrap_or(&function.name)

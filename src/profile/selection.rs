@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use super::frames::Frames;
 use super::stacks::{FunctionId, NodeId};
 use super::store::Profile;
 use super::threads::{State, ThreadNo};
@@ -21,8 +22,8 @@ pub struct Selection {
     pub idle: Idle,
     /// Whether a function's lines are told apart.
     pub lines: Lines,
-    /// Views only: leave away frames that only start others (`Thread._bootstrap`, `runpy`).
-    pub hide_plumbing: bool,
+    /// Views only: which frames of a stack are shown.
+    pub frames: Frames,
     /// Views only: a function that calls itself is one call.
     pub fold_recursion: bool,
     /// Only stacks that pass through this path of a [`CallTree`](super::CallTree) built with the same

@@ -5,6 +5,7 @@ use std::cmp::Reverse;
 
 use hashbrown::HashMap;
 
+use super::frames::{Ends, Frames};
 use super::selection::{Selection, Step};
 use super::store::Profile;
 use super::tree::idle_looks;
@@ -41,27 +42,29 @@ impl Top {
         Self::build(profile, &Window::of(profile, selection.span), selection)
     }
 
-    /// Builds from a window that was counted already; `selection.span` and its folds are not looked at.
+    /// Builds from a window that was counted already; `selection.span` is not looked at, and plumbing is listed in any
+    /// case. Where only frames of one's own are shown, time that ends in others is that of the first of them.
     pub fn build(profile: &Profile, window: &Window, selection: &Selection) -> Self {
         let weights = Weights::of(profile, window, selection);
         let mut rows: Vec<TopRow> = Vec::new();
         let mut known: HashMap<Step, usize> = HashMap::new();
         // The row of each place: the walk below passes each twice.
-        let places: Vec<usize> = weights
-            .nodes
-            .iter()
-            .map(|node| {
-                let Some((function, line)) = profile.frame(*node) else { return usize::MAX };
-                let step = step_of(function, line, selection.lines);
-                *known.entry(step).or_insert_with(|| {
-                    rows.push(TopRow { step, own: 0, total: 0 });
-                    rows.len() - 1
-                })
-            })
-            .collect();
+        let frames = if selection.frames == Frames::Own { Frames::Own } else { Frames::All };
+        let mut row_of = |rows: &mut Vec<TopRow>, node| {
+            let (function, line) = profile.frame(node)?;
+            let step = step_of(function, line, selection.lines);
+            Some(*known.entry(step).or_insert_with(|| {
+                rows.push(TopRow { step, own: 0, total: 0 });
+                rows.len() - 1
+            }))
+        };
+        let is_shown =
+            |node| profile.frame(node).is_some_and(|(function, _)| frames.shows(profile, function));
+        let shown = weights.nodes.iter().map(|node| Some(*node).filter(|node| is_shown(*node)));
+        let places: Vec<Option<usize>> = shown.map(|node| row_of(&mut rows, node?)).collect();
         let mut inside = vec![0_u32; rows.len()];
         weights.walk(|place, entering| {
-            let row = places[place];
+            let Some(row) = places[place] else { return };
             if !entering {
                 inside[row] -= 1;
                 return;
@@ -72,6 +75,13 @@ impl Top {
             }
             inside[row] += 1;
         });
+        let mut ends = Ends::new(profile, frames);
+        for (node, own) in weights.nodes.iter().zip(&weights.own).filter(|(_, own)| **own > 0) {
+            if let Some(row) = ends.of(*node).and_then(|end| row_of(&mut rows, end)) {
+                rows[row].own += own;
+                rows[row].total += own;
+            }
+        }
         rows.sort_unstable_by_key(|row| (Reverse(row.own), Reverse(row.total), row.step));
         let (total, looks) = (weights.total[0], window.looks());
         Self { rows, total, looks, idle: idle_looks(window, selection) }

@@ -3,6 +3,7 @@
 
 use hashbrown::HashMap;
 
+use super::frames::{Ends, Frames};
 use super::selection::{Direction, Idle, Lines, Selection, Step, Who};
 use super::stacks::{FunctionId, NodeId};
 use super::store::Profile;
@@ -256,7 +257,8 @@ struct Grown<'a> {
 
 impl<'a> Grown<'a> {
     fn new(selection: &'a Selection) -> Self {
-        let folds = selection.hide_plumbing || selection.fold_recursion || selection.lines == Lines::Merged;
+        let folds =
+            selection.frames != Frames::All || selection.fold_recursion || selection.lines == Lines::Merged;
         let plain = !folds && selection.direction == Direction::Callees;
         Self { selection, calls: vec![Call::ALL], known: HashMap::new(), plain, lines: Vec::new() }
     }
@@ -264,13 +266,13 @@ impl<'a> Grown<'a> {
     /// Where a frame goes that was called from `from`, which is the `run`-th of equal frames in a row.
     fn go(&mut self, profile: &Profile, from: (CallId, u32), node: NodeId) -> (CallId, u32) {
         let Some((function, _)) = profile.frame(node) else { return from };
-        if self.selection.hide_plumbing && profile.is_plumbing(function) {
+        if !self.selection.frames.shows(profile, function) {
             return from;
         }
         self.enter(profile, from, node)
     }
 
-    /// The same for a frame that is shown in any case.
+    /// The same for a frame that is shown.
     fn enter(&mut self, profile: &Profile, from: (CallId, u32), node: NodeId) -> (CallId, u32) {
         let Some((function, line)) = profile.frame(node) else { return from };
         let step = step_of(function, line, self.selection.lines);
@@ -298,14 +300,16 @@ impl<'a> Grown<'a> {
         if !self.plain {
             self.known.reserve(weights.nodes.len());
         }
+        let mut ends = Ends::new(profile, self.selection.frames);
         for (place, node) in weights.nodes.iter().enumerate() {
             let from = places[weights.parents[place] as usize];
             places[place] = self.go(profile, from, *node);
             let own = weights.own[place];
             let mut call = places[place].0;
-            if own > 0 && call == CallId::ROOT {
-                // Nothing but plumbing: were its last frame not shown, this time would seem to be nobody's.
-                call = self.enter(profile, (CallId::ROOT, 0), *node).0;
+            if own > 0
+                && let Some(end) = ends.of(*node)
+            {
+                call = self.enter(profile, places[place], end).0;
             }
             let call_itself = &mut self.calls[call.index()];
             call_itself.own += own;
@@ -321,13 +325,11 @@ impl<'a> Grown<'a> {
     }
 
     fn callers(&mut self, profile: &Profile, weights: &Weights) {
+        let mut ends = Ends::new(profile, self.selection.frames);
         for (node, own) in weights.nodes.iter().zip(&weights.own).filter(|(_, own)| **own > 0) {
             let mut at = (CallId::ROOT, 0);
-            for caller in profile.path(*node).take(CALLERS) {
-                at = self.go(profile, at, caller);
-            }
-            if at.0 == CallId::ROOT {
-                at = self.enter(profile, at, *node);
+            for caller in ends.shown(*node).take(CALLERS) {
+                at = self.enter(profile, at, caller);
             }
             self.calls[at.0.index()].own += own;
         }

@@ -45,7 +45,7 @@ pub enum Action {
     Idle,
     Holders,
     Tasks,
-    Plumbing,
+    Frames,
     Lines,
     ThisThread,
     AllThreads,

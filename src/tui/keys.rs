@@ -257,7 +257,7 @@ pub static TABLE: &[Binding] = &[
     row(&[char('x')], Action::Idle, ANY, Group::Picture, "idle", "hide idle threads; then all that neither run nor hold the GIL; then none"),
     row(&[char('a')], Action::Holders, ANY, Group::Picture, "", "all threads, or only those that hold the GIL; exports follow"),
     row(&[char('A')], Action::Tasks, ANY, Group::Picture, "", "asyncio's tasks that wait (3.11 and later), or threads; exports follow"),
-    row(&[char('p')], Action::Plumbing, ANY, Group::Picture, "", "hide or show plumbing: thread bootstrap, runpy, import machinery"),
+    row(&[char('p')], Action::Frames, ANY, Group::Picture, "", "only own code and what it calls; all frames; all but plumbing"),
     row(&[char('L')], Action::Lines, ANY, Group::Picture, "", "one row per line instead of per function"),
     row(&[char('t')], Action::ThisThread, ANY, Group::Picture, "thread", "only the thread under the cursor, or the next one"),
     row(&[char('T')], Action::AllThreads, ANY, Group::Picture, "", "all threads again"),

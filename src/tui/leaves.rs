@@ -3,7 +3,7 @@
 
 use hashbrown::HashMap;
 
-use crate::profile::{FunctionId, Heat, LineHeat, Profile, Selection, State as Doing, Window};
+use crate::profile::{Ends, FunctionId, Heat, LineHeat, Profile, Selection, State as Doing, Window};
 
 /// Samples by what the thread did, by `State::ALL`.
 type Counts = [u64; 5];
@@ -19,10 +19,13 @@ impl Leaves {
     /// Those of a window; of all threads, whichever are looked at.
     pub(super) fn of(profile: &Profile, window: &Window, selection: &Selection) -> Self {
         let mut leaves = Self::default();
+        let mut ends = Ends::new(profile, selection.frames);
         for (_, node, flags, count) in window.counts() {
             if let Some((function, line)) = profile.frame(node).filter(|_| selection.is_kind(flags)) {
                 let doing = profile.state(node, flags).index();
-                leaves.functions.entry(function).or_default()[doing] += count;
+                // What is hidden at the end of a stack is told by the frame that stands for it.
+                let end = ends.of(node).and_then(|end| profile.frame(end));
+                leaves.functions.entry(end.map_or(function, |(shown, _)| shown)).or_default()[doing] += count;
                 leaves.lines.entry((function, line)).or_default()[doing] += count;
             }
         }

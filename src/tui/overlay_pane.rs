@@ -5,8 +5,8 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Clear, Widget};
 
-use super::flame_pane;
 use super::keys::{Group, Pane, TABLE};
+use super::labels;
 use super::overlay;
 use super::picture::{put, row};
 use super::state::{Overlay, State};
@@ -229,7 +229,7 @@ fn crowd(state: &State, path: &[Step], cursor: usize, screen: Rect, buffer: &mut
             format!("{}:{}", text::clean(text::base_name(&function.file), signs), function.first_line)
         });
         let room = usize::from(line.width).saturating_sub(10);
-        let name = text::pad(&flame_pane::name(state, *call), room * 2 / 3, signs);
+        let name = text::pad(&labels::name(state, *call), room * 2 / 3, signs);
         let words = format!(
             "{}  {name} {}",
             text::pad_start(&share, 7, signs),

@@ -6,7 +6,7 @@ use super::navigate;
 use super::state::State;
 use super::text;
 use super::threads_pane;
-use crate::profile::{CallId, Direction, FunctionId, NodeId, Spot, Window};
+use crate::profile::{CallId, Direction, Ends, FunctionId, NodeId, Spot, Window};
 
 /// A function, a line of it, and how often they come in a row.
 type Frame = (FunctionId, u32, u32);
@@ -44,15 +44,12 @@ fn node(state: &State) -> Option<NodeId> {
     stood.max_by_key(|(_, node, _, count)| (*count, *node)).map(|(_, node, ..)| node)
 }
 
-/// The frames of a stack as it was seen.
+/// The frames of a stack that are shown.
 fn of_node(state: &State, node: NodeId) -> Vec<Frame> {
     let profile = &state.profile;
-    let all = || profile.path(node).filter_map(|node| profile.frame(node));
-    let is_hidden = |function| state.hide_plumbing && profile.is_plumbing(function);
-    // Nothing but plumbing is shown as it is.
-    let plain = all().all(|(function, _)| is_hidden(function));
+    let shown = Ends::new(profile, state.frames).shown(node).filter_map(|node| profile.frame(node));
     let mut frames: Vec<Frame> = Vec::new();
-    for (function, line) in all().filter(|(function, _)| plain || !is_hidden(*function)) {
+    for (function, line) in shown {
         match frames.last_mut() {
             Some((last, at, times)) if (*last, *at) == (function, line) => *times += 1,
             _ => frames.push((function, line, 1)),

@@ -18,7 +18,8 @@ use super::theme::Theme;
 use super::threads_pane;
 use super::view::View;
 use crate::profile::{
-    Direction, FunctionId, Grouping, Idle, Lines, Profile, Selection, Span, Step, ThreadNo, Threads, Who,
+    Direction, Frames, FunctionId, Grouping, Idle, Lines, Profile, Selection, Span, Step, ThreadNo, Threads,
+    Who,
 };
 use crate::sample::Micros;
 
@@ -177,8 +178,8 @@ pub struct State {
     pub who: Who,
     /// Tasks were asked for, and none has been seen yet.
     pub awaits_tasks: bool,
-    /// Leave away frames that only start others.
-    pub hide_plumbing: bool,
+    /// Which frames of stacks are shown.
+    pub frames: Frames,
     /// Lines or functions.
     pub lines: Lines,
     /// Callees or callers.
@@ -265,7 +266,7 @@ impl State {
             all_idle: false,
             awaits_tasks: options.tasks,
             who: if options.tasks { Who::Tasks } else { Who::AllThreads },
-            hide_plumbing: true,
+            frames: Frames::NoPlumbing,
             lines: Lines::Merged,
             direction: Direction::Callees,
             zoom: Vec::new(),
@@ -356,7 +357,7 @@ impl State {
             who: self.who,
             idle: if self.all_idle { Idle::Shown } else { self.idle },
             lines: self.lines,
-            hide_plumbing: self.hide_plumbing,
+            frames: self.frames,
             fold_recursion: true,
             root: Vec::new(),
             through: (self.find.keep && self.find.is_on()).then(|| self.find.matches.clone()),

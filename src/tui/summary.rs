@@ -4,8 +4,8 @@
 use std::fmt::{self, Display};
 
 use super::console_pane;
-use super::flame_pane::GROWTH;
 use super::header::ending_text;
+use super::labels::GROWTH;
 use super::state::State;
 use super::text;
 use crate::sample::{Ending, Totals};

@@ -5,12 +5,13 @@ use ratatui::layout::Rect;
 use ratatui::text::Span;
 
 use super::keys::Pane;
+use super::labels;
 use super::navigate;
 use super::picture::{put, row, say};
 use super::state::{Order, State};
 use super::text;
 use super::theme::Kind;
-use crate::profile::{Lines, TopRow, Trend};
+use crate::profile::{Frames, Lines, TopRow, Trend};
 
 /// The words in the line above the list.
 pub(super) fn title(state: &State) -> Vec<Span<'static>> {
@@ -21,7 +22,8 @@ pub(super) fn title(state: &State) -> Vec<Span<'static>> {
     };
     let what = if state.lines == Lines::Apart { "lines" } else { "functions" };
     let dot = state.theme.signs.dot;
-    let words = format!("{} {what} {dot} {by} (s)", state.view.top.len());
+    let own = if state.frames == Frames::Own { format!(" {dot} own code (p)") } else { String::new() };
+    let words = format!("{} {what} {dot} {by} (s){own}", state.view.top.len());
     vec![Span::styled(words, state.theme.faint())]
 }
 
@@ -84,6 +86,9 @@ fn paint_row(state: &State, entry: &TopRow, selected: bool, line: Rect, buffer: 
     let mut name = text::clean(text::local_name(&function.name), signs);
     if text::width(&name) + 1 + rest / 3 > rest {
         name = text::last_name(&name).to_owned().into();
+    }
+    if let Some(package) = labels::package(state, entry.step.function) {
+        name = format!("{package}: {name}").into();
     }
     // The name comes first; the file has what is left, and a third of the line in any case.
     let place_width = text::width(&place).min((rest / 3).max(rest.saturating_sub(text::width(&name) + 1)));

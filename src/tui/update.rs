@@ -1,17 +1,13 @@
 //! The one way anything changes. An [`Action`] comes from a key, the mouse, the clock or the sampler;
 //! what it asks of the world is left in [`State::effects`].
 
-use std::collections::BTreeSet;
-
 use crossterm::event::KeyEvent;
 
 use super::action::{Action, Effect, Note};
 use super::console::{self, Keys};
 use super::keys::{self, Key, Pane};
-use super::layout::Strip;
-use super::state::{Frozen, Order, Overlay, State};
-use super::{find, layout, navigate, overlay, stack, time, view};
-use crate::profile::{Direction, Idle, Lines, Who};
+use super::state::{Overlay, State};
+use super::{find, layout, navigate, overlay, stack, switches, time, view};
 use crate::sample::{Event, Flags, Micros, Outcome, Sample};
 
 /// What pressing a key comes to: by the table, or as typing where something is being typed, here or to the command.
@@ -163,94 +159,8 @@ fn chosen(state: &mut State, action: Action) {
             let whose = if state.mouse { "the viewer's" } else { "the terminal's" };
             state.say(Note::good(format!("the mouse is {whose}")));
         }
-        action => picture(state, &action),
+        action => switches::update(state, &action),
     }
-}
-
-/// How the picture is made.
-fn picture(state: &mut State, action: &Action) {
-    match action {
-        Action::Freeze => freeze(state),
-        Action::Invert => {
-            state.direction = match state.direction {
-                Direction::Callees => Direction::Callers,
-                Direction::Callers => Direction::Callees,
-    state.opened_from = state.looked_at();
-            };
-            forget_paths(state);
-        }
-        Action::Idle => {
-            state.idle = match state.idle {
-                Idle::Shown => Idle::RestingHidden,
-                // No task runs.
-                Idle::RestingHidden if state.who == Who::Tasks => Idle::Shown,
-                Idle::RestingHidden => Idle::Excluded,
-                Idle::Excluded => Idle::Shown,
-            };
-            state.say(Note::good(match state.idle {
-                Idle::Shown => format!("idle {} are shown", state.unit(2)),
-                Idle::RestingHidden => {
-                    format!("idle {} are hidden; those that wait for something are not", state.unit(2))
-                }
-                Idle::Excluded => "only threads that run or hold the GIL".to_owned(),
-            }));
-        }
-        Action::Holders => {
-            if state.who == Who::Tasks {
-                return show_tasks(state);
-            }
-            state.who = match state.who {
-                Who::GilHolder => Who::AllThreads,
-                Who::AllThreads | Who::Tasks => Who::GilHolder,
-            };
-            state.say(Note::good(match state.who {
-                Who::GilHolder => "only threads that hold the GIL, here and in exports",
-                Who::AllThreads | Who::Tasks => "all threads, here and in exports",
-            }));
-        }
-        Action::Tasks => show_tasks(state),
-        Action::Plumbing => {
-            state.hide_plumbing = !state.hide_plumbing;
-            forget_paths(state);
-        }
-        Action::Lines => {
-            state.lines = match state.lines {
-                Lines::Apart => Lines::Merged,
-                Lines::Merged => Lines::Apart,
-            };
-            forget_paths(state);
-        }
-        Action::ThisThread => next_thread(state),
-        Action::AllThreads => state.threads = None,
-        Action::Sort => {
-            state.order = match state.order {
-                Order::Own => Order::Total,
-                Order::Total => Order::Name,
-                Order::Name => Order::Own,
-            };
-        }
-        Action::ShowSource => {
-            state.strip = match state.strip {
-                Strip::Source => Strip::Closed,
-                Strip::Closed if state.console.is_some() => Strip::Output,
-                Strip::Output | Strip::Closed => Strip::Source,
-            };
-            state.source_top = None;
-            if state.pane == Pane::Source {
-                state.pane = Pane::Flame;
-            }
-        }
-        _ => {}
-    }
-}
-
-/// Paths of one tree mean nothing in another.
-fn forget_paths(state: &mut State) {
-    state.zoom.clear();
-    state.cursor.clear();
-    state.trail.clear();
-    state.follow = true;
-    state.scroll = 0;
 }
 
 /// Where there is room for a list and nothing else the flame gives way, until there is more.
@@ -265,6 +175,7 @@ fn choose_pane(state: &mut State) {
 }
 
 fn focus(state: &mut State, pane: Pane) {
+    state.opened_from = state.looked_at();
     state.pane = pane;
     state.instead = false;
     state.source_top = None;
@@ -289,59 +200,6 @@ fn step_pane(state: &mut State, by: usize) {
 /// Would the timeline be on the screen if it had the keys?
 fn has_timeline(state: &State) -> bool {
     !layout::areas(state.size, Pane::Timeline, state.strip).timeline.is_empty()
-}
-
-fn freeze(state: &mut State) {
-    state.frozen = match state.frozen {
-        Some(_) => None,
-        None => Some(Frozen {
-            at: state.now,
-            samples: state.profile.totals().samples,
-            span: state.span().pinned(&state.profile),
-            reach: state.reach,
-        }),
-    };
-}
-
-/// From threads to tasks, or back.
-fn show_tasks(state: &mut State) {
-    let tasks = state.who != Who::Tasks;
-    if tasks && !state.profile.about().is_some_and(|about| about.tasks) {
-        let words = "asyncio's tasks can be read from Python 3.11 on, and not with --nonblocking";
-        return state.say(Note::bad(words));
-    }
-    state.who = if tasks { Who::Tasks } else { Who::AllThreads };
-    state.effects.push(Effect::Tasks(tasks));
-    state.threads = None;
-    forget_paths(state);
-    state.awaits_tasks = tasks && !state.is_over();
-    if state.awaits_tasks {
-        // Looks before did not read them, nor will the very next.
-        time::forget(state);
-    }
-    state.say(Note::good(match (tasks, state.is_over()) {
-        (true, true) => "asyncio's tasks that were seen while it ran, here and in exports",
-        (true, false) => "asyncio's tasks that wait, from now on, here and in exports",
-        (false, _) => "all threads, here and in exports",
-    }));
-}
-
-/// From all threads to the one under the cursor, and from each to the next in the list.
-fn next_thread(state: &mut State) {
-    if state.pane == Pane::Threads {
-        state.threads = state.view.threads_at(state.thread_list.cursor);
-        return;
-    }
-    let rows = &state.view.threads;
-    let chosen = state.threads.as_ref().and_then(|set| set.first().copied());
-    let next = match chosen {
-        None => rows.first(),
-        Some(thread) => {
-            let place = rows.iter().position(|row| row.thread == thread).map_or(0, |place| place + 1);
-            rows.get(place)
-        }
-    };
-    state.threads = next.map(|row| BTreeSet::from([row.thread]));
 }
 
 fn set_refresh(state: &mut State, micros: u64) {

@@ -8,6 +8,7 @@ mod exports;
 mod footer;
 mod lists;
 mod looks;
+mod own_code;
 mod picker;
 mod programs;
 mod screens;

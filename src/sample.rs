@@ -282,6 +282,15 @@ pub struct About {
     pub tasks: bool,
 }
 
+/// Whose a thread is, where processes below the one that is watched are watched, too.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Process {
+    /// Its id in our namespace.
+    pub pid: u32,
+    /// What the kernel calls it, unescaped.
+    pub name: Arc<str>,
+}
+
 /// Running totals since the sampling began, and what the stops cost.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Totals {
@@ -330,6 +339,8 @@ pub enum Event {
     About(About),
     /// A thread was seen for the first time, or changed its name.
     Thread(ThreadId, String),
+    /// Whose thread it is; told with its name where there is more than one process.
+    Process(ThreadId, Process),
     /// A look at the target.
     Sample(Sample),
     /// The mean time between two looks from here on, where it is no longer what [`About`] says: each of them stands for

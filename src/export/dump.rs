@@ -16,8 +16,9 @@ pub fn write_dump(profile: &Profile, selection: &Selection, out: &mut impl Write
     for (place, (_, thread)) in threads.into_iter().chain(tasks).enumerate() {
         let blank = if place == 0 { "" } else { "\n" };
         let star = if thread.flags.has(Flags::HOLDS_GIL) { "*" } else { "" };
-        let space = if thread.name.is_empty() { "" } else { " " };
-        writeln!(out, "{blank}{}{star}:{space}{}", thread.id.tid, Escaped(&thread.name))?;
+        let name = profile.with_process(thread, (&thread.name).into());
+        let space = if name.is_empty() { "" } else { " " };
+        writeln!(out, "{blank}{}{star}:{space}{}", thread.id.tid, Escaped(&name))?;
         for node in profile.path(thread.node) {
             let Some((function, line)) = profile.frame(node) else { continue };
             let line = (selection.lines == Lines::Apart).then_some(line);

@@ -3,7 +3,7 @@
 //! `(idle) n` and `(failed) n` come first, where they are not 0. Then the stacks in a fixed order: by the
 //! bytes of their frames' text, frame by frame from the root, a stack before those that go on from it.
 //! Stacks with equal text are one line, also if different functions gave it (two lambdas without lines).
-//! Where threads are told apart, each stack has its thread's frame before its own, as [`root`](super::root) spells it.
+//! Where threads are told apart, each stack has its thread's frames before its own, as [`root`](super::root) spells it.
 
 use std::cmp::Reverse;
 use std::io::{self, Write};
@@ -30,7 +30,7 @@ pub fn write_folded(profile: &Profile, selection: &Selection, out: &mut impl Wri
     let mut roots = Roots::new(profile);
     for (root, weights) in Weights::of_each(profile, &window, selection, |thread| roots.of(thread)) {
         let tree = CallTree::stacks_of(profile, &window, &weights, selection);
-        Lines::new(profile, &tree).write(&format!("{root};"), out)?;
+        Lines::new(profile, &tree).write(&(root.join(";") + ";"), out)?;
     }
     Ok(())
 }

@@ -31,7 +31,7 @@ pub fn write_timestamps(profile: &Profile, selection: &Selection, out: &mut impl
             if matcher.takes(*thread, *node, *flags) {
                 writeln!(out, "{at}")?;
                 if let Some(roots) = &mut roots {
-                    write!(out, "{};", roots.of(*thread))?;
+                    write!(out, "{};", roots.of(*thread).join(";"))?;
                 }
                 stacks.write(*node, out)?;
             }

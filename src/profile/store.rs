@@ -109,6 +109,10 @@ impl Profile {
                 let thread = self.threads.number(*id);
                 self.threads.set_name(thread, name);
             }
+            Event::Process(id, process) => {
+                let thread = self.threads.number(*id);
+                self.threads.get_mut(thread).process = Some(process.clone());
+            }
             Event::Sample(sample) => self.push(sample),
             Event::Interval(interval) => {
                 let wanted = self.about.as_ref().map_or(interval.0, |about| about.interval.0).max(1);

@@ -12,7 +12,7 @@ use super::selection::Selection;
 use super::stacks::{FunctionId, NodeId};
 use super::store::Profile;
 use super::window::Window;
-use crate::sample::{Flags, Micros, ThreadId};
+use crate::sample::{Flags, Micros, Process, ThreadId};
 
 /// A thread of a profile, counted in the order in which they were first seen; valid as long as its profile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -60,6 +60,8 @@ pub struct Thread {
     pub id: ThreadId,
     /// Its name, as the target has it; empty where nobody told.
     pub name: String,
+    /// Whose it is; nothing where there is only one process.
+    pub process: Option<Process>,
     /// Its stack when it was last seen.
     pub node: NodeId,
     /// What was seen of it then.
@@ -95,7 +97,7 @@ impl Thread {
     fn new(id: ThreadId, name: String) -> Self {
         let never = Look(u64::MAX - 1);
         let (node, flags, seen, since) = (NodeId::ROOT, Flags::default(), Micros(0), Micros(0));
-        Self { id, name, node, flags, seen, since, look: never }
+        Self { id, name, process: None, node, flags, seen, since, look: never }
     }
 }
 
@@ -174,6 +176,23 @@ impl Roster {
 }
 
 impl Profile {
+    /// What a thread is called among those of all processes.
+    pub fn full_name_of<'a>(&self, thread: &'a Thread) -> Cow<'a, str> {
+        self.with_process(thread, self.name_of(thread))
+    }
+
+    /// The same of a name that it has: with the number of its process, if that is below the one that is watched.
+    pub fn with_process<'a>(&self, thread: &Thread, name: Cow<'a, str>) -> Cow<'a, str> {
+        let first = self.about().map(|about| about.pid);
+        match &thread.process {
+            None => name,
+            Some(process) if Some(process.pid) == first => name,
+            Some(process) if thread.id.seat == 0 => format!("{name} {}", process.pid).into(),
+            // Tasks of a function make a pool in each process.
+            Some(process) => format!("{} {name}", process.pid).into(),
+        }
+    }
+
     /// What a thread is called: as its program says; where nobody has named it, by its number.
     pub fn name_of<'a>(&self, thread: &'a Thread) -> Cow<'a, str> {
         if self.is_unnamed_main(thread) {

@@ -52,7 +52,7 @@ pub(super) fn title(state: &State) -> Vec<Span<'static>> {
 
 /// A thread's name, or its number where it has none.
 pub(super) fn name(state: &State, thread: ThreadNo) -> String {
-    text::clean(&state.profile.name_of(state.profile.thread(thread)), state.theme.signs).into_owned()
+    text::clean(&state.profile.full_name_of(state.profile.thread(thread)), state.theme.signs).into_owned()
 }
 
 /// Its name as somebody gave it; nothing where nobody did.

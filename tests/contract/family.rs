@@ -1,11 +1,12 @@
 //! `--subprocesses`: a process and those below it.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use crate::folded::{Figures, dump, share};
+use crate::folded::{Figures, dump, folded, frame, share};
 use crate::interpreters::python3;
 use crate::profiler::{Ran, profile, profiler, start};
 use crate::subject::Subject;
@@ -82,6 +83,29 @@ fn a_dump_says_whose_threads_they_are() {
         let works = thread.frames.iter().any(|(_, function, _)| function.starts_with("work_in_"));
         assert_ne!(works, is_first, "{}", ran.text());
     }
+}
+
+#[test]
+fn a_file_says_whose_stacks_they_are() {
+    let family = Subject::program(python3(), "family.py", &[]).all_ready(WORKERS);
+    let pid = family.pid().to_string();
+    let words = ["--subprocesses", "--threads", "--by-thread", "-s", "2", "-r", "0.005"];
+    let ran = profile(&[&words[..], &[&pid]].concat()).well();
+    let mut workers = BTreeMap::new();
+    for (stack, _) in folded(ran.text()).into_iter().filter(|(stack, _)| stack.len() > 1) {
+        let [process, thread] = [stack[0], stack[1]].map(|text| frame(text).unwrap());
+        assert!(process.0 == "process" && process.1.starts_with("python"), "{stack:?}");
+        // Each has its main thread only, which has the number of its process.
+        assert_eq!(thread, ("thread".to_owned(), "MainThread".to_owned(), process.2), "{stack:?}");
+        let mut functions = stack.iter().filter_map(|frame| frame.split(':').nth(1));
+        let work = functions.find_map(|function| function.strip_prefix("work_in_"));
+        if let Some(work) = work {
+            assert_eq!(*workers.entry(work).or_insert(process.2), process.2, "{}", ran.text());
+        }
+        assert!(work.is_none() || process.2 != u64::from(family.pid()), "{stack:?}");
+    }
+    let processes: BTreeSet<_> = workers.values().collect();
+    assert_eq!((workers.len(), processes.len()), (3, 3), "{}", ran.text());
 }
 
 #[test]

@@ -11,7 +11,7 @@ use super::{Over, REBIRTH, Turns, WATCH, ending};
 use crate::fault;
 use crate::python::locate::{LocateError, Python};
 use crate::python::version::Version;
-use crate::sample::{Ending, Event, Flags, Outcome};
+use crate::sample::{Ending, Event, Flags, Outcome, Process};
 use crate::sampler::cost::{Below, Cost};
 use crate::sampler::look::{Gone, Looker};
 use crate::sampler::placing::used;
@@ -261,6 +261,11 @@ impl Family {
     }
 }
 
+fn described(target: &Target) -> Process {
+    let leader = target.pid().leader();
+    Process { pid: target.pid().0, name: target.tasks().name(leader).unwrap_or_default().into() }
+}
+
 impl Turns {
     /// Watches a process and those below it to its end, or to ours.
     pub(in crate::sampler) fn run_family(&mut self, target: Target, python: Option<Python>) -> Ending {
@@ -350,21 +355,19 @@ impl Turns {
 
     /// One look at each process, told as one. What failed in one of them does not take away the others.
     fn look_at_all(&mut self, family: &mut Family, now: Instant) -> Result<(), Over> {
-        let (at, first, before) = (self.at(now), family.first.target.pid(), family.count());
+        let (at, before) = (self.at(now), family.count());
         let (mut all, mut failure) = (Vec::new(), None);
         for member in family.members() {
             let Some(looker) = &mut member.looker else { continue };
             match self.look(&member.target, looker, Instant::now())? {
                 Ok(Outcome::Taken(threads)) => {
-                    let pid = member.target.pid();
-                    for (thread, name) in looker.names(&member.target, &threads) {
-                        let name = match thread.seat {
-                            _ if pid == first => name,
-                            0 => format!("{name} {pid}"),
-                            // Those of a function make a pool in each process.
-                            _ => format!("{pid} {name}"),
-                        };
-                        self.tell(Event::Thread(thread, name))?;
+                    let names = looker.names(&member.target, &threads);
+                    if !names.is_empty() {
+                        let process = described(&member.target);
+                        for (thread, name) in names {
+                            self.tell(Event::Process(thread, process.clone()))?;
+                            self.tell(Event::Thread(thread, name))?;
+                        }
                     }
                     member.busy += u32::from(threads.iter().any(|thread| thread.flags.has(Flags::HOLDS_GIL)));
                     all.extend(threads);

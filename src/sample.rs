@@ -212,7 +212,7 @@ impl BitOrAssign for Flags {
 pub struct ThreadSample {
     /// Whose stack.
     pub thread: ThreadId,
-    /// Its frames, root first.
+    /// Its frames, root first. None where it is in no Python code: at a prompt, between two callbacks.
     pub stack: Stack,
     /// What was seen of it.
     pub flags: Flags,

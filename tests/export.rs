@@ -14,7 +14,9 @@ use std::io::{self, Write};
 use proptest::prelude::*;
 use pyflame_tui::export::{Format, write, write_dump, write_folded};
 use pyflame_tui::profile::{Grouping, Idle, Lines, Profile, Selection, Span, Threads, Who};
-use pyflame_tui::sample::{Event, Failure, Flags, Frame, Function, Micros, Stack, ThreadId, ThreadSample};
+use pyflame_tui::sample::{
+    Event, Failure, Flags, Frame, Function, Micros, Outcome, Sample, Stack, ThreadId, ThreadSample,
+};
 use workload::{Service, failed, frame, profile_of, seen, stack, taken};
 
 fn text(format: Format, profile: &Profile, selection: &Selection) -> String {
@@ -295,11 +297,41 @@ fn the_dump_shows_each_thread() {
     profile.record(&Event::Thread(workload::thread(1), "Main\nThread".into()));
     profile.record(&Event::Sample(taken(2_000_000, threads)));
     profile.record(&Event::Thread(workload::thread(9), "gone".into()));
-    let text =
-        "1*: Main\\nThread\napp.py:deep:1\napp.py:work:10\napp.py:main:3\n\n2:\napp.py:serve:5\n\n3:\n";
+    let text = "1*: Main\\nThread\napp.py:deep:1\napp.py:work:10\napp.py:main:3\n\n2:\napp.py:serve:5\n\n3:\n(no Python code)\n";
     assert_eq!(dump(&profile, &Selection::default()), text);
     let merged = Selection { lines: Lines::Merged, ..Selection::default() };
     assert!(dump(&profile, &merged).contains("app.py:deep\napp.py:work\n"));
+}
+
+/// Whoever is in no Python code, and whatever he does, is in no stack: all is as if he were not there.
+#[test]
+fn who_has_no_frame_changes_no_format() {
+    let (mut with, mut without) = (Profile::with_cap(150_000), Profile::with_cap(150_000));
+    let doing = [Flags::WAITING, Flags::ON_CPU, Flags::HOLDS_GIL, Flags::WANTS_GIL, Flags::default()];
+    for (threads, thinned) in [(9, false), (0, false), (9, true)] {
+        let mut service = Service::new(11, 60);
+        for n in 0..if thinned { 20_000 } else { 400 } {
+            let sample = service.sample();
+            let Outcome::Taken(mut taken) = sample.outcome else { panic!("{sample:?}") };
+            taken.truncate(if n % 7 == 0 { 0 } else { threads });
+            let at = sample.at;
+            without.push(&Sample { at, outcome: Outcome::Taken(taken.clone()) });
+            let bare = [(1, doing[n % 5]), (2, Flags::WAITING)];
+            taken.extend(bare.map(|(tid, flags)| seen(tid, &Stack::default(), flags)));
+            with.push(&Sample { at, outcome: Outcome::Taken(taken) });
+        }
+        for who in [Who::GilHolder, Who::AllThreads, Who::Tasks] {
+            for idle in [Idle::Shown, Idle::RestingHidden, Idle::Excluded] {
+                let selection = Selection { who, idle, ..Selection::default() };
+                assert_eq!(folded(&with, &selection), folded(&without, &selection), "{selection:?}");
+                if !thinned {
+                    let text = |profile| text(Format::Timestamps, profile, &selection);
+                    assert_eq!(text(&with), text(&without), "{selection:?}");
+                }
+            }
+        }
+        assert_eq!(with.thinned_before().is_some(), thinned);
+    }
 }
 
 /// Both formats are the same selection, also of a profile that gave up its past.

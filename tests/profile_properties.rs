@@ -117,13 +117,17 @@ fn expected(rows: &[Row], selection: &Selection) -> (BTreeMap<Vec<Frame>, u64>, 
         if none && selection.idle == Idle::Shown {
             idle += 1;
         }
-        for (_, stack, bits) in framed {
+        for (_, stack, bits) in threads {
             let works = holds(*bits) || has(*bits, Flags::ON_CPU);
             let counts = match selection.who {
                 Who::GilHolder => holds(*bits) && !is_task(*bits),
                 Who::AllThreads => !is_task(*bits) && (selection.idle == Idle::Shown || works),
-                // None of these functions waits for work.
-                Who::Tasks => is_task(*bits),
+                // None of these functions waits for work, but who sleeps without a frame does.
+                Who::Tasks => {
+                    let rests = stack.is_empty() && has(*bits, Flags::WAITING);
+                    let busy = works || has(*bits, Flags::WANTS_GIL);
+                    is_task(*bits) && (selection.idle == Idle::Shown || !rests || busy)
+                }
             };
             if counts {
                 *weights.entry(stack.clone()).or_default() += 1;

@@ -183,6 +183,44 @@ fn who_was_not_asked_about_neither_works_nor_waits() {
     assert_eq!(CallTree::of(&profile, &excluded).total(), 0);
 }
 
+/// He is part of the whole of which shares are, and of no call; asleep he waits for work.
+#[test]
+fn who_has_no_frame_counts_and_is_in_no_call() {
+    let bare = |tid, flags| seen(tid, &Stack::default(), flags);
+    let (works, sleeps) = (Flags::ON_CPU, Flags::WAITING);
+    let samples = [
+        taken(1, vec![seen(1, &stack("a:1 b:1"), Flags::HOLDS_GIL), bare(2, works), bare(3, sleeps)]),
+        taken(2, vec![seen(1, &stack("a:1 b:1"), Flags::HOLDS_GIL), bare(2, works), bare(3, sleeps)]),
+        taken(3, vec![bare(1, Flags::HOLDS_GIL), bare(2, Flags::default()), bare(3, sleeps)]),
+    ];
+    let profile = profile_of(samples);
+    // Who is counted; the whole, what of it is in no Python code, and looks that are `(idle)`.
+    for (who, idle, whole, own, no_one) in [
+        (Who::AllThreads, Idle::Shown, 9, 7, 1),
+        (Who::AllThreads, Idle::RestingHidden, 6, 4, 0),
+        (Who::AllThreads, Idle::Excluded, 5, 3, 0),
+        (Who::GilHolder, Idle::Shown, 3, 1, 1),
+    ] {
+        for direction in [Direction::Callees, Direction::Callers] {
+            let selection = Selection { who, idle, direction, lines: Lines::Merged, ..Selection::default() };
+            let tree = CallTree::of(&profile, &selection);
+            let root = tree.call(CallId::ROOT);
+            assert_eq!((root.total, root.own, tree.idle()), (whole, own, no_one), "{selection:?}");
+            let top = Top::of(&profile, &selection);
+            assert_eq!((top.total, top.idle, top.rows.len()), (whole, no_one, 2), "{selection:?}");
+            assert_eq!((top.rows[0].own, top.rows[0].total), (2, 2));
+        }
+    }
+    let all = Selection { who: Who::AllThreads, ..Selection::default() };
+    let rows = thread_rows(&profile, &Window::of(&profile, Span::All), &all);
+    let now: Vec<_> = rows.iter().map(|row| (row.now, row.here, row.standing)).collect();
+    let expected = [(State::Running, 0), (State::Unknown, 2), (State::Idle, 2)];
+    assert_eq!(now, expected.map(|(state, long)| (Some(state), None, Micros(long))));
+    let mut timeline = Timeline::new(&all, Micros(1_000_000));
+    timeline.advance(&profile);
+    assert_eq!(timeline.buckets()[0].states, [5, 0, 0, 3, 1]);
+}
+
 #[test]
 fn who_reads_the_next_thing_to_do_is_idle_and_who_reads_an_answer_is_not() {
     let read = |caller: &[(&str, &str)]| {

@@ -1,11 +1,11 @@
 //! The dump: what each thread does at one moment. A line `TID*: name` (the star holds the GIL), then its
-//! frames, leaf first; a blank line between threads. After the threads asyncio's tasks that wait, with the thread of their
+//! frames, leaf first, or `(no Python code)`; a blank line between threads. After the threads asyncio's tasks that wait, with the thread of their
 //! loop.
 
 use std::io::{self, Write};
 
 use super::escape::{Escaped, FrameText};
-use crate::profile::{Lines, Profile, Selection};
+use crate::profile::{Lines, NodeId, Profile, Selection};
 use crate::sample::Flags;
 
 /// Writes what the newest look that was taken saw of the selected threads; of the selection only
@@ -19,6 +19,9 @@ pub fn write_dump(profile: &Profile, selection: &Selection, out: &mut impl Write
         let name = profile.with_process(thread, (&thread.name).into());
         let space = if name.is_empty() { "" } else { " " };
         writeln!(out, "{blank}{}{star}:{space}{}", thread.id.tid, Escaped(&name))?;
+        if thread.node == NodeId::ROOT {
+            writeln!(out, "(no Python code)")?;
+        }
         for node in profile.path(thread.node) {
             let Some((function, line)) = profile.frame(node) else { continue };
             let line = (selection.lines == Lines::Apart).then_some(line);

@@ -1,7 +1,8 @@
 //! Folded stacks: `file:function:line;…;file:function:line count`, root first, each stack once.
 //!
 //! `(idle) n` and `(failed) n` come first, where they are not 0. Then the stacks in a fixed order: by the
-//! bytes of their frames' text, frame by frame from the root, a stack before those that go on from it.
+//! bytes of their frames' text, frame by frame from the root, a stack before those that go on from it. One without a frame
+//! has no line.
 //! Stacks with equal text are one line, also if different functions gave it (two lambdas without lines).
 //! Where threads are told apart, each stack has its thread's frames before its own, as [`root`](super::root) spells it.
 

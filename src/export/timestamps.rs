@@ -28,7 +28,7 @@ pub fn write_timestamps(profile: &Profile, selection: &Selection, out: &mut impl
             write!(out, "{at}\n(idle)\n")?;
         }
         for (thread, node, flags) in look.threads {
-            if matcher.takes(*thread, *node, *flags) {
+            if *node != NodeId::ROOT && matcher.takes(*thread, *node, *flags) {
                 writeln!(out, "{at}")?;
                 if let Some(roots) = &mut roots {
                     write!(out, "{};", roots.of(*thread).join(";"))?;

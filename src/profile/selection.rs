@@ -90,7 +90,7 @@ impl Threads {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Who {
     /// Those of threads that hold the GIL (one per interpreter that has its own; without a GIL every
-    /// thread that runs Python). A look in which nobody does is one `(idle)`.
+    /// thread that runs Python). A look in which nobody with a frame does is one `(idle)`.
     #[default]
     GilHolder,
     /// Those of all threads. A look in which no thread has a frame is one `(idle)`.
@@ -163,9 +163,10 @@ impl Selection {
         self.threads.has(thread) && self.is_kind(flags)
     }
 
-    /// Does this stack of this thread count?
+    /// Does this stack of this thread count? One without a frame does as others do: in a tree it is a part of the root that
+    /// is in none of the calls.
     pub fn takes(&self, profile: &Profile, thread: ThreadNo, node: NodeId, flags: Flags) -> bool {
-        if node == NodeId::ROOT || !self.has(thread, flags) {
+        if !self.has(thread, flags) {
             return false;
         }
         match (self.who, self.idle) {

@@ -340,13 +340,13 @@ impl Profile {
     }
 
     /// What a thread with this stack and these flags is doing. Where threads wait for work the stack tells that it
-    /// does; anywhere else it does not wait unless the kernel said so.
+    /// does; anywhere else it does not wait unless the kernel said so. Who sleeps in no Python code at all waits for some.
     pub fn state(&self, node: NodeId, flags: Flags) -> State {
         if flags.has(Flags::HOLDS_GIL) || flags.has(Flags::ON_CPU) {
             State::Running
         } else if flags.has(Flags::WANTS_GIL) {
             State::GilWait
-        } else if self.stacks.rests(node) {
+        } else if self.stacks.rests(node) || node == NodeId::ROOT && flags.has(Flags::WAITING) {
             State::Idle
         } else if flags.has(Flags::WAITING) {
             State::Waiting

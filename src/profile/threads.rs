@@ -33,7 +33,7 @@ pub enum State {
     /// Waits for something: a lock, a file, an answer.
     Waiting,
     /// Waits for work: it stands where the standard library waits for something to do (a queue's
-    /// `get`, a selector, `accept`, a server's read of the next request).
+    /// `get`, a selector, `accept`, a server's read of the next request), or sleeps and is in no Python code.
     Idle,
     /// It does not hold the GIL and stands where a thread may run or wait; the kernel was not asked which, or
     /// said that it does neither (a process that was stopped). Counted apart: it is no work, and no waiting.

@@ -26,8 +26,8 @@ pub struct Bucket {
     /// Threads in each state summed over the looks, by [`State::ALL`](super::State::ALL): divide by
     /// `looks` for a mean number of threads.
     pub states: [u64; 5],
-    /// Weight of the function at the top of each stack that the selection takes; nothing for `(idle)`. Only in the newest
-    /// [`Timeline::DETAILED`].
+    /// Weight of the function at the top of each stack that the selection takes; nothing for one without a frame, and for
+    /// `(idle)`. Only in the newest [`Timeline::DETAILED`].
     pub leaves: HashMap<Option<FunctionId>, u64>,
     /// The states of each thread, as in `states`; likewise.
     pub threads: HashMap<ThreadNo, [u32; 5]>,

@@ -1,5 +1,7 @@
 //! From what was copied to what is told: names for addresses, threads for thread states. The target runs meanwhile.
 
+use rustc_hash::FxHashSet;
+
 use crate::python::code::Codes;
 use crate::python::frames::RawFrame;
 use crate::python::tasks::TaskReader;
@@ -46,9 +48,8 @@ impl Looker {
                 };
                 thread = self.tasks.seat((seen, label), (thread, own), name);
             }
-            if stack.is_empty() {
-                self.memories.of(seen.thread).leave_untold();
-            } else {
+            // A task without a frame does not wait. A thread without one is there.
+            if seen.label.is_none() || !stack.is_empty() {
                 taken.push(ThreadSample { thread, stack, flags: seen.flags });
             }
         }
@@ -95,6 +96,20 @@ impl Looker {
     }
 }
 
+/// Of a look's thread states without a frame, leaves those of which nothing else shows their threads, one of each: that of
+/// the oldest interpreter. Up to 3.11 a new thread's state has the number of the one that starts it until it begins; and who
+/// has been in several interpreters may have left a state in each.
+pub(super) fn show_once(taken: &mut Vec<ThreadSample>) {
+    let is_spare = |sample: &mut ThreadSample| sample.stack.is_empty() && !sample.flags.has(Flags::HOLDS_GIL);
+    let mut spare: Vec<ThreadSample> = taken.extract_if(.., is_spare).collect();
+    if spare.is_empty() {
+        return;
+    }
+    let mut shown: FxHashSet<u32> = taken.iter().map(|sample| sample.thread.tid).collect();
+    spare.sort_by_key(|sample| sample.thread.interpreter);
+    taken.extend(spare.into_iter().filter(|sample| shown.insert(sample.thread.tid)));
+}
+
 /// A thread's stack, as it was copied and as it was told.
 #[derive(Debug, Default)]
 pub(super) struct Last {
@@ -131,8 +146,9 @@ impl Last {
             frames.clear();
             self.raw.truncate(kept);
             self.raw.extend(moved.iter().rev());
-            self.edition = codes.edition();
         }
+        // Also of a stack without a frame: else it would seem to have moved ever after.
+        self.edition = codes.edition();
         self.stack.clone()
     }
 }

@@ -20,6 +20,7 @@ use crate::sampler::Stopping;
 use crate::sampler::asleep::Asleep;
 use crate::sampler::cost::Cost;
 use crate::sampler::crowd::Crowd;
+use crate::sampler::decode;
 use crate::sampler::holders::Holders;
 use crate::sampler::in_place::InPlace;
 use crate::sampler::miss::Miss;
@@ -264,6 +265,7 @@ impl Looker {
                 self.persist(target, |looker| looker.take_locked(target, interpreter.lock, scope, taken))?;
             }
         }
+        decode::show_once(taken);
         if scope.is_all() {
             self.ask_what_they_do(target, taken);
         }

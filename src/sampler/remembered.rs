@@ -23,13 +23,6 @@ pub(super) struct Remembered {
     thread: Option<ThreadId>,
 }
 
-impl Remembered {
-    /// It has no frame yet, and is not told of: it will be found anew when it has one.
-    pub(super) const fn leave_untold(&mut self) {
-        self.thread = None;
-    }
-}
-
 /// By thread state.
 #[derive(Debug, Default)]
 pub(super) struct Memories {

@@ -100,6 +100,8 @@ pub(super) fn nothing(state: &State) -> String {
         "no samples in this window".to_owned()
     } else if state.find.keep && state.find.is_on() {
         "no stack in this window has a match; & shows all".to_owned()
+    } else if state.view.tree.total() > 0 && !state.all_idle {
+        "nobody who is counted here had a Python frame in this window".to_owned()
     } else if state.who == Who::GilHolder {
         "nobody held the GIL in this window; a shows all threads".to_owned()
     } else if state.who == Who::Tasks && !state.profile.about().is_some_and(|about| about.tasks) {

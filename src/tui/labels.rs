@@ -73,7 +73,9 @@ pub(super) fn label(state: &State, cell: &Cell, width: usize) -> String {
         }
         return fitting([short, line.to_string()], width);
     }
-    chain_label(state, calls, &[tail, format!("  {share}"), String::new()], width)
+    // No box is theirs, so the one of all says why it is wider than those below it.
+    let bare = if calls == [CallId::ROOT] { state.view.bare("  ") } else { String::new() };
+    chain_label(state, calls, &[tail.clone() + &bare, tail, format!("  {share}"), String::new()], width)
 }
 
 /// The first that there is room for. Nothing is cut: a part of a number would be another number.

@@ -318,7 +318,10 @@ fn shown(thread: &ThreadRow) -> (Doing, Option<Spot>) {
 /// Where it stands in the program's own code, and what that has called, as far as there is room.
 fn place(state: &State, spot: Option<Spot>, width: usize) -> String {
     let signs = state.theme.signs;
-    let Some(Spot { own, leaf }) = spot else { return "no Python frame".to_owned() };
+    let Some(Spot { own, leaf }) = spot else {
+        let words = if width < 14 { "no Python" } else { "no Python code" };
+        return words.to_owned();
+    };
     let words = |(function, line): (FunctionId, u32), shorten: fn(&str) -> &str| {
         format!("{}:{line}", text::clean(shorten(&state.profile.function(function).name), signs))
     };

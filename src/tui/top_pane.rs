@@ -23,7 +23,8 @@ pub(super) fn title(state: &State) -> Vec<Span<'static>> {
     let what = if state.lines == Lines::Apart { "lines" } else { "functions" };
     let dot = state.theme.signs.dot;
     let own = if state.frames == Frames::Own { format!(" {dot} own code (p)") } else { String::new() };
-    let words = format!("{} {what} {dot} {by} (s){own}", state.view.top.len());
+    let bare = state.view.bare(&format!(" {dot} "));
+    let words = format!("{} {what} {dot} {by} (s){own}{bare}", state.view.top.len());
     vec![Span::styled(words, state.theme.faint())]
 }
 

@@ -16,6 +16,7 @@ use super::overlay;
 use super::pools::{self, Line};
 use super::state::{Order, Reach, State};
 use super::still::{self, Moment, Stillness};
+use super::text;
 use crate::profile::{
     AutoWindow, Call, CallId, CallTree, Caller, Diff, Direction, FunctionId, Heat, Idle, MarkKind, Origin,
     Selection, Span, Step, ThreadNo, ThreadRow, Timeline, Top, TopRow, Trend, Weights, Who, Window,
@@ -137,6 +138,12 @@ impl View {
     /// Is the picture one of so few samples that its shares say little?
     pub fn says_little(&self) -> bool {
         (self.tree.total() as f64) < FEW * self.mean_weight()
+    }
+
+    /// How much of the picture is in no Python code, where it is worth a word, with this before it.
+    pub(super) fn bare(&self, before: &str) -> String {
+        let share = self.tree.call(CallId::ROOT).own as f64 / self.tree.total().max(1) as f64;
+        if share < 0.01 { String::new() } else { format!("{before}no Python code {}", text::percent(share)) }
     }
 
     /// For how many looks each of them stands, on average.

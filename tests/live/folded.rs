@@ -69,7 +69,8 @@ pub(crate) fn dump(text: &str) -> Result<Vec<Block>, String> {
             let holds_gil = tid.ends_with('*');
             let tid = tid.trim_end_matches('*').parse().map_err(|_| format!("no thread: {head:?}"))?;
             let name = unescape(name.strip_prefix(' ').unwrap_or(name));
-            Ok(Block { tid, holds_gil, name, frames: lines.map(frame).collect::<Result<_, _>>()? })
+            let frames = lines.filter(|line| *line != "(no Python code)").map(frame);
+            Ok(Block { tid, holds_gil, name, frames: frames.collect::<Result<_, _>>()? })
         })
         .collect()
 }

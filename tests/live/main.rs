@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod bare;
 mod crowd;
 mod doing;
 mod family;
@@ -153,6 +154,23 @@ fn what_a_thread_does_is_said_of_the_stack_where_it_does_it() {
             python.name,
             doing::watch(python).unwrap_or_else(|wrong| panic!("{}: {wrong}", python.name))
         );
+    }
+}
+
+/// The oldest, the newest, those without a GIL, and one of each way to keep frames between.
+#[test]
+fn a_thread_in_no_python_code_is_there_and_has_no_stack() {
+    let _alone = CPUS.lock();
+    let ways = [(2, 7), (3, 8), (3, 12), (3, 15)];
+    let is_one = |python: &&Interpreter| {
+        python.build == Build::FreeThreaded
+            || python.build == Build::Release && ways.contains(&python.version)
+    };
+    let some: Vec<_> = cpythons().into_iter().filter(is_one).collect();
+    assert!(!some.is_empty());
+    for python in some {
+        bare::watch(python).unwrap_or_else(|wrong| panic!("{}: {wrong}", python.name));
+        println!("{}", python.name);
     }
 }
 

@@ -2,6 +2,7 @@
 #![expect(clippy::cast_precision_loss, clippy::cast_sign_loss, reason = "simulated shares and times")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod bare;
 mod coming_and_going;
 mod console;
 mod exports;

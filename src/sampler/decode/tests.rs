@@ -2,13 +2,13 @@
 
 use proptest::prelude::*;
 
-use super::Last;
+use super::{Last, show_once};
 use crate::python::capture::Capture;
 use crate::python::code::Codes;
 use crate::python::frames::{Instruction, RawFrame};
 use crate::python::literal::{Literal, eras};
 use crate::python::version::Build;
-use crate::sample::Stack;
+use crate::sample::{Flags, Stack, ThreadId, ThreadSample};
 use crate::target::memory::Address;
 
 const KIND: u64 = 0x100;
@@ -67,4 +67,58 @@ proptest! {
             raw = [pushed, raw].concat();
         }
     }
+}
+
+/// A code object that is another one now, of whichever thread, does not move those who are in none.
+#[test]
+fn a_stack_without_a_frame_stays_as_it_is() {
+    let (mut codes, memory) = codes();
+    let (mut last, mut frames) = (Last::default(), Vec::new());
+    let other = RawFrame {
+        code: Address(CODES[0]),
+        instruction: Instruction::Address(Address(CODES[0] + 200)),
+        generator: false,
+        place: None,
+    };
+    let capture = Capture::of(&[other]);
+    assert_eq!(codes.learn(&memory, &capture), Ok(()));
+    let first = last.stack(&codes, &[], &mut frames);
+    assert!(last.is(&[], codes.edition()) && first.is_empty());
+    let before = codes.edition();
+    assert_eq!(codes.confirm(&memory.again(CODES[0]).i32(68, 99), &capture), Ok(false));
+    assert_ne!(codes.edition(), before);
+    let second = last.stack(&codes, &[], &mut frames);
+    assert!(last.is(&[], codes.edition()) && second.is(&first));
+}
+
+#[test]
+fn a_thread_without_a_frame_is_shown_once() {
+    let framed: Stack = {
+        let (mut codes, memory) = codes();
+        let instruction = Instruction::Address(Address(CODES[0] + 200));
+        let raw = [RawFrame { code: Address(CODES[0]), instruction, generator: false, place: None }];
+        assert_eq!(codes.learn(&memory, &Capture::of(&raw)), Ok(()));
+        Last::default().stack(&codes, &raw, &mut Vec::new())
+    };
+    let sample = |tid, interpreter, has_frame: bool, flags| {
+        let stack = if has_frame { framed.clone() } else { Stack::default() };
+        ThreadSample { thread: ThreadId { tid, interpreter, seat: 0 }, stack, flags }
+    };
+    let (none, holds) = (Flags::default(), Flags::HOLDS_GIL);
+    let mut taken = vec![
+        // The state of a thread that has not begun, with the number of the one that starts it.
+        sample(1, 0, false, none),
+        sample(1, 0, true, holds),
+        // States in two interpreters, the newest first.
+        sample(2, 1, false, none),
+        sample(2, 0, false, none),
+        // It runs, in C.
+        sample(3, 1, false, holds),
+        sample(3, 0, false, none),
+    ];
+    show_once(&mut taken);
+    let mut shown: Vec<_> = taken.iter().map(|one| (one.thread.tid, one.thread.interpreter)).collect();
+    shown.sort_unstable();
+    assert_eq!(shown, [(1, 0), (2, 0), (3, 1)]);
+    assert!(taken.contains(&sample(1, 0, true, holds)));
 }

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use pyflame_tui::profile::Profile;
+use pyflame_tui::profile::{CallId, CallTree, Profile, Step};
 use pyflame_tui::sample::{
     Event, Failure, Flags, Frame, Function, Micros, Outcome, Sample, Stack, ThreadId, ThreadSample,
 };
@@ -145,4 +145,26 @@ impl Service {
         }
         taken(self.at, threads)
     }
+}
+
+/// The functions on the way to a call.
+pub fn names(profile: &Profile, tree: &CallTree, id: CallId) -> Vec<String> {
+    let name = |step: Step| profile.function(step.function).name.to_string();
+    tree.path(id).into_iter().map(name).collect()
+}
+
+/// `name×repeats total/own`, indented.
+pub fn drawn(profile: &Profile, tree: &CallTree) -> String {
+    let mut text = String::new();
+    let mut pending = vec![CallId::ROOT];
+    while let Some(id) = pending.pop() {
+        let call = tree.call(id);
+        let name = names(profile, tree, id).pop().unwrap_or("all".into());
+        let line = call.step.and_then(|step| step.line).map_or(String::new(), |line| format!(":{line}"));
+        let times = if call.repeats > 1 { format!("×{}", call.repeats) } else { String::new() };
+        let indent = " ".repeat(call.depth as usize);
+        text += &format!("{indent}{name}{line}{times} {}/{}\n", call.total, call.own);
+        pending.extend(tree.children(id).iter().rev());
+    }
+    text
 }

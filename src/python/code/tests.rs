@@ -227,13 +227,14 @@ fn strings_are_compared_in_turn_far_from_the_leaf() {
     // What is not known yet is not another one.
     assert_eq!(codes.confirm(&memory, &frames), Ok(true));
     assert_eq!(codes.counts(), CodeCounts::default());
+    // None has been compared before.
+    let begun = Instant::now();
     codes.learn(&memory, &frames).expect("code");
     for _ in 0..20 {
         assert_eq!(codes.confirm(&memory, &frames), Ok(true));
     }
     let changed = memory.clone().again(FILE).bytes(40, b"b");
     let count = |codes: &Codes| codes.counts().replaced;
-    let begun = Instant::now();
     assert_eq!(codes.confirm(&memory, &frames), Ok(true));
     assert_eq!(codes.confirm(&changed, &frames), Ok(false));
     // Whose turn it is may be near.

@@ -2,11 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+use crate::python::layout::{Layout, NameFormat};
 use crate::python::threads::Lock;
 use crate::target::memory::{Address, ReadError};
 use crate::target::{RunState, Target, Tid};
 
-/// When nobody holds the GIL it may just be on its way from one thread to the next, which takes the kernel some
+/// 2.7 lets go of the GIL a thousand times a second and takes it again, or hands it over, which takes the kernel some
 /// 50 µs: look again after these times before calling it idle.
 const LOOK_AGAIN: [Duration; 3] =
     [Duration::from_micros(10), Duration::from_micros(40), Duration::from_micros(100)];
@@ -42,40 +43,59 @@ impl Holders {
         self.recent.insert(0, (tid, now));
     }
 
-    /// Who holds it; `None` if nobody does and this is not only a change of hands.
-    pub(super) fn wait(&mut self, target: &Target, lock: Lock) -> Result<Option<Address>, ReadError> {
+    /// Who holds it; `None` if nobody does and nobody is seen to wait for it. Who runs may do so in C, without it: to
+    /// wait for the end of that would show it more often in somebody's hands than it is.
+    pub(super) fn wait(
+        &mut self,
+        target: &Target,
+        layout: &Layout,
+        lock: Lock,
+    ) -> Result<Option<Address>, ReadError> {
         let memory = target.memory();
         if let Some(holder) = lock.holder(memory)? {
             return Ok(Some(holder));
         }
-        if !self.is_contended(target, lock) {
+        self.recent.retain(|(_, at)| at.elapsed() < RECENT);
+        // 2.7, the only one whose names are bytes, lets go of it every hundred instructions; later ones when they are asked to.
+        if matches!(layout.text.names, NameFormat::Bytes) {
+            self.guess(target, lock)
+        } else if self.is_wanted(target, lock) {
+            self.wait_for_next(target, lock)
+        } else {
+            Ok(None)
+        }
+    }
+
+    /// Who holds it next, while somebody sleeps until he gets it.
+    fn wait_for_next(&self, target: &Target, lock: Lock) -> Result<Option<Address>, ReadError> {
+        let begin = Instant::now();
+        loop {
+            let holder = lock.holder(target.memory())?;
+            let waited = begin.elapsed();
+            if holder.is_some() || waited >= LONGEST {
+                return Ok(holder);
+            }
+            std::thread::sleep(if waited < PATIENT { PAUSE } else { LONG_PAUSE });
+            if !self.is_wanted(target, lock) {
+                return lock.holder(target.memory());
+            }
+        }
+    }
+
+    /// Who holds it soon, where it is let go of all the time, and not seen who waits for it: if more than one has had it
+    /// lately, and one of them runs.
+    fn guess(&self, target: &Target, lock: Lock) -> Result<Option<Address>, ReadError> {
+        let runs = |(tid, _): &(Tid, Instant)| target.tasks().is_in(*tid, RunState::Running);
+        if self.recent.len() < 2 || !self.recent.iter().any(runs) {
             return Ok(None);
         }
         for pause in LOOK_AGAIN {
             std::thread::sleep(pause);
-            if let Some(holder) = lock.holder(memory)? {
+            if let Some(holder) = lock.holder(target.memory())? {
                 return Ok(Some(holder));
             }
         }
-        let begin = Instant::now();
-        loop {
-            let holder = lock.holder(memory)?;
-            let waited = begin.elapsed();
-            if holder.is_some() || !self.is_wanted(target, lock) || waited >= LONGEST {
-                return Ok(holder);
-            }
-            std::thread::sleep(if waited < PATIENT { PAUSE } else { LONG_PAUSE });
-        }
-    }
-
-    /// May one of those that held it last be about to take it from another one? To ask costs less than to look again. Who
-    /// alone has held it and runs has let go of it for what it does in C: to wait for the end of that would show it more often
-    /// with the GIL than it has it.
-    fn is_contended(&mut self, target: &Target, lock: Lock) -> bool {
-        self.recent.retain(|(_, at)| at.elapsed() < RECENT);
-        let is_alone = self.recent.len() == 1;
-        let runs = |tid| !is_alone && target.tasks().is_in(tid, RunState::Running);
-        self.recent.iter().any(|(tid, _)| runs(*tid) || waits_for(target, *tid, lock))
+        Ok(None)
     }
 
     /// Does one of those that held it last sleep until it gets it, or until another one has it?

@@ -365,7 +365,7 @@ impl Looker {
         let contested = self.contested && scope.is_all();
         // Where all are shown it need not be waited for the next one when nobody holds it at this moment.
         let (holder, turn) = match scope {
-            Scope::Running => (self.holders.wait(target, lock)?, None),
+            Scope::Running => (self.holders.wait(target, &self.python.layout, lock)?, None),
             Scope::All | Scope::Tasks => self.glance(target, lock)?,
         };
         if let Some(holder) = holder

@@ -73,9 +73,10 @@ pub(crate) fn contend(python: &Interpreter) -> Result<[Place; 2], String> {
     }
 }
 
-/// `lets_go.py` is seen with the GIL for as much of its time as it has it: by itself, and by us, in percent.
-pub(crate) fn share(python: &Interpreter) -> Result<[f64; 2], String> {
-    let mut subject = Subject::program(python, "lets_go.py", &["2.5"]);
+/// `lets_go.py`, of so many threads, is seen with the GIL for as much of its time as it has it: by itself, and by us, in
+/// percent.
+pub(crate) fn share(python: &Interpreter, threads: u32) -> Result<[f64; 2], String> {
+    let mut subject = Subject::program(python, "lets_go.py", &["2.5", &threads.to_string()]);
     subject.await_line("ready", Duration::from_secs(60))?;
     let ran = profile(&["-s", "2", "-r", "0.002", &subject.pid().to_string()]);
     let said = subject.await_line("held ", Duration::from_secs(60))?;

@@ -14,10 +14,8 @@ use std::io::{self, Write};
 use proptest::prelude::*;
 use pyflame_tui::export::{Format, write, write_dump, write_folded};
 use pyflame_tui::profile::{Grouping, Idle, Lines, Profile, Selection, Span, Threads, Who};
-use pyflame_tui::sample::{
-    Event, Failure, Flags, Frame, Function, Micros, Outcome, Sample, Stack, ThreadId, ThreadSample,
-};
-use workload::{Service, failed, frame, profile_of, seen, stack, taken};
+use pyflame_tui::sample::{Event, Failure, Flags, Frame, Function, Micros, Outcome, Sample, Stack};
+use workload::{Service, failed, frame, profile_of, seen, stack, taken, two_threads};
 
 fn text(format: Format, profile: &Profile, selection: &Selection) -> String {
     let mut out = Vec::new();
@@ -142,24 +140,9 @@ proptest! {
     }
 }
 
-fn small() -> Profile {
-    let main = stack("main:3 work:8");
-    let other = stack("main:3 work:10 deep:1");
-    let idler = stack("serve:5");
-    let holds = Flags::HOLDS_GIL | Flags::ON_CPU;
-    profile_of([
-        taken(1_000_001, vec![seen(1, &main, holds), seen(2, &idler, Flags::WAITING)]),
-        taken(1_001_002, vec![seen(1, &other, holds), seen(2, &idler, Flags::WAITING)]),
-        taken(1_002_003, vec![seen(1, &main, Flags::ON_CPU), seen(2, &idler, Flags::WAITING)]),
-        failed(1_003_004, Failure::HolderFled),
-        taken(1_004_005, vec![seen(1, &main, holds), seen(2, &idler, Flags::WAITING)]),
-        taken(1_005_006, vec![]),
-    ])
-}
-
 #[test]
 fn folded_as_pyflame_writes_it() {
-    let profile = small();
+    let profile = two_threads();
     let one =
         "(idle) 2\n(failed) 1\napp.py:main:3;app.py:work:10;app.py:deep:1 1\napp.py:main:3;app.py:work:8 2\n";
     assert_eq!(folded(&profile, &Selection::default()), one);
@@ -185,7 +168,7 @@ fn folded_as_pyflame_writes_it() {
 
 #[test]
 fn timestamps_as_pyflame_writes_them() {
-    let profile = small();
+    let profile = two_threads();
     let one = "1000001\napp.py:main:3;app.py:work:8;\n1001002\napp.py:main:3;app.py:work:10;app.py:deep:1;\n\
                1002003\n(idle)\n1003004\n(failed)\n1004005\napp.py:main:3;app.py:work:8;\n1005006\n(idle)\n";
     assert_eq!(text(Format::Timestamps, &profile, &Selection::default()), one);
@@ -197,69 +180,13 @@ fn timestamps_as_pyflame_writes_them() {
 
 #[test]
 fn all_threads_share_a_moment() {
-    let profile = small();
+    let profile = two_threads();
     let all = Selection { who: Who::AllThreads, lines: Lines::Merged, ..Selection::default() };
     let text = text(Format::Timestamps, &profile, &all);
     assert!(
         text.starts_with("1000001\napp.py:main;app.py:work;\n1000001\napp.py:serve;\n1001002\n"),
         "{text}"
     );
-}
-
-#[test]
-fn each_stack_below_its_thread() {
-    let mut profile = small();
-    let by_thread = Selection { grouping: Grouping::ByThread, ..Selection::default() };
-    let all = Selection { who: Who::AllThreads, ..by_thread.clone() };
-    // Nobody has named them.
-    let work = "app.py:main:3;app.py:work";
-    let lines = format!(
-        "(idle) 1\n(failed) 1\nthread:thread 1:1;{work}:10;app.py:deep:1 1\nthread:thread 1:1;{work}:8 3\n\
-         thread:thread 2:2;app.py:serve:5 4\n"
-    );
-    assert_eq!(folded(&profile, &all), lines);
-    // Both are called alike, and stand in one stack; and the name would be more than one frame, and one line.
-    for tid in [1, 2] {
-        profile.record(&Event::Thread(workload::thread(tid), "a;b:1\n\u{1b}(idle) 7".into()));
-    }
-    let main = stack("main:3 work:8");
-    profile.record(&Event::Sample(taken(1_006_007, vec![seen(2, &main, Flags::HOLDS_GIL)])));
-    let name = "thread:a\\x3bb\\x3a1\\n\\u{1b}(idle) 7";
-    let lines = format!(
-        "(idle) 2\n(failed) 1\n{name}:1;{work}:10;app.py:deep:1 1\n{name}:1;{work}:8 2\n{name}:2;{work}:8 1\n"
-    );
-    assert_eq!(folded(&profile, &by_thread), lines);
-    let second = profile.threads().nth(1).unwrap().0;
-    let only = Selection { threads: Threads::Only([second].into()), lines: Lines::Merged, ..by_thread };
-    assert_eq!(
-        folded(&profile, &only),
-        format!("(idle) 2\n(failed) 1\n{name}:2;app.py:main;app.py:work 1\n")
-    );
-    let chart = text(Format::Timestamps, &profile, &all);
-    let at = 1_006_007;
-    assert!(chart.starts_with(&format!("1000001\n{name}:1;{work}:8;\n1000001\n{name}:2;app.py:serve:5;\n")));
-    assert!(chart.ends_with(&format!("1005006\n(idle)\n{at}\n{name}:2;{work}:8;\n")), "{chart}");
-}
-
-/// What is kept of a task outlives it, and says nothing of the one before: its loop's thread is what is known.
-#[test]
-fn a_task_stands_below_the_thread_of_its_loop() {
-    let task = |seat, name: &str| {
-        let id = ThreadId { seat, ..workload::thread(7) };
-        (
-            Event::Thread(id, name.into()),
-            ThreadSample { thread: id, stack: stack("serve:5"), flags: Flags::TASK },
-        )
-    };
-    let mut profile = Profile::new();
-    let (names, tasks): (Vec<_>, Vec<_>) =
-        [task(1, "Task-3 (serve)"), task(2, "mail (serve)")].into_iter().unzip();
-    names.iter().for_each(|name| profile.record(name));
-    profile.record(&Event::Sample(taken(1, tasks)));
-    let selection = Selection { who: Who::Tasks, grouping: Grouping::ByThread, ..Selection::default() };
-    assert_eq!(folded(&profile, &selection), "thread:thread 7:7;app.py:serve:5 2\n");
-    profile.record(&Event::Thread(workload::thread(7), "loop".into()));
-    assert_eq!(folded(&profile, &selection), "thread:loop:7;app.py:serve:5 2\n");
 }
 
 /// Two lambdas on different lines are different functions, but one text without lines.
@@ -287,7 +214,7 @@ fn no_frame_can_be_forged() {
 
 #[test]
 fn the_dump_shows_each_thread() {
-    let mut profile = small();
+    let mut profile = two_threads();
     let deep = stack("main:3 work:10 deep:1");
     let threads = vec![
         seen(1, &deep, Flags::HOLDS_GIL),
@@ -416,7 +343,7 @@ fn errors_of_the_writer_pass_through() {
             Ok(())
         }
     }
-    let profile = small();
+    let profile = two_threads();
     for room in 0..60 {
         let error = write_folded(&profile, &Selection::default(), &mut Full(room)).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::StorageFull);

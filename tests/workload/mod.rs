@@ -10,6 +10,22 @@ use pyflame_tui::sample::{
     Event, Failure, Flags, Frame, Function, Micros, Outcome, Sample, Stack, ThreadId, ThreadSample,
 };
 
+/// One that works, one that waits, a look that failed and one at nobody.
+pub fn two_threads() -> Profile {
+    let main = stack("main:3 work:8");
+    let other = stack("main:3 work:10 deep:1");
+    let idler = stack("serve:5");
+    let holds = Flags::HOLDS_GIL | Flags::ON_CPU;
+    profile_of([
+        taken(1_000_001, vec![seen(1, &main, holds), seen(2, &idler, Flags::WAITING)]),
+        taken(1_001_002, vec![seen(1, &other, holds), seen(2, &idler, Flags::WAITING)]),
+        taken(1_002_003, vec![seen(1, &main, Flags::ON_CPU), seen(2, &idler, Flags::WAITING)]),
+        failed(1_003_004, Failure::HolderFled),
+        taken(1_004_005, vec![seen(1, &main, holds), seen(2, &idler, Flags::WAITING)]),
+        taken(1_005_006, vec![]),
+    ])
+}
+
 /// A generator of numbers (splitmix64).
 #[derive(Debug, Clone)]
 pub struct Numbers(pub u64);

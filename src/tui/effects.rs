@@ -12,6 +12,7 @@ use crossbeam_channel::{Receiver, Sender, TrySendError, unbounded};
 
 use super::action::{Action, Effect, Exit, Note};
 use super::held::Held;
+use super::input;
 use super::pick::{NO_SHELL, Picked};
 use super::source::{self, Of, Text};
 use super::state::State;
@@ -171,6 +172,9 @@ impl World {
         let mut words = editor.split_whitespace();
         let mut command = process::Command::new(words.next().unwrap_or("vi"));
         command.args(words).arg(format!("+{line}")).arg(path);
+        if let Ok(stdin) = input::for_others() {
+            command.stdin(stdin);
+        }
         let ended = self.held.terminal.lend(|| command.status())?;
         measure(state)?;
         if let Err(error) = ended {

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crossbeam_channel::Receiver;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGWINCH};
 
+use super::input;
 use super::terminal::{self, Terminal};
 
 /// Signals, noted as they arrive.
@@ -65,6 +66,7 @@ impl Held {
     pub fn take(mouse: bool) -> io::Result<Self> {
         let signals = Signals::note()?;
         let panics = terminal::watch_panics();
+        input::open()?;
         Ok(Self { terminal: Terminal::take(mouse, &signals.stop)?, signals, panics })
     }
 }

@@ -79,10 +79,9 @@ use crate::profile::Profile;
 use crate::sample::{Command, Event, Micros};
 use action::{Action, Effect, Exit};
 use effects::World;
-use input::Input;
+use input::{Input, Readiness};
 use mouse::Mouse;
 use state::State;
-use terminal::Readiness;
 
 /// How long the loop waits for a key before it looks at the channel again: samples are taken in by
 /// the handful, which costs less than waking up for each.
@@ -348,7 +347,7 @@ fn look_at_input(
     input: &mut Input,
     wait: Duration,
 ) -> io::Result<bool> {
-    let readiness = terminal::wait(wait)?;
+    let readiness = input::wait(wait)?;
     let mut any = false;
     while let Some(event) = input.next()? {
         any = true;
@@ -368,7 +367,7 @@ fn look_at_input(
         }
     }
     if readiness == Readiness::Readable && !any {
-        terminal::rouse()?;
+        input::rouse()?;
     }
     Ok(any)
 }

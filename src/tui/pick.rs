@@ -4,10 +4,10 @@ use crossbeam_channel::Receiver;
 use crossterm::event::{Event, KeyEventKind};
 
 use super::held::Held;
-use super::input::Input;
+use super::input::{self, Input, Readiness};
 use super::options::Options;
 use super::picker::{self, Act, Candidate, Picker, Wish};
-use super::terminal::{self, Readiness, Terminal};
+use super::terminal::Terminal;
 use super::{Error, FIRST_TURN, TURN, now, picker_pane};
 
 /// Why nothing comes of ^Z where there is no shell that could continue us.
@@ -82,7 +82,7 @@ pub fn pick<T>(
 /// Waits for keys and the mouse, and takes them in until something is wished for.
 fn look_at_input(picker: &mut Picker, input: &mut Input) -> Result<Option<Wish>, Error> {
     // Nobody waits for the others as for the first list.
-    let readiness = terminal::wait(if picker.listed { TURN } else { FIRST_TURN })?;
+    let readiness = input::wait(if picker.listed { TURN } else { FIRST_TURN })?;
     let mut any = false;
     while let Some(event) = input.next()? {
         any = true;
@@ -97,7 +97,7 @@ fn look_at_input(picker: &mut Picker, input: &mut Input) -> Result<Option<Wish>,
         }
     }
     if readiness == Readiness::Readable && !any {
-        terminal::rouse()?;
+        input::rouse()?;
     }
     Ok(None)
 }

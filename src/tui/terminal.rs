@@ -1,14 +1,11 @@
 //! The terminal, borrowed: raw mode, the other screen and the mouse are taken here and given back
 //! here, whatever happens. Nothing here knows what is drawn.
 
-use std::fs::File;
-use std::io::{self, BufWriter, IsTerminal, Write};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::io::{self, BufWriter, Write};
 use std::panic;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
 
 use crossbeam_channel::{Receiver, unbounded};
 use crossterm::event::{DisableMouseCapture, EnableMouseCapture};
@@ -17,9 +14,6 @@ use crossterm::terminal::{
     LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
 use crossterm::{clipboard::CopyToClipboard, cursor, execute, queue, style};
-use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::termios::{SetArg, tcgetattr, tcsetattr};
 use ratatui::backend::{Backend, CrosstermBackend};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -125,48 +119,6 @@ impl Drop for Terminal {
     fn drop(&mut self) {
         give_back();
     }
-}
-
-/// Does something with what keys come from: standard input or, where that is no terminal, what crossterm reads from then.
-fn with_input<T>(work: impl FnOnce(BorrowedFd<'_>) -> nix::Result<T>) -> io::Result<T> {
-    let stdin = io::stdin();
-    Ok(if stdin.is_terminal() { work(stdin.as_fd()) } else { work(File::open("/dev/tty")?.as_fd()) }?)
-}
-
-/// Is there something to be read?
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Readiness {
-    /// There is.
-    Readable,
-    /// There was nothing in time.
-    Nothing,
-}
-
-/// Waits for input, but no longer than this; an error if the terminal is gone. crossterm 0.29 must not be asked then: it
-/// goes round and round in its own reading of a terminal that has hung up, and never comes back.
-pub(super) fn wait(longest: Duration) -> io::Result<Readiness> {
-    let timeout = PollTimeout::try_from(longest).unwrap_or(PollTimeout::MAX);
-    let seen = with_input(|input| {
-        let mut asked = [PollFd::new(input, PollFlags::POLLIN)];
-        match poll(&mut asked, timeout) {
-            // A signal: a new size, or an end.
-            Ok(_) | Err(Errno::EINTR) => Ok(asked.first().and_then(PollFd::revents)),
-            Err(error) => Err(error),
-        }
-    })?;
-    let gone = PollFlags::POLLHUP | PollFlags::POLLERR | PollFlags::POLLNVAL;
-    match seen {
-        Some(seen) if seen.intersects(gone) => Err(io::ErrorKind::NotConnected.into()),
-        Some(seen) if seen.contains(PollFlags::POLLIN) => Ok(Readiness::Readable),
-        _ => Ok(Readiness::Nothing),
-    }
-}
-
-/// Makes crossterm look at input that it has overlooked. Version 0.29 is told of keys once, by the edge, and forgets them
-/// over a new size that comes at the same moment: they would lie there until the next key. To set the line's manners, be it
-/// to what they are, wakes all who wait for it.
-pub(super) fn rouse() -> io::Result<()> {
-    with_input(|input| tcsetattr(input, SetArg::TCSANOW, &tcgetattr(input)?))
 }
 
 /// Leaves the terminal as it was; harmless if it is not ours. Errors have nobody to go to.

@@ -68,6 +68,18 @@ fn a_line_that_is_cut_ends_it() {
     assert_untouched(&mut subject);
 }
 
+/// In the middle of a sequence: whoever waits for the rest of it would do so for ever.
+#[test]
+fn a_line_that_is_cut_behind_half_a_key_ends_it() {
+    let mut subject = subject("shares.py");
+    let mut terminal = watching(&subject, (100, 30));
+    terminal.press("\x1b[");
+    terminal.goes_on();
+    terminal.hang_up();
+    terminal.end();
+    assert_untouched(&mut subject);
+}
+
 /// A terminal that is stopped, a connection that hangs: no write comes to an end.
 #[test]
 fn sigterm_while_nobody_reads() {

@@ -128,6 +128,14 @@ impl Terminal {
         }
     }
 
+    /// Waits until it shows what came two seconds later.
+    #[track_caller]
+    pub(crate) fn goes_on(&mut self) {
+        self.until("a window of some seconds", |text| window(text).is_some());
+        let before = window(&self.text()).unwrap();
+        self.until("a later picture", |text| window(text).is_some_and(|seconds| seconds >= before + 2));
+    }
+
     /// Waits until these words are on the screen.
     #[track_caller]
     pub(crate) fn shows(&mut self, words: &str) {
@@ -306,4 +314,9 @@ impl Drop for Terminal {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The seconds that the picture is of, as its header says them; nothing where that does not.
+pub(crate) fn window(text: &str) -> Option<u32> {
+    text.split(" last ").nth(1)?.split(' ').next()?.parse().ok()
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 
 use crate::interpreters::python3;
+use crate::pty::window;
 use crate::subject::Subject;
 use crate::{Terminal, look_around, subject, watching};
 
@@ -152,14 +153,26 @@ fn share(folded: &str, function: &str) -> String {
     format!("{:.0} %", some / all * 100.0)
 }
 
+/// Alt-[ is the beginning of many keys.
+#[test]
+fn half_a_key_holds_up_nothing() {
+    let subject = subject("shares.py");
+    let mut terminal = watching(&subject, (160, 48));
+    terminal.press("g");
+    terminal.shows("▶all");
+    terminal.press("\x1b[");
+    terminal.goes_on();
+    terminal.press("B");
+    terminal.hides("▶all");
+    terminal.press("q");
+    assert!(terminal.end().success());
+}
+
 #[test]
 fn what_is_exported_is_what_is_seen() {
     let subject = subject("shares.py");
     let mut terminal = watching(&subject, (160, 48));
-    terminal.until("two seconds or more to look at", |text| {
-        let shown = text.split(" last ").nth(1).and_then(|rest| rest.split(' ').next());
-        shown.and_then(|seconds| seconds.parse::<u32>().ok()).is_some_and(|seconds| seconds >= 2)
-    });
+    terminal.until("two seconds or more to look at", |text| window(text).is_some_and(|seconds| seconds >= 2));
     terminal.press(" ");
     terminal.shows("FROZEN");
     terminal.press("w");

@@ -17,6 +17,8 @@ const SEEN: u64 = 20;
 const FILES: usize = 10;
 /// Runs, each of which has to find out anew that addresses are used again.
 const RUNS: u32 = 4;
+/// Of fewer samples it is chance whether all files are among them: on a busy machine there are more runs.
+const ENOUGH: u64 = 400;
 
 /// Samples of them, each of which was known for what it was; 0 where the program cannot be run.
 pub(crate) fn watch(python: &Interpreter) -> Result<u64, String> {
@@ -62,7 +64,9 @@ fn start(python: &Interpreter, words: &[&str]) -> Result<Subject, String> {
 fn samples(options: &[&str], subject: &Subject) -> Result<u64, String> {
     let pid = subject.pid().to_string();
     let (mut seen, mut samples) = ([0; FILES], 0);
-    for _ in 0..RUNS {
+    let (mut runs, deadline) = (0, Instant::now() + Duration::from_secs(60));
+    while runs < RUNS || samples < ENOUGH && Instant::now() < deadline {
+        runs += 1;
         let ran = profile(&[options, &["--stats", "-s", "0.3", "-r", "0.0005", &pid]].concat());
         if ran.code() != 0 {
             return Err(ran.err);

@@ -21,8 +21,10 @@ pub(crate) fn watch(python: &Interpreter) -> Result<u64, String> {
 pub(crate) fn named(python: &Interpreter) -> Result<usize, String> {
     let subject = Subject::program(python, "named.py", &[]).ready();
     let pid = subject.pid().to_string();
-    let mut good = 0;
-    for _ in 0..60 {
+    let (mut good, mut dumps) = (0, 0);
+    // On a slow machine most are over by the time that names are read.
+    while dumps < 60 || good == 0 && dumps < 600 {
+        dumps += 1;
         let ran = profile(&["-d", &pid]);
         if ran.code() != 0 {
             return Err(ran.err);

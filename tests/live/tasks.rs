@@ -117,7 +117,7 @@ pub(crate) fn called(python: &Interpreter) -> Result<usize, String> {
 
 /// Looks that are wanted, and how often a second of them is taken for that: the machine may be busy.
 const LOOKS: usize = 200;
-const SECONDS: usize = 8;
+const SECONDS: usize = 60;
 
 /// Watches tasks that never rest; how many of them were seen.
 pub(crate) fn relay(python: &Interpreter, arguments: &[&str]) -> Result<usize, String> {

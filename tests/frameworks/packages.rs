@@ -7,11 +7,12 @@ use crate::interpreters::Interpreter;
 
 /// The folder with these packages for this Python; the reason if they cannot be had.
 pub(crate) fn fetch(python: &Interpreter, packages: &[&str]) -> Result<PathBuf, String> {
-    let folder = cache().join(format!("{}-{}", python.name.replace(' ', "-"), packages.join("-")));
+    let name = format!("{}-{}", python.name.replace(' ', "-"), packages.join("-"));
+    let folder = cache().join(&name);
     if folder.exists() {
         return Ok(folder);
     }
-    let unfinished = folder.with_extension(std::process::id().to_string());
+    let unfinished = cache().join(format!("{name}.{}", std::process::id()));
     let mut pip = Command::new(&python.command);
     pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target"]);
     pip.arg(&unfinished).args(packages).stdin(Stdio::null());

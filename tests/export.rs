@@ -15,17 +15,7 @@ use proptest::prelude::*;
 use pyflame_tui::export::{Format, write, write_dump, write_folded};
 use pyflame_tui::profile::{Grouping, Idle, Lines, Profile, Selection, Span, Threads, Who};
 use pyflame_tui::sample::{Event, Failure, Flags, Frame, Function, Micros, Outcome, Sample, Stack};
-use workload::{Service, failed, frame, profile_of, seen, stack, taken, two_threads};
-
-fn text(format: Format, profile: &Profile, selection: &Selection) -> String {
-    let mut out = Vec::new();
-    write(format, profile, selection, &mut out).unwrap();
-    String::from_utf8(out).unwrap()
-}
-
-fn folded(profile: &Profile, selection: &Selection) -> String {
-    text(Format::Folded, profile, selection)
-}
+use workload::{Service, failed, folded, frame, profile_of, seen, stack, taken, text, two_threads};
 
 fn dump(profile: &Profile, selection: &Selection) -> String {
     let mut out = Vec::new();

@@ -3,20 +3,10 @@
 
 mod workload;
 
-use pyflame_tui::export::{Format, write};
+use pyflame_tui::export::Format;
 use pyflame_tui::profile::{Grouping, Lines, Profile, Selection, Threads, Who};
 use pyflame_tui::sample::{Event, Flags, ThreadId, ThreadSample};
-use workload::{seen, stack, taken, two_threads};
-
-fn text(format: Format, profile: &Profile, selection: &Selection) -> String {
-    let mut out = Vec::new();
-    write(format, profile, selection, &mut out).unwrap();
-    String::from_utf8(out).unwrap()
-}
-
-fn folded(profile: &Profile, selection: &Selection) -> String {
-    text(Format::Folded, profile, selection)
-}
+use workload::{folded, seen, stack, taken, text, two_threads};
 
 #[test]
 fn each_stack_below_its_thread() {

@@ -1,6 +1,6 @@
 //! The dump: what each thread does at one moment. A line `TID*: name` (the star holds the GIL), then its
-//! frames, leaf first, or `(no Python code)`; a blank line between threads. After the threads asyncio's tasks that wait, with the thread of their
-//! loop.
+//! frames, leaf first, or `(no Python code)`; a blank line between threads. After the threads asyncio's tasks that
+//! wait, with the thread of their loop.
 
 use std::io::{self, Write};
 

@@ -5,7 +5,8 @@
 
 use std::sync::Arc;
 
-use pyflame_tui::profile::{CallId, CallTree, Profile, Step};
+use pyflame_tui::export::{Format, write};
+use pyflame_tui::profile::{CallId, CallTree, Profile, Selection, Step};
 use pyflame_tui::sample::{
     Event, Failure, Flags, Frame, Function, Micros, Outcome, Sample, Stack, ThreadId, ThreadSample,
 };
@@ -24,6 +25,18 @@ pub fn two_threads() -> Profile {
         taken(1_004_005, vec![seen(1, &main, holds), seen(2, &idler, Flags::WAITING)]),
         taken(1_005_006, vec![]),
     ])
+}
+
+/// What is written of a profile.
+pub fn text(format: Format, profile: &Profile, selection: &Selection) -> String {
+    let mut out = Vec::new();
+    write(format, profile, selection, &mut out).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+/// The same, folded.
+pub fn folded(profile: &Profile, selection: &Selection) -> String {
+    text(Format::Folded, profile, selection)
 }
 
 /// A generator of numbers (splitmix64).

@@ -140,20 +140,18 @@ fn record(options: &Options) -> Result<u8, Error> {
 
 /// Writes what there is before the end, and says so, since somebody has asked for it.
 fn save(options: &Options, output: &Output, profile: &Profile) {
-    let saved = match profile.last_at() {
-        None => Ok(false),
-        Some(_) => output.save(&|out| write_profile(options, profile, out)),
-    };
     let path = options.output.as_deref().unwrap_or(Path::new("standard output")).display();
-    let samples = profile.totals().samples;
-    let _ = match saved {
-        Ok(true) => {
-            writeln!(io::stderr(), "pyflame-tui: {path} has what there is, {samples} samples; it goes on")
+    let said = if !output.is_file() {
+        "only a file of -o can be saved before the end".to_owned()
+    } else if profile.last_at().is_none() {
+        "there is nothing yet to save".to_owned()
+    } else {
+        match output.save(&|out| write_profile(options, profile, out)) {
+            Ok(()) => format!("{path} has what there is, {} samples; it goes on", profile.totals().samples),
+            Err(error) => format!("{path} cannot be written yet: {error}"),
         }
-        Ok(false) if samples == 0 => writeln!(io::stderr(), "pyflame-tui: there is nothing yet to save"),
-        Ok(false) => writeln!(io::stderr(), "pyflame-tui: only a file of -o can be saved before the end"),
-        Err(error) => writeln!(io::stderr(), "pyflame-tui: {path} cannot be written yet: {error}"),
     };
+    let _ = writeln!(io::stderr(), "pyflame-tui: {said}");
 }
 
 fn has_samples(recording: &Recording) -> bool {

@@ -72,18 +72,22 @@ impl Output {
         match self.place {
             Place::Standard => into(io::stdout().lock(), write).map(drop),
             Place::Straight(file) => into(file, write).map(drop),
-            Place::Whole { .. } => self.save(write).map(drop),
+            Place::Whole { .. } => self.save(write),
         }
     }
 
-    /// The same before the end, which will replace it: only a file can be replaced. Says whether it is one.
-    pub fn save(&self, write: Writer<'_>) -> io::Result<bool> {
-        let Place::Whole { path, permissions, old } = &self.place else { return Ok(false) };
+    /// Whether what there is can be saved before the end: only a file can be replaced by what comes later.
+    pub fn is_file(&self) -> bool {
+        matches!(self.place, Place::Whole { .. })
+    }
+
+    /// The same before the end. What is no file is left alone.
+    pub fn save(&self, write: Writer<'_>) -> io::Result<()> {
+        let Place::Whole { path, permissions, old } = &self.place else { return Ok(()) };
         match (replace(path, permissions, write), old) {
-            (Err(error), Some(old)) if is_barred(&error) => in_place(old, write)?,
-            (done, _) => done?,
+            (Err(error), Some(old)) if is_barred(&error) => in_place(old, write),
+            (done, _) => done,
         }
-        Ok(true)
     }
 }
 

@@ -204,24 +204,19 @@ fn what_there_is_can_be_had_before_the_end() {
     let pid = subject.pid().to_string();
     let folder = folder();
     let file = folder.path().join("profile");
-    let samples = || -> u64 {
-        let text = fs::read_to_string(&file).unwrap_or_default();
-        folded(&text).into_iter().map(|(_, count)| count).sum()
-    };
+    let samples = |text: &str| -> u64 { folded(text).into_iter().map(|(_, count)| count).sum() };
     let running = start(&mut profiler(&["-s", "inf", "-o", file.to_str().unwrap(), &pid]));
-    running.looks(100);
-    let mut before = 0;
     for _ in 0..2 {
-        running.signal(Signal::SIGUSR1);
-        eventually("more is saved", || samples() > before);
-        before = samples();
+        let before = samples(&fs::read_to_string(&file).unwrap_or_default());
+        running.saves_until(&file, |text| samples(text) > before);
     }
+    let before = samples(&fs::read_to_string(&file).unwrap());
     running.signal(Signal::SIGTERM);
     let ran = running.end(LONGEST);
     assert_eq!(ran.code(), 0);
-    assert!(samples() > before);
+    assert!(samples(&fs::read_to_string(&file).unwrap()) > before);
     let said = format!("pyflame-tui: {} has what there is, ", file.display());
-    assert_eq!(ran.err.matches(&said).count(), 2, "{}", ran.err);
+    assert!(ran.err.matches(&said).count() >= 2, "{}", ran.err);
     assert_eq!(names(folder.path()), ["profile"]);
 
     // A pipe takes nothing back.

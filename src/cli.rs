@@ -8,6 +8,7 @@ use clap::builder::ValueParser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
+use crate::export::Format;
 use crate::python::version::Version;
 use crate::sampler::{Subprocesses, Watch};
 
@@ -50,8 +51,8 @@ pub struct Options {
     pub seconds_are_vain: bool,
     /// `-r`: mean time between samples.
     pub interval: Option<Duration>,
-    /// `-T`: each sample with its time, not folded.
-    pub timestamps: bool,
+    /// `-T`, `--svg`: what is written.
+    pub format: Format,
     /// `-x`: leave out what is idle.
     pub exclude_idle: bool,
     /// `-d`: print every thread's stack once, and with `tasks` every task's.
@@ -151,6 +152,7 @@ fn command() -> Command {
         .next_help_heading("Output")
         .arg(value("output", Some('o'), "FILE", "Write to FILE, without a screen").value_parser(path()))
         .arg(flag("timestamp", Some('T'), "Every sample with its time, for flame charts").alias("flamechart"))
+        .arg(flag("svg", None, "A flame graph for a browser, instead of folded stacks"))
         .arg(flag("exclude-idle", Some('x'), "Leave out what is idle"))
         .arg(flag("by-thread", None, "Each stack below its thread; of all with --threads"))
         .arg(flag("no-line-numbers", Some('n'), "Functions without line numbers"))
@@ -313,6 +315,13 @@ fn options(matches: &ArgMatches, rest: Vec<OsString>) -> Result<Options, UsageEr
     if flag("tasks") && flag("nonblocking") {
         return Err(UsageError::Incompatible("--nonblocking", "--tasks"));
     }
+    let format = match (flag("timestamp"), flag("svg")) {
+        (true, true) => return Err(UsageError::Incompatible("-T", "--svg")),
+        (_, true) if flag("dump") => return Err(UsageError::Incompatible("-d", "--svg")),
+        (_, true) => Format::Svg,
+        (true, _) => Format::Timestamps,
+        _ => Format::Folded,
+    };
     for (id, option) in [("headless", "--headless"), ("dump", "-d")] {
         if flag("live") && flag(id) {
             return Err(UsageError::Incompatible(option, "--live"));
@@ -338,7 +347,7 @@ fn options(matches: &ArgMatches, rest: Vec<OsString>) -> Result<Options, UsageEr
         seconds,
         seconds_are_vain: given != seconds,
         interval: matches.get_one("rate").copied(),
-        timestamps: flag("timestamp"),
+        format,
         exclude_idle: flag("exclude-idle"),
         dump: flag("dump"),
         by_thread: flag("by-thread"),

@@ -115,7 +115,8 @@ fn record(options: &Options) -> Result<u8, Error> {
     };
     let sampler = Sampler::start(plan)?;
     // Where times are asked for none may be thinned away, whatever memory that takes.
-    let profile = if options.timestamps { Profile::with_cap(usize::MAX) } else { Profile::of_sums() };
+    let profile =
+        if options.format == Format::Timestamps { Profile::with_cap(usize::MAX) } else { Profile::of_sums() };
     let recording =
         headless::record(profile, sampler, stops, total, &|profile| save(options, &output, profile));
     let failure = failed_dump(options, &recording.profile);
@@ -282,12 +283,8 @@ fn write(options: &Options, output: Output, recording: &Recording) -> Result<(),
 /// Keeps what has no place to go to.
 fn keep(options: &Options, profile: &Profile) -> Option<PathBuf> {
     let pid = profile.about()?.pid;
-    let ending = if options.dump { "txt" } else { format(options).extension() };
+    let ending = if options.dump { "txt" } else { options.format.extension() };
     output::rescue(&format!("pyflame-{pid}.{ending}"), &|out| write_profile(options, profile, out))
-}
-
-fn format(options: &Options) -> Format {
-    if options.timestamps { Format::Timestamps } else { Format::Folded }
 }
 
 /// Writes what was recorded as these options ask for it.
@@ -306,7 +303,7 @@ pub fn write_profile(options: &Options, profile: &Profile, mut out: &mut dyn Wri
     if options.dump {
         export::write_dump(profile, &selection, &mut out)
     } else {
-        export::write(format(options), profile, &selection, &mut out)
+        export::write(options.format, profile, &selection, &mut out)
     }
 }
 

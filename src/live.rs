@@ -57,7 +57,7 @@ pub(crate) fn screen(options: &Options) -> tui::Options {
     tui::Options {
         output: options.output.clone(),
         exclude_idle: options.exclude_idle,
-        timestamps: options.timestamps,
+        format: options.format,
         tasks: options.tasks,
         by_thread: options.by_thread,
         no_line_numbers: options.no_line_numbers,

@@ -38,11 +38,12 @@ fn pyflames_options_mean_what_they_meant() {
     let options = parsed("--abi=36 --threads -d -n -o out -p 1 -r 0.01 -s 2.5 -T -x").unwrap();
     assert_eq!(options.abi, Some(Version::new(3, 6, 0)));
     assert!(options.threads && options.dump && options.no_line_numbers);
-    assert!(options.timestamps && options.exclude_idle);
+    assert!(options.format == Format::Timestamps && options.exclude_idle);
     assert_eq!(options.interval, Some(Duration::from_millis(10)));
     assert_eq!(options.seconds, Some(Duration::from_millis(2500)));
-    assert!(parsed("--flamechart 1").unwrap().timestamps);
-    assert!(parsed("--timestamp 1").unwrap().timestamps);
+    assert_eq!(parsed("--flamechart 1").unwrap().format, Format::Timestamps);
+    assert_eq!(parsed("--timestamp 1").unwrap().format, Format::Timestamps);
+    assert_eq!(parsed("--svg 1").unwrap().format, Format::Svg);
 }
 
 /// Scripts abbreviate as they like: what has stood for one option must go on to.
@@ -70,6 +71,8 @@ fn mistakes() {
     let traced = parsed("-s 1 -t true").unwrap();
     assert_eq!((traced.seconds, traced.seconds_are_vain), (None, true));
     assert_eq!(error("--tasks --nonblocking 1"), UsageError::Incompatible("--nonblocking", "--tasks"));
+    assert_eq!(error("-T --svg 1"), UsageError::Incompatible("-T", "--svg"));
+    assert_eq!(error("-d --svg 1"), UsageError::Incompatible("-d", "--svg"));
     assert_eq!(error("-t ./pyflame-tui"), UsageError::Itself);
     assert_eq!(error("--abi=0 1"), UsageError::UnknownAbi("0".to_owned()));
     for word in ["0", "99999999999999", "foo", "4194305"] {
@@ -100,7 +103,7 @@ fn an_abbreviation_of_more_than_one_names_them() {
     for line in ["--s 1 77", "--s=1 77"] {
         let said = said(line);
         assert!(
-            said.contains("'--s' is ambiguous: it may be --subprocesses, --seconds, --stats\n"),
+            said.contains("'--s' is ambiguous: it may be --subprocesses, --seconds, --svg, --stats\n"),
             "{said}"
         );
     }

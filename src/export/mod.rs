@@ -7,12 +7,14 @@ mod dump;
 pub mod escape;
 mod folded;
 mod root;
+mod svg;
 mod timestamps;
 
 use std::io::{self, Write};
 
 pub use dump::write_dump;
 pub use folded::write_folded;
+pub use svg::write_svg;
 pub use timestamps::write_timestamps;
 
 use crate::profile::{Profile, Selection};
@@ -25,6 +27,8 @@ pub enum Format {
     Folded,
     /// A moment, then the stack seen in it: what pyflame's flame-chart converter takes.
     Timestamps,
+    /// A flame graph for a browser.
+    Svg,
 }
 
 impl Format {
@@ -33,6 +37,7 @@ impl Format {
         match self {
             Self::Folded => "folded",
             Self::Timestamps => "flamechart",
+            Self::Svg => "svg",
         }
     }
 }
@@ -47,5 +52,6 @@ pub fn write(
     match format {
         Format::Folded => write_folded(profile, selection, out),
         Format::Timestamps => write_timestamps(profile, selection, out),
+        Format::Svg => write_svg(profile, selection, out),
     }
 }

@@ -220,6 +220,7 @@ fn write(state: &mut State, form: (Format, Grouping), file: Option<&Path>, with_
             let how = match form.0 {
                 Format::Folded => format!("flamegraph.pl {word} > a.svg"),
                 Format::Timestamps => format!("flame-chart-json < {word}"),
+                Format::Svg => format!("xdg-open {word}"),
             };
             let beside = picture.map_or(String::new(), |picture| format!(" and {}", picture.display()));
             state.saved.push(format!("saved: {path}{beside}   picture: {how}"));

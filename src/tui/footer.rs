@@ -121,8 +121,9 @@ fn shown(state: &State, width: u16) -> Shown {
     match &state.overlay {
         Overlay::Find => return typed("/", &state.find.pattern, &tally(state), state, width),
         Overlay::File(name) => {
-            let help = "  Enter writes; empty: a name of its own; .flamechart: in the order of time; .threads: by thread";
-            return typed("export to: ", name, help, state, width);
+            const LEAD: &str = "export to: ";
+            let room = usize::from(width).saturating_sub(text::width(LEAD) + text::width(name) + 2);
+            return typed(LEAD, name, &endings(room), state, width);
         }
         Overlay::Leaving => return Shown::words(leaving(state, width)),
         _ => {}
@@ -212,6 +213,22 @@ fn choice(enter: &'static str, close: (&'static str, &'static str, Option<Action
 }
 
 /// A line that is being typed. Its end is always seen, and the cursor behind it.
+/// What the endings of an export's name ask for, as far as there is room.
+fn endings(room: usize) -> String {
+    let mut help = String::from("  Enter writes");
+    for words in [
+        ".svg: for a browser",
+        ".threads: by thread",
+        ".flamechart: in order of time",
+        "empty: a name of its own",
+    ] {
+        if text::width(&help) + 2 + text::width(words) <= room {
+            help = help + "; " + words;
+        }
+    }
+    help
+}
+
 fn typed(lead: &str, line: &str, help: &str, state: &State, width: u16) -> Shown {
     let signs = state.theme.signs;
     let room = usize::from(width).saturating_sub(text::width(lead) + 2);

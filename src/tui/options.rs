@@ -14,8 +14,8 @@ pub struct Options {
     pub output: Option<PathBuf>,
     /// `-x`: leave away threads that neither hold the GIL nor are on a CPU.
     pub exclude_idle: bool,
-    /// `-T`: `e` writes stacks in the order of time.
-    pub timestamps: bool,
+    /// `-T`, `--svg`: what `e` writes.
+    pub format: Format,
     /// `--tasks`: begin with asyncio's tasks.
     pub tasks: bool,
     /// `--by-thread`: exports tell threads apart.
@@ -49,11 +49,6 @@ impl Options {
 }
 
 impl Options {
-    /// What `e` writes.
-    pub const fn format(&self) -> Format {
-        if self.timestamps { Format::Timestamps } else { Format::Folded }
-    }
-
     /// Whether threads are told apart there.
     pub const fn grouping(&self) -> Grouping {
         if self.by_thread { Grouping::ByThread } else { Grouping::Merged }
@@ -65,7 +60,7 @@ impl Default for Options {
         Self {
             output: None,
             exclude_idle: false,
-            timestamps: false,
+            format: Format::Folded,
             tasks: false,
             by_thread: false,
             no_line_numbers: false,

@@ -157,18 +157,23 @@ fn typed_file(state: &mut State, name: String, action: &Action) {
     }
     let name = name.trim();
     let (format, grouping) = asked_for(name);
-    let format = format.unwrap_or(state.options.format());
+    let format = format.unwrap_or(state.options.format);
     let grouping = grouping.unwrap_or(state.options.grouping());
     let file = (!name.is_empty()).then(|| name.into());
     state.effects.push(Effect::Write { format, grouping, file, with_picture: false });
 }
 
-/// What the endings of a file's name ask for: `a.flamechart`, `a.threads`, `a.threads.flamechart`.
+/// What the endings of a file's name ask for: `a.svg`, `a.flamechart`, `a.threads`, `a.threads.flamechart`.
 fn asked_for(name: &str) -> (Option<Format>, Option<Grouping>) {
-    let charts = [".flamechart", ".timestamps"].iter().find_map(|ending| name.strip_suffix(ending));
-    let stem = charts.or_else(|| name.strip_suffix(".folded")).unwrap_or(name);
-    let by_thread = stem.ends_with(".threads").then_some(Grouping::ByThread);
-    (charts.map(|_| Format::Timestamps), by_thread)
+    let endings = [
+        (".flamechart", Format::Timestamps),
+        (".timestamps", Format::Timestamps),
+        (".svg", Format::Svg),
+        (".folded", Format::Folded),
+    ];
+    let asked = endings.into_iter().find_map(|(ending, format)| Some((name.strip_suffix(ending)?, format)));
+    let by_thread = asked.map_or(name, |(stem, _)| stem).ends_with(".threads").then_some(Grouping::ByThread);
+    (asked.map(|(_, format)| format), by_thread)
 }
 
 fn palette(state: &mut State, typed: String, row: usize, action: Action) {

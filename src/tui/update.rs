@@ -221,7 +221,7 @@ fn keep(state: &mut State, action: &Action) {
         },
         Action::Export | Action::Save => {
             let with_picture = *action == Action::Save;
-            let (format, grouping) = (state.options.format(), state.options.grouping());
+            let (format, grouping) = (state.options.format, state.options.grouping());
             let file = state.options.output.clone();
             state.effects.push(Effect::Write { format, grouping, file, with_picture });
         }

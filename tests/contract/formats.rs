@@ -1,11 +1,14 @@
 //! What reads our output: pyflame's own checks, its flame chart converter, and flamegraph.pl.
 
 use std::collections::BTreeSet;
+use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::folded::{dump, folded, frame};
+use crate::interpreters::python3;
 use crate::profiler::profile;
-use crate::subject;
+use crate::subject::Subject;
+use crate::{folder, subject};
 
 /// pyflame's own pattern of a folded line: `^((?:[^:]+:[^:]+:\d+)(?:;[^:]+:[^:]+:\d+)*) (\d+)$`
 fn is_pyflames(stack: &[&str]) -> bool {
@@ -80,6 +83,39 @@ fn by_thread_whose_stack_it_is_stands_at_its_root() {
         let expected = if words.contains(&"-x") || words.is_empty() { &busy } else { &all };
         assert_eq!(seen, *expected, "{words:?}\n{}", ran.text());
     }
+}
+
+/// Reads the picture with a parser that forgives nothing: how many samples it has in all, then what each box is told as.
+const READ: &str = "
+import sys, xml.etree.ElementTree as tree
+svg = '{http://www.w3.org/2000/svg}'
+picture = tree.parse(sys.argv[1])
+print(next(part.get('total_samples') for part in picture.iter(svg + 'svg') if part.get('id') == 'frames'))
+for title in picture.iter(svg + 'title'):
+    print(title.text)
+";
+
+#[test]
+fn a_picture_has_what_the_folded_stacks_have() {
+    // What would end a frame, be a tag, or is none of XML's characters.
+    let source = r"
+import tracee
+file = '<a> & \x22b\x22;c:\x1b\ufffe\uffff.py'
+exec(compile('def busy():\n  while True: sum(range(9))\ntracee.ready()\nbusy()', file, 'exec'))";
+    let subject = Subject::lines(python3(), source).ready();
+    let folder = folder();
+    let path = folder.path().join("a.svg");
+    let pid = subject.pid().to_string();
+    profile(&["--svg", "-s", "0.3", "-r", "0.01", "-o", path.to_str().unwrap(), &pid]).well();
+    let read = Command::new("python3").args(["-c", READ]).arg(&path).output().unwrap();
+    assert!(read.status.success(), "{}", String::from_utf8_lossy(&read.stderr));
+    let told = String::from_utf8(read.stdout).unwrap();
+    let (total, boxes) = told.split_once('\n').unwrap();
+    assert!(boxes.lines().any(|told| told == format!("all ({total} samples, 100%)")), "{told}");
+    let escaped = "<a> & \"b\"\\x3bc\\x3a\\u{1b}XX.py:busy:2 (".replace('X', "\u{fffd}");
+    let count = boxes.lines().find_map(|told| told.strip_prefix(&escaped)?.split(' ').next()?.parse().ok());
+    let (count, total): (u64, u64) = (count.expect(boxes), total.parse().unwrap());
+    assert!(count > 0 && count <= total, "{count} of {total}");
 }
 
 /// A sample as pyflame's converter reads it: a line that is a number, then a line to be cut at its semicolons, in which

@@ -2,7 +2,8 @@
 
     lets_go.py SECONDS THREADS
 
-Says `ready`, and at the end `held SHARE`: of all its time, that in which somebody computed with the GIL. Runs unchanged on CPython 2.7 and 3.6 to 3.15.
+Says `ready`, and at the end `held SHARE`: of all its time, that in which somebody computed with the GIL. Runs
+unchanged on CPython 2.7 and 3.6 to 3.15.
 """
 import os
 import sys

@@ -55,7 +55,7 @@ fn headless(options: &cli::Options, events: &[Event]) -> Vec<u8> {
 fn viewed(options: &cli::Options, events: &[Event]) -> Vec<u8> {
     let screen = Options {
         exclude_idle: options.exclude_idle,
-        timestamps: options.timestamps,
+        format: options.format,
         by_thread: options.by_thread,
         no_line_numbers: options.no_line_numbers,
         ..Options::default()
@@ -99,6 +99,7 @@ fn e_writes_what_a_run_without_a_screen_writes() {
             &["--by-thread"],
             &["--threads", "--by-thread", "-x"],
             &["--threads", "--by-thread", "-T", "-n"],
+            &["--threads", "--svg"],
         ] {
             let options = command_line(words);
             let (one, other) = (headless(&options, &events), viewed(&options, &events));
@@ -139,6 +140,11 @@ fn by_thread_is_what_is_on_the_screen() {
         let (format, text) = export(&mut session, name);
         assert_eq!(format == Format::Timestamps, name.ends_with("chart"), "{name}");
         assert_eq!(roots(&text), workers.clone().collect(), "{name}: the idle are hidden");
+    }
+    let (format, text) = export(&mut session, "a.threads.svg");
+    assert_eq!(format, Format::Svg);
+    for worker in workers {
+        assert!(text.contains(&format!("<title>{worker} (")), "{worker}");
     }
     let (_, text) = export(&mut session, "threads.folded");
     assert!(!text.contains("thread:"), "{text}");

@@ -149,13 +149,12 @@ pub(super) fn zoom_to(state: &mut State, path: Vec<crate::profile::Step>) {
 
 /// One step back: the nearest thing that was chosen is let go.
 fn back(state: &mut State) {
-    if state.timeline.anchor.take().is_some() {
+    if state.timeline.anchor.take().is_some() || console::back(state) {
         return;
     }
-    if console::back(state) {
-        return;
-    }
-    if state.find.is_on() {
+    if state.pane == Pane::Source {
+        state.pane = state.opened_from;
+    } else if state.find.is_on() {
         state.find = super::state::Find::default();
     } else if let Some(step) = state.trail.pop() {
         state.zoom = step.zoom;

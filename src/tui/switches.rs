@@ -161,7 +161,5 @@ fn show_below(state: &mut State) {
         Strip::Output | Strip::Closed => Strip::Source,
     };
     state.source_top = None;
-    if state.pane == Pane::Source {
-        state.pane = Pane::Flame;
-    }
+    state.pane = state.looked_at();
 }

@@ -89,3 +89,21 @@ fn a_threads_source_shows_the_line_in_which_it_stands() {
         session.expect(line);
     }
 }
+
+/// A zoom and a search are further back than the source that hides them.
+#[test]
+fn the_way_back_leads_to_where_it_was_opened() {
+    let mut session = long();
+    session.press(&["/", "b", "i", "g", "Enter", "Enter"]);
+    session.expect("zoomed (Esc)");
+    for (key, pane) in [("2", Pane::Flame), ("3", Pane::Threads), ("4", Pane::Top)] {
+        for way in ["Esc", "s"] {
+            session.press(&[key, "5"]);
+            assert_eq!(session.state.pane, Pane::Source);
+            session.press(&[way]);
+            assert_eq!(session.state.pane, pane, "{way}");
+        }
+    }
+    session.press(&["2"]);
+    session.expect("zoomed (Esc)");
+}

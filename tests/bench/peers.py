@@ -21,6 +21,7 @@ import argparse
 import os
 import platform
 import re
+import signal
 import statistics
 import subprocess
 import sys
@@ -400,6 +401,9 @@ def main():
                            check=True, cwd=profilers.REPOSITORY)
         profilers.install()
     enter(options)
+    # Who is told to end leaves no busy target behind.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
     bench = Bench(options)
     bench.run()
     return 0 if bench.well else 1

@@ -13,9 +13,10 @@ use crate::cli::{Choice, Options, UsageError};
 use crate::error::{Error, Watched};
 use crate::python::recognise::{self, Kind};
 use crate::sample::Micros;
-use crate::sampler::{Sampler, StartError, Watch};
+use crate::sampler::{Sampler, StartError, Subprocesses, Watch};
 use crate::target::process::Stat;
 use crate::target::{AttachError, Care, Listed, Pid, Roster, maps, may_attach, process};
+use crate::tui::action::Other;
 use crate::tui::picker::{Barred, Candidate};
 use crate::tui::{Given, Held, Picked};
 use crate::{fault, live, tui};
@@ -35,7 +36,7 @@ pub(crate) fn choose(choice: &Choice) -> Result<u8, Error> {
     let mut held = Held::take(live::screen(choice.options()).mouse).map_err(|error| failed(error.into()))?;
     match pick(choice, &mut held, None).map_err(failed)? {
         Picked::Chosen(chosen) => go_on(choice, chosen, Some(held)),
-        Picked::Back | Picked::Left => Ok(0),
+        Picked::Back | Picked::Refused(_) | Picked::Left => Ok(0),
     }
 }
 
@@ -50,13 +51,18 @@ pub(crate) fn go_on(choice: &Choice, mut chosen: Chosen, mut held: Option<Held>)
             Watch::Command(_) => None,
         };
         let mut next = None;
-        let mut another = |held: &mut Held| {
-            Ok(match pick(choice, held, watched)? {
+        let mut another = |held: &mut Held, other| {
+            let picked = match other {
+                Other::Chosen => pick(choice, held, watched)?,
+                Other::Family => with_or_without_family(&options),
+            };
+            Ok(match picked {
                 Picked::Chosen(chosen) => {
                     next = Some(chosen);
                     Picked::Chosen(())
                 }
                 Picked::Back => Picked::Back,
+                Picked::Refused(why) => Picked::Refused(why),
                 Picked::Left => Picked::Left,
             })
         };
@@ -92,6 +98,25 @@ fn pick(choice: &Choice, held: &mut Held, watched: Option<u32>) -> Result<Picked
         sampler.map(|sampler| (options, sampler)).map_err(|error| Error::from(error).to_string())
     };
     tui::pick(&live::screen(choice.options()), held, &lists, watched, &mut attach)
+}
+
+/// The same process, with those below it if that is not how it is watched.
+fn with_or_without_family(options: &Options) -> Picked<Chosen> {
+    let subprocesses = match options.subprocesses {
+        Subprocesses::Watched => Subprocesses::Ignored,
+        Subprocesses::Ignored if options.nonblocking => {
+            return Picked::Refused("those below it cannot be watched without a stop".to_owned());
+        }
+        Subprocesses::Ignored => Subprocesses::Watched,
+    };
+    let options = Options { subprocesses, ..options.clone() };
+    match live::attach(&options, crate::plan(&options)) {
+        Ok(sampler) => Picked::Chosen((options, sampler)),
+        Err(error) => {
+            let why = Error::from(error).to_string();
+            Picked::Refused(why.lines().next().unwrap_or_default().to_owned())
+        }
+    }
 }
 
 /// Lists until nobody wants to know any more.

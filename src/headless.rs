@@ -140,7 +140,9 @@ impl Listener<'_> {
                     self.profile.record(&event);
                     let Event::Totals(totals) = &event else { continue };
                     shown.show(totals);
-                    self.tell_below(totals.below);
+                    if self.profile.about().is_none() {
+                        self.tell_below(totals.below);
+                    }
                 }
                 Err(TryRecvError::Empty) => {
                     // The sampler ends this when it ends itself.

@@ -298,7 +298,7 @@ pub struct Totals {
     pub processes: u32,
     /// The target, or the one of these that was named, stands: a signal has stopped it.
     pub stands: bool,
-    /// A Python that a command has started which is none itself, and which is not looked at.
+    /// A Python below the one that is watched, which is not looked at: asked where that is none itself, or does nothing.
     pub below: Option<u32>,
     /// Looks taken, failed ones among them.
     pub samples: u64,

@@ -15,7 +15,7 @@ use crate::python::code::Codes;
 use crate::python::locate::Python;
 use crate::python::snapshot::Snapshot;
 use crate::python::threads::{self, Interpreter, Lock};
-use crate::sample::{Failure, Frame, Outcome, ThreadId, ThreadSample};
+use crate::sample::{Failure, Flags, Frame, Outcome, ThreadId, ThreadSample};
 use crate::sampler::Stopping;
 use crate::sampler::asleep::Asleep;
 use crate::sampler::cost::Cost;
@@ -213,6 +213,11 @@ impl Looker {
     /// The same, to be added to.
     pub(super) const fn cost_mut(&mut self) -> &mut Cost {
         &mut self.cost
+    }
+
+    /// Did somebody hold a GIL in the last look?
+    pub(super) fn has_holder(&self) -> bool {
+        self.capture.threads().iter().any(|seen| seen.flags.has(Flags::HOLDS_GIL))
     }
 
     /// The thread that held a GIL when one was last looked at.

@@ -220,7 +220,7 @@ impl Turns {
         if let Some(placing) = &mut self.placing {
             placing.begin(target);
         }
-        let mut now = Instant::now();
+        let (mut now, mut below) = (Instant::now(), Below::new());
         let mut woken = now;
         loop {
             let lives = || target.life() == Life::Running;
@@ -244,6 +244,7 @@ impl Turns {
             let Cost { stopped, retried, .. } = *looker.cost();
             if self.sum_up(now, stopped, retried)? {
                 self.totals.stands = target.stands();
+                self.look_for_workers(target, looker, &mut below)?;
                 now = Instant::now();
             }
         }

@@ -76,7 +76,7 @@ pub enum Action {
     Palette,
     Help,
     HelpAll,
-    Another,
+    Another(Other),
     Quit,
 
     /// A key for the command.
@@ -142,13 +142,22 @@ impl Note {
     }
 }
 
+/// Who is to be watched instead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Other {
+    /// A process that somebody chooses.
+    Chosen,
+    /// The same, with the Pythons below it, or without them again.
+    Family,
+}
+
 /// What is left by who leaves the viewer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
     /// The program.
     Program,
-    /// Only the process that was watched: another is to be chosen.
-    Process,
+    /// Only what was watched.
+    Process(Other),
 }
 
 /// What the screen asks of the world.
@@ -156,8 +165,8 @@ pub enum Exit {
 pub enum Effect {
     /// Leave.
     Quit,
-    /// Leave this process, and choose another.
-    Another,
+    /// Leave what is watched for something else.
+    Another(Other),
     /// Give the terminal back, stop, and come back when told to go on.
     Suspend,
     /// Put this on the person's clipboard.

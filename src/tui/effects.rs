@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, unbounded};
 
-use super::action::{Action, Effect, Exit, Note};
+use super::action::{Action, Effect, Exit, Note, Other};
 use super::held::Held;
 use super::input;
 use super::pick::{NO_SHELL, Picked};
@@ -74,7 +74,7 @@ impl World {
         for effect in std::mem::take(&mut state.effects) {
             match effect {
                 Effect::Quit => return Ok(Some(Exit::Program)),
-                Effect::Another => return Ok(Some(Exit::Process)),
+                Effect::Another(other) => return Ok(Some(Exit::Process(other))),
                 Effect::Suspend => self.suspend(state)?,
                 Effect::Tell(bytes) => self.tell(state, bytes),
                 Effect::ResizeCommand(columns, rows) => {
@@ -107,14 +107,7 @@ impl World {
     }
 
     fn suspend(&mut self, state: &mut State) -> io::Result<()> {
-        let _ = self.commands.try_send(Command::Pause);
-        // It takes commands only while it holds nothing.
-        for _ in 0..LET_GO {
-            if self.commands.is_empty() {
-                break;
-            }
-            thread::sleep(Duration::from_millis(1));
-        }
+        self.let_go();
         let stood = self.held.terminal.lend(state.options.stand_still)?;
         let _ = self.commands.try_send(Command::Resume);
         measure(state)?;
@@ -124,16 +117,32 @@ impl World {
         Ok(())
     }
 
-    /// Lets somebody choose another process. This one is let go only if that has come of it.
-    pub(super) fn choose(
+    /// Has the sampler let go of the target, until it is told to go on.
+    fn let_go(&self) {
+        // Who has ended reads nothing.
+        let _ = self.commands.try_send(Command::Pause);
+        // It takes commands only while it holds nothing.
+        for _ in 0..LET_GO {
+            if self.commands.is_empty() {
+                break;
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Leaves what is watched for something else. That is let go only if something has come of it.
+    pub(super) fn leave_for(
         &mut self,
+        other: Other,
         state: &mut State,
         another: &mut Another<'_>,
     ) -> Result<Picked<()>, Error> {
-        // Who has ended reads nothing.
-        let _ = self.commands.try_send(Command::Pause);
-        let picked = another(&mut self.held)?;
-        if picked == Picked::Back {
+        self.let_go();
+        let picked = another(&mut self.held, other)?;
+        if let Picked::Refused(why) = &picked {
+            update::update(state, Action::Said(Note::bad(why.clone())));
+        }
+        if matches!(picked, Picked::Back | Picked::Refused(_)) {
             let _ = self.commands.try_send(Command::Resume);
             measure(state)?;
             state.dirty = true;

@@ -34,6 +34,9 @@ pub(super) fn title(state: &State) -> Vec<Span<'static>> {
         (_, Idle::Excluded) if state.who == Who::Tasks => "idle hidden (x)".to_owned(),
         (_, Idle::Excluded) => "only running (x)".to_owned(),
     });
+    if has_workers(state) {
+        words.push("Pythons below it (B)".to_owned());
+    }
     match state.who {
         Who::GilHolder => words.push("GIL holders (a)".to_owned()),
         Who::Tasks => words.push("asyncio (A)".to_owned()),
@@ -55,6 +58,12 @@ pub(super) fn title(state: &State) -> Vec<Span<'static>> {
     }
     let dot = format!(" {} ", theme.signs.dot);
     vec![Span::styled(words.join(&dot), theme.faint())]
+}
+
+/// Does it nothing itself, but may have others do it?
+fn has_workers(state: &State) -> bool {
+    let runs = state.view.states[Doing::Running.index()] >= 0.005;
+    !runs && state.console.is_none() && state.profile.totals().below.is_some()
 }
 
 /// Paints the flame.
@@ -92,7 +101,7 @@ pub(super) fn paint(state: &State, area: Rect, buffer: &mut Buffer) {
 pub(super) fn nothing(state: &State) -> String {
     if state.profile.first_at().is_none() && state.profile.ending().is_some() {
         "it ended before the first sample".to_owned()
-    } else if let Some(pid) = state.profile.totals().below {
+    } else if let (Some(pid), None) = (state.profile.totals().below, state.profile.about()) {
         format!("this is no Python, but {pid} below it is: see --subprocesses")
     } else if state.profile.first_at().is_none() {
         "waiting for the first sample".to_owned()

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-use super::action::{Action, Direction};
+use super::action::{Action, Direction, Other};
 use super::state::State;
 
 /// A part of the screen that can have the keys.
@@ -303,7 +303,8 @@ pub static TABLE: &[Binding] = &[
     row(&[char(':'), control('p')], Action::Palette, ANY, Group::Program, "all commands", "every command by name"),
     row(&[code(KeyCode::F(1))], Action::HelpAll, ANY, Group::Program, "", "every key"),
     row(&[char('?')], Action::Help, ANY, Group::Program, "help", "help on this pane"),
-    row(&[char('P')], Action::Another, ANY, Group::Program, "", "choose another process; Esc comes back to this one"),
+    row(&[char('P')], Action::Another(Other::Chosen), ANY, Group::Program, "", "choose another process; Esc comes back to this one"),
+    row(&[char('B')], Action::Another(Other::Family), ANY, Group::Program, "", "begin anew with the Pythons below it, too, or without them"),
     row(&[char('q'), control('c')], Action::Quit, ANY, Group::Program, "quit", "quit; a process lives on, a command under -t is hung up"),
 ];
 

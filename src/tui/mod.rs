@@ -77,7 +77,7 @@ pub use wire::Wire;
 use crate::fault;
 use crate::profile::Profile;
 use crate::sample::{Command, Event, Micros};
-use action::{Action, Effect, Exit};
+use action::{Action, Effect, Exit, Other};
 use effects::World;
 use input::{Input, Readiness};
 use mouse::Mouse;
@@ -171,8 +171,9 @@ pub struct Given {
     pub wire: Option<Wire>,
 }
 
-/// Lets somebody choose another process, in the terminal that is held; the one that is watched waits until that is done.
-pub type Another<'a> = &'a mut dyn FnMut(&mut Held) -> Result<Picked<()>, Error>;
+/// Begins to watch something else, which somebody may choose in the terminal that is held; what is watched waits until that
+/// is done.
+pub type Another<'a> = &'a mut dyn FnMut(&mut Held, Other) -> Result<Picked<()>, Error>;
 
 /// What is there still when it has ended.
 #[derive(Debug)]
@@ -207,13 +208,11 @@ pub fn run_with(
     let watched = catch_unwind(AssertUnwindSafe(|| {
         loop {
             let exit = watch(&mut state, &mut world, events)?;
-            match another.as_mut().filter(|_| exit == Exit::Process) {
-                None => return Ok(exit),
-                Some(another) => match world.choose(&mut state, another)? {
-                    Picked::Chosen(()) => return Ok(Exit::Process),
-                    Picked::Back => {}
-                    Picked::Left => return Ok(Exit::Program),
-                },
+            let (Exit::Process(other), Some(another)) = (exit, &mut another) else { return Ok(exit) };
+            match world.leave_for(other, &mut state, another)? {
+                Picked::Chosen(()) => return Ok(exit),
+                Picked::Back | Picked::Refused(_) => {}
+                Picked::Left => return Ok(Exit::Program),
             }
         }
     }));
@@ -224,7 +223,7 @@ pub fn run_with(
     let World { held, .. } = world;
     let stopped = held.signals.stopped();
     // Told to end in the meantime, it goes no further.
-    let held = (matches!(left, Ok(Exit::Process)) && !stopped).then_some(held);
+    let held = (matches!(left, Ok(Exit::Process(_))) && !stopped).then_some(held);
     last_totals(&mut state, events);
     match left {
         // A terminal that went away with SIGHUP cannot be read or drawn on: that is no error then.

@@ -14,12 +14,14 @@ use super::{Error, FIRST_TURN, TURN, now, picker_pane};
 pub(super) const NO_SHELL: &str = "nobody here could continue us: ^Z takes a shell that started us";
 
 /// What came of the list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Picked<T> {
     /// This was chosen, and attached to.
     Chosen(T),
     /// The process that was watched before goes on to be watched.
     Back,
+    /// So it does, since the other one cannot be watched, for this reason.
+    Refused(String),
     /// Somebody has seen enough.
     Left,
 }

@@ -3,7 +3,7 @@
 
 use crossterm::event::KeyEvent;
 
-use super::action::{Action, Effect, Note};
+use super::action::{Action, Effect, Note, Other};
 use super::console::{self, Keys};
 use super::keys::{self, Key, Pane};
 use super::state::{Overlay, State};
@@ -149,10 +149,13 @@ fn chosen(state: &mut State, action: Action) {
         Action::Export | Action::ExportAs | Action::Save | Action::Copy => keep(state, &action),
         Action::Faster => set_refresh(state, state.refresh.0 / 2),
         Action::Slower => set_refresh(state, state.refresh.0 * 2),
-        Action::Another if state.console.is_some() => {
-            state.say(Note::bad("a command under -t is the only one to be watched; q leaves it"));
-        }
-        Action::Another => state.effects.push(Effect::Another),
+        Action::Another(other) if state.console.is_some() => state.say(Note::bad(match other {
+            Other::Chosen => "a command under -t is the only one to be watched; q leaves it",
+            Other::Family => {
+                "a command is watched with those below it if --subprocesses stands before its -t"
+            }
+        })),
+        Action::Another(other) => state.effects.push(Effect::Another(other)),
         Action::Mouse => {
             state.mouse = !state.mouse;
             state.effects.push(Effect::Mouse(state.mouse));

@@ -349,3 +349,25 @@ fn the_targets_death_leaves_the_picture() {
     assert!(terminal.end().success());
     terminal.shows("it was killed by SIGKILL");
 }
+
+#[test]
+fn who_waits_for_others_leads_to_them() {
+    let family = Subject::program(python3(), "family.py", &[]).all_ready(["first", "second", "third"]);
+    let pid = family.pid().to_string();
+    let mut terminal = Terminal::start(&[&pid], &[], (80, 24));
+    terminal.until("it does nothing, but has others", |text| text.contains("Pythons below it (B)"));
+    terminal.press("B");
+    terminal.until("they work", |text| text.contains("busy") && text.contains("of 4 threads"));
+    terminal.press("B");
+    terminal.until("it alone again", |text| text.contains("Pythons below it (B)"));
+    terminal.press("q");
+    let status = terminal.end();
+    assert!(status.success(), "{status:?}");
+    // As without a stop they cannot be.
+    let mut terminal = Terminal::start(&["--nonblocking", &pid], &[], (80, 24));
+    terminal.shows("Pythons below it (B)");
+    terminal.press("B");
+    terminal.shows("cannot be watched without a stop");
+    terminal.press("q");
+    terminal.end();
+}

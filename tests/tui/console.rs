@@ -198,9 +198,11 @@ fn who_has_ended_is_not_typed_to() {
 #[test]
 fn nobody_else_is_watched_after_it() {
     let mut session = trace((80, 24));
-    session.press(&["P"]);
-    session.expect("q leaves it");
-    assert!(!session.effects.contains(&Effect::Another));
+    for (key, why) in [("P", "q leaves it"), ("B", "if --subprocesses stands before")] {
+        session.press(&[key]);
+        session.expect(why);
+    }
+    assert!(!session.effects.iter().any(|effect| matches!(effect, Effect::Another(_))));
 }
 
 #[test]

@@ -4,8 +4,8 @@
 use std::fmt::Write;
 use std::path::PathBuf;
 
-use pyflame_tui::sample::Flags;
-use pyflame_tui::tui::action::Action;
+use pyflame_tui::sample::{Event, Flags, Totals};
+use pyflame_tui::tui::action::{Action, Effect, Other};
 use pyflame_tui::tui::theme::Depth;
 use pyflame_tui::tui::{Options, Text};
 use ratatui::buffer::{Buffer, Cell};
@@ -46,6 +46,25 @@ pub(crate) fn web(size: (u16, u16), options: Options) -> Session {
     let text = Text { lines: (1..=130).map(line).collect(), newer: false };
     session.act(Action::Read("/srv/app/websrv.py".into(), Ok(text)));
     session
+}
+
+/// Who does nothing may have others do it, and only then is that worth a word.
+#[test]
+fn who_rests_and_has_others_says_so() {
+    for (program, rests) in [(Program::Idle, true), (Program::Web, false)] {
+        let mut session = Session::new(program, (80, 24));
+        session.run(5.0);
+        session.expect_not("(B)");
+        let totals = Totals { below: Some(24_070), ..session.state.profile.totals().clone() };
+        session.state.profile.record(&Event::Totals(totals));
+        if rests {
+            session.expect("Pythons below it (B)");
+        } else {
+            session.expect_not("(B)");
+        }
+        session.press(&["B"]);
+        assert_eq!(session.effects.last(), Some(&Effect::Another(Other::Family)));
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use crossbeam_channel::{RecvTimeoutError, TryRecvError};
 use super::{Over, Turns, micros};
 use crate::sample::{Command, Ending, Event};
 use crate::sampler::clock::Clock;
-use crate::sampler::look::Scope;
+use crate::sampler::look::{Looker, Scope};
 use crate::sampler::{Length, UNHEARD, find};
 use crate::target::{Pid, Target};
 
@@ -20,7 +20,7 @@ const ALIVE: Duration = Duration::from_millis(100);
 /// How often a thread is looked after that is still to stop.
 const SETTLING: Duration = Duration::from_millis(1);
 
-/// How often a Python is looked for below a command that is none.
+/// How often a Python is looked for below one that does nothing, or a command that is none.
 const BELOW: Duration = Duration::from_secs(1);
 
 /// What a command or the clock asks for.
@@ -29,7 +29,7 @@ pub(super) enum Next {
     Nothing,
 }
 
-/// What is known of a Python below a command that is none.
+/// What is known of a Python below it.
 pub(super) struct Below {
     asked: Instant,
     seen: Option<Pid>,
@@ -52,6 +52,17 @@ impl Turns {
         self.totals.below = found.filter(|_| found == below.seen).map(|pid| pid.0);
         *below = Below { seen: found, ..Below::new() };
         self.tell_totals()
+    }
+
+    /// Who does nothing may have others do it: the master of a server, a pool. Somebody who watches would want to know.
+    pub(super) fn look_for_workers(
+        &mut self,
+        target: &Target,
+        looker: &Looker,
+        below: &mut Below,
+    ) -> Result<(), Over> {
+        let is_watched = self.length == Length::ToTheEnd && self.scope.is_all();
+        if is_watched && !looker.has_holder() { self.look_below(target, below) } else { Ok(()) }
     }
 
     pub(super) fn govern(&mut self) -> Result<(), Over> {

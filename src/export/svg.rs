@@ -1,5 +1,5 @@
 //! A flame graph as a picture for a browser: the folded stacks, drawn by inferno. Roots are on top, as in the live view.
-//! Boxes can be clicked into and searched; one's own code is red, libraries are blue, what comes with Python is yellow.
+//! Boxes can be clicked into and searched; what lies in `site-packages` is blue, what comes with Python yellow, all else red.
 
 use std::io::{self, Write};
 

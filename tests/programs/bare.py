@@ -29,8 +29,9 @@ try:
     from _hashlib import pbkdf2_hmac
     burn = (pbkdf2_hmac, ("sha256", b"x", b"y", 2**31 - 1))
 except ImportError:
-    import bz2
-    burn = (bz2.compress, (os.urandom(1 << 27),))
+    import zlib
+    # Of two letters, in which zlib seeks in vain for a minute; bz2 would come back for the GIL again and again.
+    burn = (zlib.compress, (os.urandom(1 << 25).translate(b"ab" * 128), 9))
 
 # Functions of C, and none of Python that calls them.
 start_new_thread(time.sleep, (1000000,))

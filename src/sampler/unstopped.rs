@@ -21,37 +21,35 @@ use crate::target::memory::{Address, Memory};
 /// How often a look is attempted, some 5 µs each.
 const ATTEMPTS: u32 = 32;
 
-/// In so many looks in a row a thread has to be seen to begin elsewhere before that is believed.
-const TURNS: u32 = 3;
+/// So many looks more than others have to show a root before it is believed, and so many can be had at the most: as many
+/// have to show another one before that is believed instead.
+const VOTES: (u32, u32) = (3, 12);
 
 /// The function that a thread begins with. It hardly ever changes, so a stack that begins elsewhere is one that has lost
-/// its root: a frame of 2.7 that was being given back was seen twice with no caller.
+/// its root: a frame of 2.7 that was being given back was seen twice with no caller. The first that is seen may be such a
+/// one, too.
 #[derive(Debug, Default)]
 pub(super) struct Root {
-    /// The first that was seen, until there is proof of another.
+    /// The one that most looks have shown, and in how many more of them than others.
     code: Option<Address>,
-    /// Another one that was seen since, and in how many looks.
-    other: Option<(Address, u32)>,
-    look: u64,
+    votes: u32,
+    /// The last that has voted.
+    look: Option<u64>,
 }
 
 impl Root {
     /// A stack begins with this one; is it to be believed?
     fn is(&mut self, code: Address, look: u64) -> bool {
-        if *self.code.get_or_insert(code) == code {
-            self.other = None;
-            return true;
+        if self.look.replace(look) != Some(look) {
+            if self.code == Some(code) {
+                self.votes = VOTES.1.min(self.votes + 1);
+            } else if self.votes > 0 {
+                self.votes -= 1;
+            } else {
+                (self.code, self.votes) = (Some(code), 1);
+            }
         }
-        let seen = match self.other {
-            Some((other, seen)) if other == code => seen + u32::from(self.look != look),
-            _ => 1,
-        };
-        self.look = look;
-        self.other = Some((code, seen));
-        if seen >= TURNS {
-            self.code = Some(code);
-        }
-        seen >= TURNS
+        self.code == Some(code) && self.votes >= VOTES.0
     }
 }
 
@@ -222,13 +220,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_thread_begins_elsewhere_only_if_it_is_seen_to_again_and_again() {
+    fn a_thread_begins_where_most_looks_say() {
         let (one, other) = (Address(8), Address(16));
         let mut root = Root::default();
-        assert!((0..4).all(|look| root.is(one, look)));
-        // However often in one look, and with the true one between.
+        let mut looks = 0..;
+        let mut is = |code| root.is(code, looks.next().expect("numbers"));
+        // The first that is seen may be the wrong one.
+        assert!(!is(other) && (0..3).all(|_| !is(one)) && (0..20).all(|_| is(one)));
+        assert!((0..8).all(|_| !is(other)) && is(one));
+        // It has become another one for good.
+        assert!((0..7).all(|_| !is(other)) && (0..20).all(|_| is(other)));
+        // However often in one look.
+        let mut root = Root::default();
         assert!((0..9).all(|_| !root.is(other, 4)));
-        assert!(!root.is(other, 5) && root.is(one, 5) && !root.is(other, 6) && !root.is(other, 7));
-        assert!(root.is(other, 8) && !root.is(one, 8));
     }
 }

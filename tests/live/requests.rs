@@ -5,7 +5,8 @@ use crate::interpreters::Interpreter;
 use crate::profiler::profile;
 use crate::subject::Subject;
 
-/// Looks two hundred times a second; most of these looks have to be taken, and nearly all show a request.
+/// Looks two hundred times a second; most of these looks have to be taken, and most show a request. (The others, up to a
+/// fifth and more on a slow machine, show who starts them.)
 pub(crate) fn watch(python: &Interpreter) -> Result<u64, String> {
     let subject = Subject::program(python, "per_request.py", &[]).ready();
     let ran = profile(&["--stats", "-x", "-s", "2", "-r", "0.005", &subject.pid().to_string()]);
@@ -14,7 +15,7 @@ pub(crate) fn watch(python: &Interpreter) -> Result<u64, String> {
     }
     let (requests, _) = share(ran.text(), "handle");
     let samples = Figures::parse(&ran.err).samples;
-    if samples > 200 && requests * 10 > samples * 8 { Ok(requests) } else { Err(ran.err) }
+    if samples > 200 && requests * 10 > samples * 6 { Ok(requests) } else { Err(ran.err) }
 }
 
 /// Whoever is called something is called like its function; how many were.

@@ -14,6 +14,9 @@ use crate::sample::About;
 /// What is longer, a title has no room for, in characters.
 const LONGEST_TITLE: usize = 120;
 
+/// XML has no word for these, and no browser shows a file that has them.
+const NOT_XML: [char; 2] = ['\u{fffe}', '\u{ffff}'];
+
 /// Writes what a selection takes as SVG; nothing where it takes nothing.
 pub fn write_svg(profile: &Profile, selection: &Selection, out: &mut impl Write) -> io::Result<()> {
     let mut folded = Vec::new();
@@ -21,8 +24,7 @@ pub fn write_svg(profile: &Profile, selection: &Selection, out: &mut impl Write)
     if folded.is_empty() {
         return Ok(());
     }
-    // XML has no word for these two, and no browser shows a file that has them.
-    let folded = String::from_utf8_lossy(&folded).replace(['\u{fffe}', '\u{ffff}'], "\u{fffd}");
+    let folded = String::from_utf8_lossy(&folded).replace(NOT_XML, "\u{fffd}");
     let mut options = Options::default();
     options.colors = Palette::Multi(MultiPalette::Python);
     options.direction = Direction::Inverted;
@@ -39,7 +41,7 @@ fn title(command: &str) -> String {
     if title.len() < command.len() {
         title.push('…');
     }
-    title.replace(|c| is_unseen(c) || matches!(c, '\u{fffe}' | '\u{ffff}'), "\u{fffd}")
+    title.replace(|c| is_unseen(c) || NOT_XML.contains(&c), "\u{fffd}")
 }
 
 fn subtitle(about: &About) -> String {

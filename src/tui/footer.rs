@@ -212,7 +212,6 @@ fn choice(enter: &'static str, close: (&'static str, &'static str, Option<Action
     Shown::keys([], [(accept, enter, Some(Action::Accept)), (moves, "move", None), close])
 }
 
-/// A line that is being typed. Its end is always seen, and the cursor behind it.
 /// What the endings of an export's name ask for, as far as there is room.
 fn endings(room: usize) -> String {
     let mut help = String::from("  Enter writes");
@@ -229,6 +228,7 @@ fn endings(room: usize) -> String {
     help
 }
 
+/// A line that is being typed. Its end is always seen, and the cursor behind it.
 fn typed(lead: &str, line: &str, help: &str, state: &State, width: u16) -> Shown {
     let signs = state.theme.signs;
     let room = usize::from(width).saturating_sub(text::width(lead) + 2);

@@ -13,7 +13,7 @@ use super::{Error, FIRST_TURN, TURN, now, picker_pane};
 /// Why nothing comes of ^Z where there is no shell that could continue us.
 pub(super) const NO_SHELL: &str = "nobody here could continue us: ^Z takes a shell that started us";
 
-/// What came of the list.
+/// What came of turning to something else.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Picked<T> {
     /// This was chosen, and attached to.

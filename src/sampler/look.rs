@@ -144,8 +144,6 @@ pub struct Looker {
     /// The process was found stopped by job control.
     pub(super) standing: bool,
     stopping: Stopping,
-    /// Which look this is, where nothing is stopped.
-    pub(super) turn: u64,
     pub(super) holders: Holders,
     pub(super) compare: Compare,
     /// Stacks are followed to their ends while threads stand still, so that all their code objects can be compared then.
@@ -182,7 +180,6 @@ impl Looker {
             words: Snapshot::new(),
             standing: false,
             stopping,
-            turn: 0,
             holders: Holders::default(),
             compare: Compare::After,
             whole: false,

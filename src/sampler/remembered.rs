@@ -6,7 +6,6 @@ use crate::python::snapshot::Snapshot;
 use crate::sample::ThreadId;
 use crate::sampler::decode::Last;
 use crate::sampler::trail::Trail;
-use crate::sampler::unstopped::Root;
 use crate::target::memory::Address;
 
 /// Of one of them; and by the address of a lock, of the snapshot of all that are under it.
@@ -17,8 +16,6 @@ pub(super) struct Remembered {
     pub(super) trail: Trail,
     /// The last stack: an unchanged one is sent as it is.
     pub(super) last: Last,
-    /// Where nothing is stopped: with what the stack begins.
-    pub(super) root: Root,
     /// Whose it was found to be.
     thread: Option<ThreadId>,
 }

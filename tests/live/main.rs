@@ -250,7 +250,8 @@ fn cpythons() -> Vec<&'static Interpreter> {
 /// Two seconds in the maze, with one thread or, on every other Python, with four.
 fn short_walk(python: &Interpreter) -> Result<[u64; 4], String> {
     let busy = if python.version.1.is_multiple_of(2) { 4 } else { 1 };
-    let look = Look { seconds: 2.0, interval: 0.001, all_threads: busy == 4, nonblocking: false };
+    let look =
+        Look { seconds: 2.0, interval: 0.001, all_threads: busy == 4, nonblocking: false, apart: false };
     let (verdict, figures) = Maze::enter(python, busy, false)?.look(look)?;
     Ok([verdict.samples, verdict.impossible, figures.failed(), verdict.idle])
 }

@@ -3,11 +3,15 @@
 #![allow(dead_code, reason = "each test program that has this file uses a part of it")]
 
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::Duration;
+
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+use nix::unistd::Pid;
 
 use crate::folded::{Figures, Verdict, judge};
 use crate::interpreters::Interpreter;
-use crate::profiler::{profiler, start};
+use crate::profiler::{Running, profiler, start};
 use crate::subject::Subject;
 
 /// How to look at it.
@@ -20,6 +24,8 @@ pub(crate) struct Look {
     pub(crate) all_threads: bool,
     /// Nothing is stopped.
     pub(crate) nonblocking: bool,
+    /// The profiler may not run where the maze does.
+    pub(crate) apart: bool,
 }
 
 /// A maze with people in it.
@@ -54,7 +60,8 @@ impl Maze {
         for (wanted, word) in [(look.all_threads, "--threads"), (look.nonblocking, "--nonblocking")] {
             command.args(wanted.then_some(word));
         }
-        let ran = start(&mut command).end(Duration::from_secs_f64(look.seconds * 2.0 + 60.0));
+        let running = if look.apart { self.start_apart(&mut command) } else { start(&mut command) };
+        let ran = running.end(Duration::from_secs_f64(look.seconds * 2.0 + 60.0));
         if ran.code() != 0 {
             return Err(ran.err);
         }
@@ -68,9 +75,30 @@ impl Maze {
             let Verdict { impossible, samples, examples, .. } = verdict;
             return Err(format!("{impossible} of {samples} impossible: {examples}\n{}", ran.err));
         }
-        if verdict.samples + verdict.idle == 0 {
+        // From another CPU hardly anything can be proven where all is soon over.
+        if verdict.samples + verdict.idle == 0 && !look.apart {
             return Err(format!("nothing was seen: {}", ran.err));
         }
         Ok((verdict, figures))
+    }
+
+    /// Starts it on one CPU, and leaves the maze another. Where there is but one it is that.
+    fn start_apart(&self, command: &mut Command) -> Running {
+        let ours = Pid::from_raw(0);
+        let before = sched_getaffinity(ours).unwrap();
+        let cpus: Vec<_> = (0..CpuSet::count()).filter(|cpu| before.is_set(*cpu).unwrap()).collect();
+        let only = |cpu: Option<&usize>| {
+            let mut set = CpuSet::new();
+            set.set(*cpu.unwrap()).unwrap();
+            set
+        };
+        for task in std::fs::read_dir(format!("/proc/{}/task", self.pid())).unwrap().flatten() {
+            let task = task.file_name().to_string_lossy().parse().unwrap();
+            sched_setaffinity(Pid::from_raw(task), &only(cpus.last())).unwrap();
+        }
+        sched_setaffinity(ours, &only(cpus.first())).unwrap();
+        let running = start(command);
+        sched_setaffinity(ours, &before).unwrap();
+        running
     }
 }

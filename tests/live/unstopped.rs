@@ -1,7 +1,10 @@
 //! `--nonblocking`: a target that is held by somebody else's ptrace, so that it cannot be stopped by us.
 
+use std::fmt::Write;
+
 use nix::sys::ptrace;
 
+use crate::folded::Verdict;
 use crate::interpreters::Interpreter;
 use crate::maze::{Look, Maze};
 use crate::profiler::profile;
@@ -16,18 +19,17 @@ fn look_at_traced(python: &Interpreter, busy: u32) -> Result<String, String> {
     if refused.code() != 1 || !refused.err.contains("trace") {
         return Err(format!("it is traced, and yet: status {}, {}", refused.code(), refused.err));
     }
-    let look = Look { seconds: 2.0, interval: 0.001, all_threads: busy > 1, nonblocking: true };
-    let (verdict, figures) = maze.look(look)?;
-    if figures.median > 0.0 || verdict.samples == 0 {
-        return Err(format!("{verdict:?}, {figures:?}"));
+    let look = Look { seconds: 2.0, interval: 0.001, all_threads: busy > 1, nonblocking: true, apart: false };
+    let mut said = python.name.clone();
+    for apart in [false, true] {
+        let (Verdict { samples, impossible, .. }, figures) = maze.look(Look { apart, ..look })?;
+        if figures.median > 0.0 || samples == 0 && !apart {
+            return Err(format!("apart {apart}: {samples}, {figures:?}"));
+        }
+        let failed = figures.failed();
+        write!(said, "; apart {apart}: {samples} stacks, {impossible} impossible, {failed} failed").unwrap();
     }
-    Ok(format!(
-        "{}: {} stacks, {} impossible, {} failed",
-        python.name,
-        verdict.samples,
-        verdict.impossible,
-        figures.failed()
-    ))
+    Ok(said)
 }
 
 /// The oldest, the newest, and some between.

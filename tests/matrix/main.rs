@@ -5,7 +5,8 @@
 //! PYFLAME_TEST_LONG=1 cargo test --test matrix
 //! ```
 //!
-//! `PYFLAME_TEST_ONLY=3.12.1` looks at one Python, `PYFLAME_TEST_SAMPLES=1000000` makes the walks longer.
+//! `PYFLAME_TEST_ONLY=3.12.1` looks at one Python, `PYFLAME_TEST_SAMPLES=1000000` makes the walks longer, and
+//! `PYFLAME_TEST_NONBLOCKING=1` looks without a stop, and from another CPU, too.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -30,6 +31,7 @@ use std::io::Write;
 
 use interpreters::{Interpreter, pythons};
 use table::{Row, Table};
+use walks::Manner;
 
 /// Both tables; in one test, because what is measured must not be disturbed by another.
 #[test]
@@ -43,8 +45,11 @@ fn every_python_for_long() {
     let mut walked = Table::new(&walks::COLUMNS);
     say(&walked.head());
     for python in chosen() {
-        for (busy, rests) in [(1, false), (4, false), (3, true)] {
-            add(&mut walked, walks::walk(python, busy, rests));
+        for (busy, manner) in [(1, Manner::Busy), (4, Manner::Busy), (3, Manner::Rests)] {
+            add(&mut walked, walks::walk(python, busy, manner));
+        }
+        if walks::nonblocking() {
+            add(&mut walked, walks::walk(python, 1, Manner::Apart));
         }
     }
     let mut lived = Table::new(&programs::COLUMNS);

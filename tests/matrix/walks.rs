@@ -25,8 +25,19 @@ const SECONDS: f64 = 6.0;
 /// So many looks at the most: a machine that is that busy measures nothing.
 const LOOKS: u32 = 20;
 
+/// What those who walk do, and where.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Manner {
+    /// They walk all the time.
+    Busy,
+    /// They let go of the GIL all the time.
+    Rests,
+    /// They walk all the time, where the profiler may not run.
+    Apart,
+}
+
 /// Is nothing to be stopped?
-fn nonblocking() -> bool {
+pub(crate) fn nonblocking() -> bool {
     std::env::var_os("PYFLAME_TEST_NONBLOCKING").is_some_and(|word| word == "1")
 }
 
@@ -36,10 +47,14 @@ fn wanted() -> u64 {
 }
 
 /// A row of the table.
-pub(crate) fn walk(python: &Interpreter, busy: u32, rests: bool) -> Row {
-    let what = if rests { "resting" } else { "busy" };
+pub(crate) fn walk(python: &Interpreter, busy: u32, manner: Manner) -> Row {
+    let what = match manner {
+        Manner::Busy => "busy",
+        Manner::Rests => "resting",
+        Manner::Apart => "on a CPU of its own",
+    };
     let mut row = Row::named(python, format!("{}, {busy} {what}", python.name));
-    match look_long(python, busy, rests) {
+    match look_long(python, busy, manner) {
         Ok((verdict, figures)) => {
             row.figures([figures.samples, verdict.samples, verdict.impossible]);
             let percent = |count: u64, all: u64| format!("{:.3}", per_mille(count, all) / 10.0);
@@ -52,7 +67,9 @@ pub(crate) fn walk(python: &Interpreter, busy: u32, rests: bool) -> Row {
                 format!("{:.0}", figures.p99),
                 figures.retried.to_string(),
             ]);
-            if figures.failed() * 100 >= figures.samples {
+            // Without a stop more fail: in 2.7 four threads that want the GIL change places all the time.
+            let most = if nonblocking() { 5 } else { 1 };
+            if manner != Manner::Apart && figures.failed() * 100 >= most * figures.samples {
                 row.wrong("walk", &format!("too many have failed: {:?}", figures.failures));
             }
             if figures.samples < wanted() {
@@ -70,7 +87,8 @@ pub(crate) fn per_mille(count: u64, all: u64) -> f64 {
 }
 
 /// Looks again and again until there are enough samples.
-fn look_long(python: &Interpreter, busy: u32, rests: bool) -> Result<(Verdict, Figures), String> {
+fn look_long(python: &Interpreter, busy: u32, manner: Manner) -> Result<(Verdict, Figures), String> {
+    let rests = manner == Manner::Rests;
     let mut maze = Maze::enter(python, busy, rests)?;
     let (mut verdict, mut figures) = (Verdict::default(), Figures::default());
     for turn in 0..LOOKS.max(u32::try_from(wanted() / 10_000).unwrap_or(u32::MAX)) {
@@ -81,6 +99,7 @@ fn look_long(python: &Interpreter, busy: u32, rests: bool) -> Result<(Verdict, F
             interval: INTERVAL,
             all_threads,
             nonblocking: nonblocking(),
+            apart: manner == Manner::Apart,
         })?;
         verdict += &seen;
         figures += &cost;

@@ -150,7 +150,9 @@ impl Policy {
     /// After this window: where to run in the next.
     pub(super) fn judge(&mut self, window: &Window) -> Place {
         let Some(cpu) = window.cpu.filter(|_| self.cpus > 1) else { return self.stay(Place::Anywhere) };
-        if self.is_with() && !window.is_followed() {
+        // One that hops is lost now and then; but from afar, where nothing may be stopped, nearly always.
+        let is_worth_it = window.is_followed() || self.why == Why::Success && !window.is_proven_from_afar();
+        if self.is_with() && !is_worth_it {
             return self.decide(false, cpu);
         }
         if !std::mem::replace(&mut self.warm, true) {
@@ -350,8 +352,11 @@ mod tests {
         let elsewhere = Window { unstopped: 100, at_once: 60, ..window(0, 30, 0, 1) };
         let together = run(&mut policy, 1000, window(6, 90, 12, 1), elsewhere);
         assert!((990..1000).contains(&together), "{together}");
-        // But it does not chase after one that hops.
-        assert_eq!(policy.judge(&window(6, 90, 6, 0)), Place::Anywhere);
+        // It goes on after one that hops, unless that need not be.
+        let hops = window(6, 90, 6, 0);
+        let looks = |at_once| Window { unstopped: 50, at_once, ..hops };
+        assert_eq!(policy.judge(&looks(5)), Place::With(0));
+        assert_eq!(policy.judge(&looks(49)), Place::Anywhere);
     }
 
     #[test]

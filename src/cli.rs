@@ -51,7 +51,7 @@ pub struct Options {
     pub seconds_are_vain: bool,
     /// `-r`: mean time between samples.
     pub interval: Option<Duration>,
-    /// `-T`, `--svg`: what is written.
+    /// `-T`, `--svg`, `--speedscope`: what is written.
     pub format: Format,
     /// `-x`: leave out what is idle.
     pub exclude_idle: bool,
@@ -153,6 +153,7 @@ fn command() -> Command {
         .arg(value("output", Some('o'), "FILE", "Write to FILE, without a screen").value_parser(path()))
         .arg(flag("timestamp", Some('T'), "Every sample with its time, for flame charts").alias("flamechart"))
         .arg(flag("svg", None, "A flame graph for a browser, instead of folded stacks"))
+        .arg(flag("speedscope", None, "For speedscope: every sample with its time, by thread"))
         .arg(flag("exclude-idle", Some('x'), "Leave out what is idle"))
         .arg(flag("by-thread", None, "Each stack below its thread; of all with --threads"))
         .arg(flag("no-line-numbers", Some('n'), "Functions without line numbers"))
@@ -298,39 +299,43 @@ fn trace_at(command: &Command, words: &[OsString]) -> Option<usize> {
     None
 }
 
+/// Options that exclude each other.
+const EXCLUSIVE: [(&str, &[&str]); 6] = [
+    ("-t", &["-d", "-p"]),
+    // Where more than one process is busy most of them are on other CPUs, from where little can be proven.
+    ("--nonblocking", &["--subprocesses", "--tasks"]),
+    ("-T", &["--svg", "--speedscope"]),
+    ("--svg", &["--speedscope"]),
+    ("-d", &["--svg", "--speedscope", "--live"]),
+    ("--headless", &["--live"]),
+];
+
+/// Those of them that are not called by their long names, with these.
+const SHORT: [(&str, &str); 4] = [("-d", "dump"), ("-p", "pid"), ("-t", "trace"), ("-T", "timestamp")];
+
 fn options(matches: &ArgMatches, rest: Vec<OsString>) -> Result<Options, UsageError> {
     let flag = |id| matches.get_flag(id);
     let given = matches.get_one::<Duration>("seconds").copied();
     let seconds = given.filter(|_| !flag("trace"));
-    for (id, option) in [("dump", "-d"), ("pid", "-p")] {
-        let given = matches.value_source(id) == Some(clap::parser::ValueSource::CommandLine);
-        if flag("trace") && given {
-            return Err(UsageError::Incompatible("-t", option));
-        }
-    }
-    // Where more than one process is busy most of them are on other CPUs, from where little can be proven.
-    if flag("subprocesses") && flag("nonblocking") {
-        return Err(UsageError::Incompatible("--nonblocking", "--subprocesses"));
-    }
-    if flag("tasks") && flag("nonblocking") {
-        return Err(UsageError::Incompatible("--nonblocking", "--tasks"));
-    }
-    let format = match (flag("timestamp"), flag("svg")) {
-        (true, true) => return Err(UsageError::Incompatible("-T", "--svg")),
-        (_, true) if flag("dump") => return Err(UsageError::Incompatible("-d", "--svg")),
-        (_, true) => Format::Svg,
-        (true, _) => Format::Timestamps,
-        _ => Format::Folded,
+    let is_given = |option: &str| {
+        let id = SHORT.iter().find(|(short, _)| *short == option).map_or(&option[2..], |(_, id)| id);
+        matches.value_source(id) == Some(clap::parser::ValueSource::CommandLine)
     };
-    for (id, option) in [("headless", "--headless"), ("dump", "-d")] {
-        if flag("live") && flag(id) {
-            return Err(UsageError::Incompatible(option, "--live"));
+    for (one, others) in EXCLUSIVE.into_iter().filter(|(one, _)| is_given(one)) {
+        if let Some(other) = others.iter().find(|other| is_given(other)) {
+            return Err(UsageError::Incompatible(one, other));
         }
     }
     // A single look is a text, and no view of what goes on.
     if flag("live") && seconds == Some(Duration::ZERO) {
         return Err(UsageError::Incompatible("-s 0", "--live"));
     }
+    let format = match [flag("timestamp"), flag("svg"), flag("speedscope")] {
+        [true, ..] => Format::Timestamps,
+        [_, true, _] => Format::Svg,
+        [.., true] => Format::Speedscope,
+        _ => Format::Folded,
+    };
     let screen = match (flag("headless"), flag("live")) {
         (true, _) => Screen::Headless,
         (_, true) => Screen::Live,

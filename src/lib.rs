@@ -29,7 +29,6 @@ use signal_hook::consts::SIGHUP;
 
 use cli::{Choice, Options, Parsed};
 use error::Error;
-use export::Format;
 use headless::{Recording, Stops};
 use output::Output;
 use profile::{Grouping, Idle, Lines, Profile, Selection, Span, Thread, Who, Window};
@@ -115,8 +114,7 @@ fn record(options: &Options) -> Result<u8, Error> {
     };
     let sampler = Sampler::start(plan)?;
     // Where times are asked for none may be thinned away, whatever memory that takes.
-    let profile =
-        if options.format == Format::Timestamps { Profile::with_cap(usize::MAX) } else { Profile::of_sums() };
+    let profile = if options.format.has_times() { Profile::with_cap(usize::MAX) } else { Profile::of_sums() };
     let recording =
         headless::record(profile, sampler, stops, total, &|profile| save(options, &output, profile));
     let failure = failed_dump(options, &recording.profile);

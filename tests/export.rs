@@ -15,6 +15,7 @@ use proptest::prelude::*;
 use pyflame_tui::export::{Format, write, write_dump, write_folded};
 use pyflame_tui::profile::{Grouping, Idle, Lines, Profile, Selection, Span, Threads, Who};
 use pyflame_tui::sample::{Event, Failure, Flags, Frame, Function, Micros, Outcome, Sample, Stack};
+use serde_json::Value;
 use workload::{Service, failed, folded, frame, profile_of, seen, stack, taken, text, two_threads};
 
 fn dump(profile: &Profile, selection: &Selection) -> String {
@@ -166,6 +167,42 @@ fn timestamps_as_pyflame_writes_them() {
     let text = text(Format::Timestamps, &profile, &busy);
     assert!(text.contains("1002003\napp.py:main:3;app.py:work:8;\n1003004\n(failed)\n"), "{text}");
     assert!(!text.contains("(idle)") && !text.contains("serve"));
+}
+
+/// A track as it is read back: its name, and each stack with how long it was there.
+fn tracks(profile: &Profile, selection: &Selection) -> Vec<(String, Vec<(String, u64)>)> {
+    let file: Value = serde_json::from_str(&text(Format::Speedscope, profile, selection)).unwrap();
+    assert_eq!(file["$schema"], "https://www.speedscope.app/file-format-schema.json");
+    let frame = |number: &Value| {
+        let frame = &file["shared"]["frames"][number.as_u64().unwrap() as usize];
+        let line = frame.get("line").map_or(String::new(), |line| format!(":{line}"));
+        format!("{}:{}{line}", frame["file"].as_str().unwrap(), frame["name"].as_str().unwrap())
+    };
+    let stack = |frames: &Value| frames.as_array().unwrap().iter().map(frame).collect::<Vec<_>>().join(";");
+    let track = |track: &Value| {
+        assert_eq!((&track["type"], &track["unit"]), (&"sampled".into(), &"microseconds".into()));
+        let weights = track["weights"].as_array().unwrap().iter().map(|weight| weight.as_u64().unwrap());
+        let all: Vec<_> = track["samples"].as_array().unwrap().iter().map(stack).zip(weights).collect();
+        assert!(all.iter().map(|(_, weight)| weight).sum::<u64>() <= track["endValue"].as_u64().unwrap());
+        (track["name"].as_str().unwrap().to_owned(), all)
+    };
+    file["profiles"].as_array().unwrap().iter().map(track).collect()
+}
+
+#[test]
+fn tracks_as_speedscope_reads_them() {
+    let profile = two_threads();
+    let [work, deep] = ["app.py:main:3;app.py:work:8", "app.py:main:3;app.py:work:10;app.py:deep:1"];
+    let rows = |rows: &[(&str, u64)]| rows.iter().map(|(stack, time)| ((*stack).to_owned(), *time)).collect();
+    let held: Vec<_> = rows(&[(work, 1001), (deep, 1001), ("", 2002), (work, 1001)]);
+    assert_eq!(tracks(&profile, &Selection::default()), [("thread 1 (1)".to_owned(), held)]);
+    let all = Selection { who: Who::AllThreads, lines: Lines::Merged, ..Selection::default() };
+    let all = tracks(&profile, &all);
+    let names: Vec<_> = all.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["thread 1 (1)", "thread 2 (2)"]);
+    let idle: Vec<_> = rows(&[("app.py:serve", 3003), ("", 1001), ("app.py:serve", 1001)]);
+    assert_eq!(all[1].1, idle);
+    assert_eq!(text(Format::Speedscope, &Profile::new(), &Selection::default()), "");
 }
 
 #[test]

@@ -44,6 +44,7 @@ fn pyflames_options_mean_what_they_meant() {
     assert_eq!(parsed("--flamechart 1").unwrap().format, Format::Timestamps);
     assert_eq!(parsed("--timestamp 1").unwrap().format, Format::Timestamps);
     assert_eq!(parsed("--svg 1").unwrap().format, Format::Svg);
+    assert_eq!(parsed("--speedscope 1").unwrap().format, Format::Speedscope);
 }
 
 /// Scripts abbreviate as they like: what has stood for one option must go on to.
@@ -73,6 +74,8 @@ fn mistakes() {
     assert_eq!(error("--tasks --nonblocking 1"), UsageError::Incompatible("--nonblocking", "--tasks"));
     assert_eq!(error("-T --svg 1"), UsageError::Incompatible("-T", "--svg"));
     assert_eq!(error("-d --svg 1"), UsageError::Incompatible("-d", "--svg"));
+    assert_eq!(error("--speedscope --svg 1"), UsageError::Incompatible("--svg", "--speedscope"));
+    assert!(parsed("-d -T 1").is_ok());
     assert_eq!(error("-t ./pyflame-tui"), UsageError::Itself);
     assert_eq!(error("--abi=0 1"), UsageError::UnknownAbi("0".to_owned()));
     for word in ["0", "99999999999999", "foo", "4194305"] {
@@ -103,7 +106,9 @@ fn an_abbreviation_of_more_than_one_names_them() {
     for line in ["--s 1 77", "--s=1 77"] {
         let said = said(line);
         assert!(
-            said.contains("'--s' is ambiguous: it may be --subprocesses, --seconds, --svg, --stats\n"),
+            said.contains(
+                "'--s' is ambiguous: it may be --subprocesses, --seconds, --svg, --speedscope, --stats\n"
+            ),
             "{said}"
         );
     }

@@ -1,12 +1,13 @@
 //! What leaves the house: a selection of a profile as text, a file a format. Writers stream, open
 //! nothing, and pass errors on.
 //!
-//! All formats write a frame as `file:function:line`, with names escaped as [`escape`] says.
+//! All formats that are lines write a frame as `file:function:line`, with names escaped as [`escape`] says.
 
 mod dump;
 pub mod escape;
 mod folded;
 mod root;
+mod speedscope;
 mod svg;
 mod timestamps;
 
@@ -14,6 +15,7 @@ use std::io::{self, Write};
 
 pub use dump::write_dump;
 pub use folded::write_folded;
+pub use speedscope::write_speedscope;
 pub use svg::write_svg;
 pub use timestamps::write_timestamps;
 
@@ -29,15 +31,23 @@ pub enum Format {
     Timestamps,
     /// A flame graph for a browser.
     Svg,
+    /// Every sample in its place in time, a track a thread: speedscope's own.
+    Speedscope,
 }
 
 impl Format {
+    /// Does it tell when a stack was seen?
+    pub const fn has_times(self) -> bool {
+        matches!(self, Self::Timestamps | Self::Speedscope)
+    }
+
     /// The usual ending of a file in this format.
     pub const fn extension(self) -> &'static str {
         match self {
             Self::Folded => "folded",
             Self::Timestamps => "flamechart",
             Self::Svg => "svg",
+            Self::Speedscope => "speedscope.json",
         }
     }
 }
@@ -53,5 +63,6 @@ pub fn write(
         Format::Folded => write_folded(profile, selection, out),
         Format::Timestamps => write_timestamps(profile, selection, out),
         Format::Svg => write_svg(profile, selection, out),
+        Format::Speedscope => write_speedscope(profile, selection, out),
     }
 }

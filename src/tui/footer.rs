@@ -218,7 +218,7 @@ fn endings(room: usize) -> String {
     for words in [
         ".svg: for a browser",
         ".threads: by thread",
-        ".flamechart: in order of time",
+        ".speedscope.json: in order of time",
         "empty: a name of its own",
     ] {
         if text::width(&help) + 2 + text::width(words) <= room {

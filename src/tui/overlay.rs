@@ -169,6 +169,7 @@ fn asked_for(name: &str) -> (Option<Format>, Option<Grouping>) {
         (".flamechart", Format::Timestamps),
         (".timestamps", Format::Timestamps),
         (".svg", Format::Svg),
+        (".speedscope.json", Format::Speedscope),
         (".folded", Format::Folded),
     ];
     let asked = endings.into_iter().find_map(|(ending, format)| Some((name.strip_suffix(ending)?, format)));

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use serde_json::Value;
+
 use crate::folded::{dump, folded, frame};
 use crate::interpreters::python3;
 use crate::profiler::profile;
@@ -116,6 +118,28 @@ exec(compile('def busy():\n  while True: sum(range(9))\ntracee.ready()\nbusy()',
     let count = boxes.lines().find_map(|told| told.strip_prefix(&escaped)?.split(' ').next()?.parse().ok());
     let (count, total): (u64, u64) = (count.expect(boxes), total.parse().unwrap());
     assert!(count > 0 && count <= total, "{count} of {total}");
+}
+
+#[test]
+fn a_track_is_as_long_as_the_look() {
+    let subject = subject("threads.py", &["2", "2"]);
+    let pid = subject.pid().to_string();
+    let ran = profile(&["--threads", "--speedscope", "-s", "0.5", "-r", "0.01", &pid]).well();
+    let file: Value = serde_json::from_slice(&ran.out).unwrap();
+    let tracks = file["profiles"].as_array().unwrap();
+    for track in tracks {
+        let samples = track["samples"].as_array().unwrap();
+        assert!(samples.iter().any(|stack| !stack.as_array().unwrap().is_empty()), "{track}");
+        let weights = track["weights"].as_array().unwrap();
+        assert_eq!(weights.len(), samples.len());
+        let length: u64 = weights.iter().map(|weight| weight.as_u64().unwrap()).sum();
+        // Looks may have been late.
+        assert!(
+            (400_000..1_500_000).contains(&length) && track["endValue"].as_u64() >= Some(length),
+            "{track}"
+        );
+    }
+    assert!(!tracks.is_empty(), "{file}");
 }
 
 /// A sample as pyflame's converter reads it: a line that is a number, then a line to be cut at its semicolons, in which

@@ -100,6 +100,7 @@ fn e_writes_what_a_run_without_a_screen_writes() {
             &["--threads", "--by-thread", "-x"],
             &["--threads", "--by-thread", "-T", "-n"],
             &["--threads", "--svg"],
+            &["--threads", "--speedscope"],
         ] {
             let options = command_line(words);
             let (one, other) = (headless(&options, &events), viewed(&options, &events));

@@ -69,14 +69,16 @@ impl Names {
     ) -> Vec<(ThreadId, String)> {
         let threads = || seen.iter().map(|sample| sample.thread).filter(|thread| thread.seat == 0);
         let is_new = threads().any(|thread| !self.told.contains_key(&thread));
-        let read_again = self.are_due(is_new, now);
+        let all = is_over(self.read_all, AGAIN, now);
+        // Who has no name yet is asked for when he is seen: another look's asking would put that off.
+        let is_wanted = is_new || all || threads().any(|thread| self.provisional.contains_key(&thread));
+        let read_again = is_wanted && self.are_due(is_new, now);
         if !is_new && !read_again {
             return Vec::new();
         }
         if self.told.len() > MOST {
             self.told.clear();
         }
-        let all = is_over(self.read_all, AGAIN, now);
         let is_due = |thread: &ThreadId| {
             all || !self.told.contains_key(thread) || read_again && self.provisional.contains_key(thread)
         };

@@ -63,19 +63,20 @@ pub fn write_speedscope(profile: &Profile, selection: &Selection, out: &mut impl
     let mut last = (None, Vec::new());
     let mut start = 0;
     profile.visit(profile.range(selection.span), |look| {
-        let at = look.at.0;
-        match last.0 {
-            Some(before) => extend(&mut tracks, &mut last.1, (before - start, at - start)),
-            None => start = at,
+        if last.0.is_none() {
+            start = look.at.0;
         }
-        last.0 = Some(at);
+        let at = look.at.0.saturating_sub(start);
+        if let Some(before) = last.0.replace(at) {
+            extend(&mut tracks, &mut last.1, (before, at));
+        }
         let seen = look.threads.iter();
         let seen = seen
             .filter(|(thread, node, flags)| *node != NodeId::ROOT && matcher.takes(*thread, *node, *flags));
         last.1.extend(seen.map(|(thread, node, _)| (*thread, *node)));
         Ok::<_, io::Error>(())
     })?;
-    let Some(end) = last.0.map(|at| at - start) else { return Ok(()) };
+    let Some(end) = last.0 else { return Ok(()) };
     let interval = profile.about().map_or(1, |about| about.interval.0);
     extend(&mut tracks, &mut last.1, (end, end + interval));
     if tracks.is_empty() {

@@ -5,7 +5,7 @@
 use std::io::{self, Write};
 
 use super::escape::{Escaped, FrameText};
-use crate::profile::{Lines, NodeId, Profile, Selection};
+use crate::profile::{NodeId, Profile, Selection};
 use crate::sample::Flags;
 
 /// Writes what the newest look that was taken saw of the selected threads; of the selection only
@@ -24,7 +24,7 @@ pub fn write_dump(profile: &Profile, selection: &Selection, out: &mut impl Write
         }
         for node in profile.path(thread.node) {
             let Some((function, line)) = profile.frame(node) else { continue };
-            let line = (selection.lines == Lines::Apart).then_some(line);
+            let line = selection.lines.told(line);
             writeln!(out, "{}", FrameText(profile.function(function), line))?;
         }
     }

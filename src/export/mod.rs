@@ -36,6 +36,9 @@ pub enum Format {
 }
 
 impl Format {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Folded, Self::Timestamps, Self::Svg, Self::Speedscope];
+
     /// Does it tell when a stack was seen?
     pub const fn has_times(self) -> bool {
         matches!(self, Self::Timestamps | Self::Speedscope)

@@ -11,7 +11,7 @@ use std::io::{self, Write};
 use hashbrown::HashMap;
 use serde::Serialize;
 
-use crate::profile::{FunctionId, Lines, Matcher, NodeId, Profile, Selection, ThreadNo};
+use crate::profile::{Lines, Matcher, NodeId, Profile, Selection, Step, ThreadNo};
 
 const SCHEMA: &str = "https://www.speedscope.app/file-format-schema.json";
 const EXPORTER: &str = concat!("pyflame-tui ", env!("CARGO_PKG_VERSION"));
@@ -70,10 +70,7 @@ pub fn write_speedscope(profile: &Profile, selection: &Selection, out: &mut impl
         if let Some(before) = last.0.replace(at) {
             extend(&mut tracks, &mut last.1, (before, at));
         }
-        let seen = look.threads.iter();
-        let seen = seen
-            .filter(|(thread, node, flags)| *node != NodeId::ROOT && matcher.takes(*thread, *node, *flags));
-        last.1.extend(seen.map(|(thread, node, _)| (*thread, *node)));
+        last.1.extend(matcher.stacks(&look));
         Ok::<_, io::Error>(())
     })?;
     let Some(end) = last.0 else { return Ok(()) };
@@ -152,7 +149,7 @@ impl Track {
 struct Stacks<'a> {
     profile: &'a Profile,
     lines: Lines,
-    frames: HashMap<(FunctionId, Option<u32>), u32>,
+    frames: HashMap<Step, u32>,
     numbers: HashMap<NodeId, Vec<u32>>,
 }
 
@@ -168,7 +165,7 @@ impl<'a> Stacks<'a> {
             let mut stack: Vec<u32> = path
                 .map(|(function, line)| {
                     let next = u32::try_from(frames.len()).unwrap_or(u32::MAX);
-                    *frames.entry((function, (*lines == Lines::Apart).then_some(line))).or_insert(next)
+                    *frames.entry(Step { function, line: lines.told(line) }).or_insert(next)
                 })
                 .collect();
             stack.reverse();
@@ -183,9 +180,9 @@ impl<'a> Stacks<'a> {
     fn frames(&self, profile: &'a Profile) -> Vec<Frame<'a>> {
         let mut frames: Vec<_> = self.frames.iter().collect();
         frames.sort_unstable_by_key(|(_, number)| **number);
-        let frame = |((function, line), _): (&(FunctionId, Option<u32>), _)| {
-            let function = profile.function(*function);
-            Frame { name: &function.name, file: &function.file, line: *line }
+        let frame = |(step, _): (&Step, _)| {
+            let function = profile.function(step.function);
+            Frame { name: &function.name, file: &function.file, line: step.line }
         };
         frames.into_iter().map(frame).collect()
     }

@@ -27,14 +27,12 @@ pub fn write_timestamps(profile: &Profile, selection: &Selection, out: &mut impl
         if idle && selection.idle == Idle::Shown {
             write!(out, "{at}\n(idle)\n")?;
         }
-        for (thread, node, flags) in look.threads {
-            if *node != NodeId::ROOT && matcher.takes(*thread, *node, *flags) {
-                writeln!(out, "{at}")?;
-                if let Some(roots) = &mut roots {
-                    write!(out, "{};", roots.of(*thread).join(";"))?;
-                }
-                stacks.write(*node, out)?;
+        for (thread, node) in matcher.stacks(&look) {
+            writeln!(out, "{at}")?;
+            if let Some(roots) = &mut roots {
+                write!(out, "{};", roots.of(thread).join(";"))?;
             }
+            stacks.write(node, out)?;
         }
         Ok(())
     })
@@ -54,7 +52,7 @@ impl StackWriter<'_> {
         self.path.extend(self.profile.path(node));
         for node in self.path.iter().rev() {
             let Some((function, line)) = self.profile.frame(*node) else { continue };
-            let line = (self.lines == Lines::Apart).then_some(line);
+            let line = self.lines.told(line);
             let text = self
                 .texts
                 .entry((function, line))

@@ -3,6 +3,7 @@
 
 use hashbrown::HashMap;
 
+use super::columns::LookSeen;
 use super::frames::Ends;
 use super::selection::{Direction, Lines, Selection, Step};
 use super::stacks::{FunctionId, NodeId};
@@ -37,6 +38,14 @@ impl<'a> Matcher<'a> {
     /// Does this stack of this thread count?
     pub fn takes(&mut self, thread: ThreadNo, node: NodeId, flags: Flags) -> bool {
         self.selection.takes(self.profile, thread, node, flags) && self.is_rooted(node) && self.passes(node)
+    }
+
+    /// The stacks of a look that count, and whose they are. Of a thread that is in no Python code there is none.
+    pub fn stacks(&mut self, look: &LookSeen<'_>) -> impl Iterator<Item = (ThreadNo, NodeId)> {
+        look.threads
+            .iter()
+            .filter(|(thread, node, flags)| *node != NodeId::ROOT && self.takes(*thread, *node, *flags))
+            .map(|(thread, node, _)| (*thread, *node))
     }
 
     /// Does this stack pass through the root?

@@ -123,6 +123,13 @@ pub enum Lines {
     Merged,
 }
 
+impl Lines {
+    /// The line, where it is told.
+    pub fn told(self, line: u32) -> Option<u32> {
+        (self == Self::Apart).then_some(line)
+    }
+}
+
 /// Whether threads that stood in one stack are told apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Grouping {

@@ -134,5 +134,5 @@ fn taken<'a>(
 
 /// How a frame appears in views.
 pub(super) fn step_of(function: FunctionId, line: u32, lines: Lines) -> Step {
-    Step { function, line: (lines == Lines::Apart).then_some(line) }
+    Step { function, line: lines.told(line) }
 }

@@ -165,14 +165,10 @@ fn typed_file(state: &mut State, name: String, action: &Action) {
 
 /// What the endings of a file's name ask for: `a.svg`, `a.flamechart`, `a.threads`, `a.threads.flamechart`.
 fn asked_for(name: &str) -> (Option<Format>, Option<Grouping>) {
-    let endings = [
-        (".flamechart", Format::Timestamps),
-        (".timestamps", Format::Timestamps),
-        (".svg", Format::Svg),
-        (".speedscope.json", Format::Speedscope),
-        (".folded", Format::Folded),
-    ];
-    let asked = endings.into_iter().find_map(|(ending, format)| Some((name.strip_suffix(ending)?, format)));
+    let usual = Format::ALL.map(|format| (format.extension(), format));
+    let mut endings = usual.into_iter().chain([("timestamps", Format::Timestamps)]);
+    let asked =
+        endings.find_map(|(ending, format)| Some((name.strip_suffix(ending)?.strip_suffix('.')?, format)));
     let by_thread = asked.map_or(name, |(stem, _)| stem).ends_with(".threads").then_some(Grouping::ByThread);
     (asked.map(|(_, format)| format), by_thread)
 }

@@ -7,10 +7,14 @@ use std::time::Instant;
 use crate::python::capture::{attached, identity_of};
 use crate::python::threads::{self, Interpreter};
 use crate::sample::{Failure, Flags, ThreadSample};
-use crate::sampler::look::{Compare, Looker, Scope};
+use crate::sampler::look::{Compare, LET_RUN, Looker, Scope};
 use crate::sampler::miss::Miss;
+use crate::sampler::unstopped::ATTEMPTS;
 use crate::target::memory::Address;
-use crate::target::{StopError, Target, Tid};
+use crate::target::{Beside, StopError, Target, Tid, cpu};
+
+/// How often a thread is followed to another CPU, where it may not be stopped.
+const MOVES: u32 = 4;
 
 /// A thread that runs Python.
 #[derive(Debug, Clone, Copy)]
@@ -38,12 +42,15 @@ impl Looker {
             running = looker.attached(target, &list, &mut detached)?;
             Ok(())
         })?;
+        if self.never_stops() {
+            self.put_nearest_first(target, &mut running);
+        }
         for one in running {
             let before = taken.len();
             self.persist(target, |looker| {
                 taken.truncate(before);
                 let read = if looker.never_stops() {
-                    looker.take_unstopped(target, interpreter.lock, one.thread, Scope::Running)
+                    looker.take_running(target, interpreter, one)
                 } else {
                     looker.take_attached(target, interpreter, one)
                 };
@@ -128,11 +135,61 @@ impl Looker {
         copied
     }
 
+    /// Those on our CPU first, then those on another one, so that we move once for each.
+    fn put_nearest_first(&self, target: &Target, running: &mut [Running]) {
+        let ours = cpu::here();
+        running.sort_by_cached_key(|one| {
+            let theirs = self.beside(target, *one).ok().flatten().map(|beside| beside.theirs());
+            (theirs != ours, theirs)
+        });
+    }
+
+    /// Copies a thread that runs Python and may not be stopped: from where we are, if that is its CPU or what we see
+    /// proves itself at once, else from its CPU.
+    fn take_running(&mut self, target: &Target, interpreter: &Interpreter, one: Running) -> Result<(), Miss> {
+        if self.take_here(target, interpreter, one)? {
+            return Ok(());
+        }
+        let attempt = |looker: &mut Self, attempts| {
+            looker.take_unstopped(target, interpreter.lock, one.thread, Scope::Running, attempts)
+        };
+        match attempt(self, 1) {
+            Err(Miss::Failed(_)) => {}
+            result => return result,
+        }
+        for _ in 0..MOVES {
+            if !self.follow(target, one)? {
+                break;
+            }
+            if self.take_here(target, interpreter, one)? {
+                return Ok(());
+            }
+        }
+        attempt(self, ATTEMPTS)
+    }
+
+    /// Goes where a thread is, and says whether we may be there. One that is there already is let run for a moment.
+    fn follow(&self, target: &Target, one: Running) -> Result<bool, Miss> {
+        let Some(beside) = self.beside(target, one)? else { return Ok(false) };
+        if beside.is_here() {
+            std::thread::sleep(LET_RUN);
+            return Ok(true);
+        }
+        // Where a real-time thread runs we would not.
+        let placement = self.means.placement.as_ref().filter(|_| !cpu::goes_first(one.tid));
+        Ok(placement.is_some_and(|placement| placement.run_on(beside.theirs()).is_ok()))
+    }
+
+    /// Where it is, and where we are.
+    fn beside(&self, target: &Target, one: Running) -> Result<Option<Beside>, Miss> {
+        let pthread = self.python.layout.thread.pthread.of(target.memory(), one.thread)?;
+        Ok(target.beside(one.tid, pthread, self.in_place.rseq()))
+    }
+
     /// Does so where that is our own CPU, and says whether it is.
     fn take_here(&mut self, target: &Target, interpreter: &Interpreter, one: Running) -> Result<bool, Miss> {
-        let pthread = self.python.layout.thread.pthread.of(target.memory(), one.thread)?;
         let begin = Instant::now();
-        let Some(beside) = target.beside(one.tid, pthread, self.in_place.rseq()) else { return Ok(false) };
+        let Some(beside) = self.beside(target, one)? else { return Ok(false) };
         target.tracer().set_apart(!beside.is_here());
         if !beside.is_here() || !self.in_place.is_new(beside.ours()) {
             return Ok(false);
@@ -143,7 +200,11 @@ impl Looker {
             self.compare = Compare::Before;
             return Ok(false);
         }
-        self.cost.stay(begin.elapsed());
+        if self.never_stops() {
+            self.cost.attempts.succeed_there();
+        } else {
+            self.cost.stay(begin.elapsed());
+        }
         copied.map(|()| true)
     }
 

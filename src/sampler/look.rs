@@ -26,10 +26,12 @@ use crate::sampler::in_place::InPlace;
 use crate::sampler::miss::Miss;
 use crate::sampler::names::Names;
 use crate::sampler::others::{Others, Rest};
+use crate::sampler::placing::Means;
 use crate::sampler::remembered::Memories;
 use crate::sampler::states::States;
 use crate::sampler::tasks::Tasks;
 use crate::sampler::tids::{self, Tids};
+use crate::sampler::unstopped::ATTEMPTS;
 use crate::target::memory::Address;
 use crate::target::{Rseq, Target, Tid};
 
@@ -42,7 +44,7 @@ const CONTESTED: u32 = 4;
 const RETRIES: u32 = 3;
 /// Before it starts over the thread must have run, or it will be found where it was: on our own CPU it does only if we
 /// sleep.
-const LET_RUN: Duration = Duration::from_micros(20);
+pub(super) const LET_RUN: Duration = Duration::from_micros(20);
 /// The list of interpreters is read anew after this long. (They come and go with a lock held and a new one is found
 /// a little later; the ones that go are noticed because their threads no longer point to them.)
 const INTERPRETERS_AGE: Duration = Duration::from_millis(100);
@@ -143,7 +145,7 @@ pub struct Looker {
     pub(super) words: Snapshot,
     /// The process was found stopped by job control.
     pub(super) standing: bool,
-    stopping: Stopping,
+    pub(super) means: Means,
     pub(super) holders: Holders,
     pub(super) compare: Compare,
     /// Stacks are followed to their ends while threads stand still, so that all their code objects can be compared then.
@@ -155,7 +157,7 @@ pub struct Looker {
 impl Looker {
     /// Looks at `python`; costs are added to what `cost` holds. With `rseq` it is cheaper to tell that a thread is on our
     /// own CPU.
-    pub fn new(python: Python, stopping: Stopping, rseq: Option<Rseq>, cost: Cost) -> Self {
+    pub(super) fn new(python: Python, means: &Means, rseq: Option<Rseq>, cost: Cost) -> Self {
         Self {
             codes: Codes::new(python.layout.clone(), python.code_type),
             interpreters: Vec::new(),
@@ -179,7 +181,7 @@ impl Looker {
             tasks: Tasks::default(),
             words: Snapshot::new(),
             standing: false,
-            stopping,
+            means: means.clone(),
             holders: Holders::default(),
             compare: Compare::After,
             whole: false,
@@ -349,7 +351,7 @@ impl Looker {
 
     /// Is nothing to be stopped?
     pub(super) fn never_stops(&self) -> bool {
-        self.stopping == Stopping::Never
+        self.means.stopping == Stopping::Never
     }
 
     fn take_locked(
@@ -376,7 +378,9 @@ impl Looker {
             return Ok(());
         }
         match holder {
-            Some(holder) if self.never_stops() => self.take_unstopped(target, lock, holder, scope)?,
+            Some(holder) if self.never_stops() => {
+                self.take_unstopped(target, lock, holder, scope, ATTEMPTS)?;
+            }
             _ if contested && !self.never_stops() => self.take_contested(target, lock)?,
             Some(holder) => self.take_held(target, lock, holder, scope)?,
             None if scope == Scope::Running => return Ok(()),

@@ -1,5 +1,6 @@
 //! The sampler's own place among the CPUs: measures what looks cost, asks the policy, moves.
 
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use nix::time::{ClockId, clock_gettime};
@@ -22,10 +23,25 @@ const ASK: u32 = 8;
 /// Threads that are asked at first whether they are real-time ones.
 const MOST_ASKED: usize = 64;
 
+/// How threads are kept still by the thread that looks at them.
+#[derive(Debug, Clone)]
+pub(super) struct Means {
+    pub(super) stopping: Stopping,
+    /// Its own place among the CPUs; `None` if the kernel does not say where it may run.
+    pub(super) placement: Option<Rc<Placement>>,
+}
+
+impl Means {
+    /// Of the calling thread.
+    pub(super) fn new(stopping: Stopping) -> Self {
+        Self { stopping, placement: Placement::new().ok().map(Rc::new) }
+    }
+}
+
 /// Where we sit, and what has been measured there since we last thought of it.
 #[derive(Debug)]
 pub(super) struct Placing {
-    placement: Placement,
+    placement: Rc<Placement>,
     policy: Policy,
     began: Instant,
     /// Our own CPU time at that moment.
@@ -45,11 +61,11 @@ pub(super) struct Placing {
 
 impl Placing {
     /// Of the calling thread; `None` if the kernel does not say where it may run.
-    pub(super) fn new(stopping: Stopping) -> Option<Self> {
-        let placement = Placement::new().ok()?;
+    pub(super) fn new(means: &Means) -> Option<Self> {
+        let placement = means.placement.clone()?;
         // Where that cannot be had some looks are late.
         let _ = placement.take_short_turns();
-        let why = if stopping == Stopping::Never { Why::Success } else { Why::Cost };
+        let why = if means.stopping == Stopping::Never { Why::Success } else { Why::Cost };
         Some(Self {
             policy: Policy::new(placement.count(), why),
             placement,

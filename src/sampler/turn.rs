@@ -19,7 +19,7 @@ use crate::sampler::cost::Cost;
 use crate::sampler::find;
 use crate::sampler::govern::Governor;
 use crate::sampler::look::{Gone, Looker, Scope};
-use crate::sampler::placing::Placing;
+use crate::sampler::placing::{Means, Placing};
 use crate::sampler::{Length, Plan, Stopping, UNHEARD, Watch};
 use crate::target::{Alarm, Life, Target, process};
 
@@ -50,7 +50,7 @@ pub(super) struct Turns {
     /// It is called one.
     is_called_python: bool,
     scope: Scope,
-    stopping: Stopping,
+    means: Means,
     length: Length,
     clock: Clock,
     alarm: Alarm,
@@ -76,7 +76,7 @@ struct Over(Ending);
 
 impl Turns {
     pub(super) fn new(plan: &Plan, events: Sender<Event>, commands: Receiver<Command>) -> Self {
-        let now = Instant::now();
+        let (now, means) = (Instant::now(), Means::new(plan.stopping));
         let mut governor = plan.governed.then(|| Governor::new(plan.interval));
         let tasks = plan.scope == Scope::Tasks;
         let interval = governor.as_mut().and_then(|governor| governor.expect(tasks));
@@ -89,7 +89,8 @@ impl Turns {
             follow: matches!(plan.watch, Watch::Command(_)),
             is_called_python: find::names_python(&plan.watch),
             scope: plan.scope,
-            stopping: plan.stopping,
+            placing: Placing::new(&means),
+            means,
             length: plan.length,
             clock: Clock::new(now, interval.unwrap_or(plan.interval), fastrand::u64(..)),
             alarm: Alarm::default(),
@@ -103,7 +104,6 @@ impl Turns {
             totals: Totals::default(),
             paused: false,
             cost: Cost::new(),
-            placing: Placing::new(plan.stopping),
             end: None,
         }
     }
@@ -208,7 +208,7 @@ impl Turns {
         self.totals.processes = 1;
         let about = self.about(target, &python);
         self.tell_of(about)?;
-        let mut looker = Looker::new(python, self.stopping, target.rseq(), std::mem::take(&mut self.cost));
+        let mut looker = Looker::new(python, &self.means, target.rseq(), std::mem::take(&mut self.cost));
         let result = self.look_on(target, &mut looker);
         looker.cost_mut().asked += target.tasks().take_asked();
         self.cost = looker.into_cost();
@@ -382,7 +382,7 @@ impl Turns {
             python: python.layout.build.name(python.layout.version),
             age: micros(target.identity().age().unwrap_or_default()),
             interval: micros(self.wanted),
-            tasks: are_told(&python.layout) && self.stopping == Stopping::Brief,
+            tasks: are_told(&python.layout) && self.means.stopping == Stopping::Brief,
         }
     }
 }

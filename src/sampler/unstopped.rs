@@ -21,7 +21,7 @@ use crate::target::Target;
 use crate::target::memory::{Address, Memory};
 
 /// How often a look is attempted, some 5 µs each, and 10 if it succeeds.
-const ATTEMPTS: u32 = 32;
+pub(super) const ATTEMPTS: u32 = 32;
 
 /// What became of attempts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -75,20 +75,21 @@ impl fmt::Display for Attempts {
 }
 
 impl Looker {
-    /// Looks at the holder, or at all threads, as they run.
+    /// Looks at the holder, or at all threads, as they run, in so many attempts.
     pub(super) fn take_unstopped(
         &mut self,
         target: &Target,
         lock: Lock,
         holder: Address,
         scope: Scope,
+        attempts: u32,
     ) -> Result<(), Miss> {
         let memory = target.memory();
         let identity = identity_of(&self.python.layout, memory, holder)?;
         let wanted = Wanted { lock, holder, identity, scope };
         let mut last = Miss::Fled;
         self.cost.attempts.looks += 1;
-        for attempt in 0..ATTEMPTS {
+        for attempt in 0..attempts {
             self.cost.attempts.all += 1;
             match self.attempt(memory, wanted) {
                 Err(Miss::Again(failure)) => last = Miss::Failed(failure),

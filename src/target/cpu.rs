@@ -2,6 +2,8 @@
 //! to be woken by an interrupt), but we take that CPU from it meanwhile: which is better is the sampler's to
 //! measure.
 
+use std::cell::Cell;
+
 use nix::errno::Errno;
 use nix::libc::{self, sched_attr};
 use nix::sched::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
@@ -18,14 +20,14 @@ const SHORT_TURN: u64 = 100_000;
 pub struct Placement {
     given: CpuSet,
     /// Where it was last told to run.
-    chosen: CpuSet,
+    chosen: Cell<CpuSet>,
 }
 
 impl Placement {
     /// Of the calling thread; it stays where it is.
     pub fn new() -> Result<Self, Errno> {
         let given = sched_getaffinity(Pid::from_raw(0))?;
-        Ok(Self { given, chosen: given })
+        Ok(Self { given, chosen: Cell::new(given) })
     }
 
     /// Asks for short turns (Linux 6.12 and later; earlier ones ignore it). Who is content with a short turn has it
@@ -55,7 +57,7 @@ impl Placement {
 
     /// Moves the calling thread to a CPU and keeps it there. `EINVAL` if that CPU was not given to it. Costs
     /// nothing when it is there already; otherwise as long as that CPU lets it wait for its turn.
-    pub fn run_on(&mut self, cpu: u32) -> Result<(), Errno> {
+    pub fn run_on(&self, cpu: u32) -> Result<(), Errno> {
         let mut set = CpuSet::new();
         if self.allows(cpu) {
             set.set(cpu as usize)?;
@@ -64,21 +66,21 @@ impl Placement {
     }
 
     /// Keeps the calling thread from a CPU. `EINVAL` if no other was given to it.
-    pub fn run_off(&mut self, cpu: u32) -> Result<(), Errno> {
+    pub fn run_off(&self, cpu: u32) -> Result<(), Errno> {
         let mut set = self.given;
         set.unset(cpu as usize)?;
         self.run_in(set)
     }
 
     /// Lets the calling thread run wherever it was allowed to at first.
-    pub fn run_anywhere(&mut self) -> Result<(), Errno> {
+    pub fn run_anywhere(&self) -> Result<(), Errno> {
         self.run_in(self.given)
     }
 
-    fn run_in(&mut self, set: CpuSet) -> Result<(), Errno> {
-        if self.chosen != set {
+    fn run_in(&self, set: CpuSet) -> Result<(), Errno> {
+        if self.chosen.get() != set {
             sched_setaffinity(Pid::from_raw(0), &set)?;
-            self.chosen = set;
+            self.chosen.set(set);
         }
         Ok(())
     }
@@ -189,7 +191,7 @@ mod tests {
 
     #[test]
     fn moves_only_where_it_may_and_back() {
-        let mut place = Placement::new().expect("an affinity");
+        let place = Placement::new().expect("an affinity");
         let allowed: Vec<u32> = (0..64).filter(|&cpu| place.allows(cpu)).collect();
         assert!(place.count() >= allowed.len() && !allowed.is_empty());
         for &cpu in &allowed {

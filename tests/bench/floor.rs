@@ -41,7 +41,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ranges.push((from, vec![0; bytes]));
     }
     nix::sys::prctl::set_timerslack(1)?;
-    let mut place = Placement::new()?;
+    let place = Placement::new()?;
     place.take_short_turns()?;
     let target = Pid::from_raw(pid.parse()?);
     let shortest = if stops { Duration::ZERO } else { SHORTEST };

@@ -23,10 +23,10 @@ fn look_at_traced(python: &Interpreter, busy: u32) -> Result<String, String> {
     let mut said = python.name.clone();
     for apart in [false, true] {
         let (Verdict { samples, impossible, .. }, figures) = maze.look(Look { apart, ..look })?;
-        if figures.median > 0.0 || samples == 0 && !apart {
+        let failed = figures.failed();
+        if figures.median > 0.0 || samples <= failed && !apart {
             return Err(format!("apart {apart}: {samples}, {figures:?}"));
         }
-        let failed = figures.failed();
         write!(said, "; apart {apart}: {samples} stacks, {impossible} impossible, {failed} failed").unwrap();
     }
     Ok(said)

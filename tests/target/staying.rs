@@ -64,7 +64,7 @@ fn watch(told: Told) {
         Some(rseq) if told == Told::AtTheEnd => Some(Beside::supposed(Stay::begin()?, pthread, rseq)),
         _ => ask(),
     };
-    let mut place = Placement::new().unwrap();
+    let place = Placement::new().unwrap();
     let cpus: Vec<_> = (0..1024).filter(|cpu| place.allows(*cpu)).collect();
 
     // Free to go where it likes, and ourselves after it: what is shown to have stood still did, however it went.

@@ -14,8 +14,8 @@ use crate::python::version::Version;
 use crate::sample::{Ending, Event, Flags, Outcome, Process};
 use crate::sampler::cost::{Below, Cost};
 use crate::sampler::look::{Gone, Looker};
-use crate::sampler::placing::used;
-use crate::sampler::{Length, Stopping, find};
+use crate::sampler::placing::{Means, used};
+use crate::sampler::{Length, find};
 use crate::target::{AttachError, Identity, Life, Pid, Target, process};
 
 /// Processes that are looked for at the most: of a storm of them the rest is left alone.
@@ -65,10 +65,10 @@ enum Met {
 }
 
 /// How a process is looked at.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Manner {
     abi: Option<Version>,
-    stopping: Stopping,
+    means: Means,
 }
 
 #[derive(Debug)]
@@ -89,17 +89,17 @@ struct Family {
 }
 
 impl Member {
-    fn new(target: Target, python: Option<Python>, stopping: Stopping) -> Self {
+    fn new(target: Target, python: Option<Python>, means: &Means) -> Self {
         let mut member = Self { target, looker: None, busy: 0 };
         if let Some(python) = python {
-            member.find(python, stopping);
+            member.find(python, means);
         }
         member
     }
 
     /// This Python was found in it.
-    fn find(&mut self, python: Python, stopping: Stopping) {
-        self.looker = Some(Looker::new(python, stopping, self.target.rseq(), Cost::new()));
+    fn find(&mut self, python: Python, means: &Means) {
+        self.looker = Some(Looker::new(python, means, self.target.rseq(), Cost::new()));
     }
 
     /// Its Python is gone.
@@ -189,11 +189,11 @@ impl Family {
         if age < NEWBORN && !is_first {
             return Met::Newborn;
         }
-        let Manner { abi, stopping } = self.manner;
+        let Manner { abi, ref means } = self.manner;
         if is_first {
             match find::attempt(&self.first.target, abi) {
                 Ok(python) => {
-                    self.first.find(python, stopping);
+                    self.first.find(python, means);
                     return Met::Newcomer;
                 }
                 Err(LocateError::Read(_)) => return Met::Nobody,
@@ -204,7 +204,7 @@ impl Family {
             let found = attached.map(|target| find::attempt(&target, abi).map(|python| (target, python)));
             let count = match found {
                 Ok(Ok((target, python))) => {
-                    self.others.push(Member::new(target, Some(python), stopping));
+                    self.others.push(Member::new(target, Some(python), means));
                     self.strangers.remove(&pid);
                     self.below.pythons += 1;
                     return Met::Newcomer;
@@ -271,10 +271,10 @@ impl Turns {
     pub(in crate::sampler) fn run_family(&mut self, target: Target, python: Option<Python>) -> Ending {
         let lead = target.pid();
         let mut family = Family {
-            first: Member::new(target, python, self.stopping),
+            first: Member::new(target, python, &self.means),
             others: Vec::new(),
             strangers: FxHashMap::default(),
-            manner: Manner { abi: self.abi, stopping: self.stopping },
+            manner: Manner { abi: self.abi, means: self.means.clone() },
             below: Below::default(),
             cause: LocateError::NotPython(0),
             due: Instant::now(),

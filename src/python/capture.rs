@@ -168,7 +168,7 @@ impl Capture {
         memory: &impl Memory,
         interpreter: &Interpreter,
         thread: Address,
-        mut flags: Flags,
+        flags: Flags,
         goes_on: impl FnMut(Address) -> bool,
     ) -> Result<(), WalkError> {
         let layout = &python.layout;
@@ -179,20 +179,7 @@ impl Capture {
             return Err(WalkError::Broken(thread));
         }
         let identity = identity_of(layout, memory, thread)?;
-        if flags.has(Flags::HOLDS_GIL) {
-            let collecting = match layout.interpreter.collecting {
-                Some(Collecting::Runtime(field)) => field.of(memory, python.roots.runtime)?,
-                Some(Collecting::Interpreter(field)) => field.of(memory, interpreter.address)?,
-                None => 0,
-            };
-            if collecting != 0 {
-                flags |= Flags::GC;
-            }
-        } else if let Some(field) = layout.thread.gil_requested
-            && field.of(memory, thread)? != 0
-        {
-            flags |= Flags::WANTS_GIL;
-        }
+        let flags = flags | what_it_does(python, memory, interpreter, thread, flags)?;
         let generation = match layout.interpreter.generation {
             Some(generation) => generation.of(memory, interpreter.address)?,
             None => None,
@@ -283,6 +270,29 @@ impl Capture {
         self.frames.truncate(start);
         self.frames.append(&mut all);
         Ok(())
+    }
+}
+
+/// What is said of a thread besides: whether it collects garbage, or waits for the GIL.
+fn what_it_does(
+    python: &Python,
+    memory: &impl Memory,
+    interpreter: &Interpreter,
+    thread: Address,
+    flags: Flags,
+) -> Result<Flags, ReadError> {
+    let layout = &python.layout;
+    if flags.has(Flags::HOLDS_GIL) {
+        let collecting = match layout.interpreter.collecting {
+            Some(Collecting::Runtime(field)) => field.of(memory, python.roots.runtime)?,
+            Some(Collecting::Interpreter(field)) => field.of(memory, interpreter.address)?,
+            None => 0,
+        };
+        return Ok(if collecting == 0 { Flags::default() } else { Flags::GC });
+    }
+    match layout.thread.gil_requested {
+        Some(field) if field.of(memory, thread)? != 0 => Ok(Flags::WANTS_GIL),
+        _ => Ok(Flags::default()),
     }
 }
 

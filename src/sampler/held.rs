@@ -178,17 +178,7 @@ impl Looker {
         if let Rest::ToRead(..) = self.rest {
             number = None;
             self.cost.read(snapshot.take_reads());
-            let snapshot = &mut self.memories.of(key_of(lock)).snapshot;
-            snapshot.take(memory)?;
-            let (python, all) = (&self.python, &self.interpreters);
-            let (moment, tasks) = (snapshot.of(memory), self.tasks.reader());
-            copy_all(python, all, &moment, lock, Some(holder), &mut self.capture, tasks)?;
-            self.cost.read(snapshot.take_reads());
-            // Whoever takes the lock has it for a moment in which the words still name the one before. If the CPU was
-            // taken from it in just that moment, this one did not hold the lock, and that one may have gone on meanwhile.
-            if self.glance(target, lock)?.0 != Some(holder) {
-                return Err(Miss::Fled);
-            }
+            self.copy_under(target, lock, holder)?;
         } else {
             trail.begin();
             let (python, capture, flags) = (&self.python, &mut self.capture, Flags::HOLDS_GIL);
@@ -208,6 +198,20 @@ impl Looker {
             self.cost.read(reads);
         }
         self.know_and(memory, last, number)
+    }
+
+    /// Every thread under a lock that is held by this one.
+    fn copy_under(&mut self, target: &Target, lock: Lock, holder: Address) -> Result<(), Miss> {
+        let memory = target.memory();
+        let snapshot = &mut self.memories.of(key_of(lock)).snapshot;
+        snapshot.take(memory)?;
+        let (python, all) = (&self.python, &self.interpreters);
+        let (moment, tasks) = (snapshot.of(memory), self.tasks.reader());
+        copy_all(python, all, &moment, lock, Some(holder), &mut self.capture, tasks)?;
+        self.cost.read(snapshot.take_reads());
+        // Whoever takes the lock has it for a moment in which the words still name the one before. If the CPU was
+        // taken from it in just that moment, this one did not hold the lock, and that one may have gone on meanwhile.
+        if self.glance(target, lock)?.0 == Some(holder) { Ok(()) } else { Err(Miss::Fled) }
     }
 
     /// Reads the code objects that are not known, and compares those that are unless that can wait, while no thread of the

@@ -72,6 +72,28 @@ impl InPlace {
         self.last = self.now.take().or(self.last);
     }
 
+    /// The thread and we on our CPUs, since when. Who has not slept since the last look of this kind would see the same
+    /// moment again, and with a stop, too. (A sleep of 5 µs is mostly over before anybody else runs.)
+    fn meet(&self, target: &Target, latest: Latest, supposed: bool) -> (Instant, Option<Beside>) {
+        let Latest { tid, pthread, .. } = latest;
+        let now = || {
+            let beside = match self.rseq {
+                Some(rseq) if supposed => Stay::begin().map(|stay| Beside::supposed(stay, pthread, rseq)),
+                rseq => target.beside(tid, pthread, rseq),
+            };
+            (Instant::now(), beside)
+        };
+        let mut met = now();
+        for pause in A_MOMENT {
+            if met.1.as_ref().is_none_or(|beside| Some(beside.ours()) != self.last) {
+                break;
+            }
+            std::thread::sleep(pause);
+            met = now();
+        }
+        met
+    }
+
     fn note(&mut self, stay: Stay, lock: Lock, holder: Address) {
         self.last = Some(stay);
         let again = self.held.replace((lock, holder)) == Some((lock, holder));
@@ -89,25 +111,8 @@ impl Looker {
         supposed: bool,
         taken: &mut Vec<ThreadSample>,
     ) -> Result<bool, Miss> {
-        let Latest { tid, identity, pthread, .. } = self.thread_of(target, holder)?;
-        // Who has not slept since the last look of this kind would see the same moment again, and with a stop, too.
-        // (A sleep of 5 µs is mostly over before anybody else runs.)
-        let meet = |looker: &Self| {
-            let rseq = looker.in_place.rseq;
-            let beside = match rseq {
-                Some(rseq) if supposed => Stay::begin().map(|stay| Beside::supposed(stay, pthread, rseq)),
-                _ => target.beside(tid, pthread, rseq),
-            };
-            (Instant::now(), beside)
-        };
-        let (mut begin, mut beside) = meet(self);
-        for pause in A_MOMENT {
-            if beside.as_ref().is_none_or(|beside| Some(beside.ours()) != self.in_place.last) {
-                break;
-            }
-            std::thread::sleep(pause);
-            (begin, beside) = meet(self);
-        }
+        let latest = self.thread_of(target, holder)?;
+        let (begin, beside) = self.in_place.meet(target, latest, supposed);
         let Some(beside) = beside else { return Ok(false) };
         let stay = beside.ours();
         self.in_place.seen = Some((beside.theirs(), stay.cpu()));
@@ -116,7 +121,7 @@ impl Looker {
             return Ok(false);
         }
         fault::point("held");
-        let wanted = Wanted { lock, holder, identity, scope };
+        let wanted = Wanted { lock, holder, identity: latest.identity, scope };
         let number = beside.number();
         let still = if supposed { Still::Supposed(number) } else { Still::InPlace(number) };
         let copied = self.copy(target, wanted, still);

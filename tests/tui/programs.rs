@@ -41,6 +41,7 @@ fn running() -> Flags {
 }
 
 /// A worker of the web service; `slow` is after its report became slow.
+#[expect(clippy::too_many_lines, reason = "a table of stacks")]
 pub(crate) fn worker(slow: bool) -> Vec<Choice> {
     let base = [
         BOOT[0],

@@ -223,6 +223,24 @@ impl Sets {
         }
     }
 
+    /// Adds the tasks that run now, a loop one.
+    fn add_running(
+        &self,
+        layout: &Layout,
+        memory: &impl Memory,
+        home: &Home,
+        running: &mut Vec<Address>,
+    ) -> Result<(), WalkError> {
+        let mut objects = Objects::new(layout, &self.objects, memory);
+        if let Some(entries) = objects.dict(home.current)? {
+            let (mut page, mut start) = (Vec::new(), 0);
+            while running.len() < MOST_RUNNING && objects.page(entries, &mut start, &mut page)? {
+                running.extend(page.iter().map(|entry| entry.value));
+            }
+        }
+        Ok(())
+    }
+
     /// The tasks of the loop that runs in the thread state at `thread`, in no order, into `list`, and into `running` those
     /// that run. Says whether these are all.
     pub(super) fn fill(
@@ -240,13 +258,7 @@ impl Sets {
         if self.running_loop(layout, memory, thread)? != Some(its_loop) {
             return Ok(true);
         }
-        let mut objects = Objects::new(layout, &self.objects, memory);
-        if let Some(entries) = objects.dict(home.current)? {
-            let (mut page, mut start) = (Vec::new(), 0);
-            while running.len() < MOST_RUNNING && objects.page(entries, &mut start, &mut page)? {
-                running.extend(page.iter().map(|entry| entry.value));
-            }
-        }
+        self.add_running(layout, memory, home, running)?;
         let entries = MASK.of(memory, home.set)?.saturating_add(1);
         if !entries.is_power_of_two() {
             return Err(WalkError::Broken(home.set));

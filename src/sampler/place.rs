@@ -30,6 +30,11 @@ pub(super) struct Window {
     pub(super) waited: Duration,
     /// CPU time of ours, per look.
     pub(super) own: Duration,
+    /// Time in which the thread was not on a CPU, per look, if that is known.
+    pub(super) lost: Option<Duration>,
+    /// How long it was, and for how long CPUs had nothing to do meanwhile, if all of them are ours to use.
+    pub(super) lasted: Duration,
+    pub(super) idle: Duration,
     /// How often it was asked where the thread is, and how often it was on our CPU.
     pub(super) asked: u32,
     pub(super) together: u32,
@@ -43,11 +48,27 @@ pub(super) struct Window {
 impl Window {
     /// What a look costs the target.
     pub(super) fn loss(&self) -> Duration {
+        self.price(Duration::ZERO)
+    }
+
+    /// The same, and somebody else so much of our own time.
+    fn price(&self, own: Duration) -> Duration {
         let together = f64::from(self.together) / f64::from(self.asked.max(1));
-        // On its CPU all that we do is done at its cost. From elsewhere the way back takes as long as the way there, and
-        // our own time is somebody's too.
-        let (with, apart) = (self.own.max(self.stop), self.stop + self.waited + self.own / 2);
+        // On its CPU all that we do is done at its cost. From elsewhere the way back takes as long as the way there, unless
+        // the kernel has counted less; who sleeps for reasons of his own makes it count more.
+        let away = self.stop + self.waited;
+        let (with, apart) = (self.own.max(self.stop), self.lost.map_or(away, |lost| lost.min(away)) + own);
         with.mul_f64(together) + apart.mul_f64(1.0 - together)
+    }
+
+    /// Does the target lose as much as can be noticed?
+    fn is_dear(&self) -> bool {
+        self.loss() * self.looks > self.lasted.mul_f64(NOTICED)
+    }
+
+    /// Is there a CPU that nobody else wants?
+    fn has_room(&self) -> bool {
+        self.idle > self.lasted.mul_f64(ROOM)
     }
 
     /// Does the thread stay where it is when we come?
@@ -91,6 +112,12 @@ pub(super) enum Why {
     /// Looks that succeed: from elsewhere nothing may be stopped. Where they do there, too, that costs the target nothing.
     Success,
 }
+
+/// A part of the target's time that is noticed when it is missing. Below that we are thrifty: of what we take elsewhere half
+/// counts as if it were the target's.
+const NOTICED: f64 = 0.1;
+/// So much of a CPU has to be idle beside us on the target's; then what we take there is nobody's.
+const ROOM: f64 = 0.75;
 
 /// Decides, window by window.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -174,7 +201,7 @@ impl Policy {
         let [apart, with] = &mut self.tried;
         let tried = if is_with { &mut *with } else { &mut *apart };
         tried.push(*window);
-        let good = window.loss() <= LITTLE && window.punctuality() > PUNCTUAL;
+        let good = window.loss() <= LITTLE && !window.is_dear() && window.punctuality() > PUNCTUAL;
         if good && self.chose.is_none() && apart.is_empty() {
             return self.decide(true, cpu);
         }
@@ -188,7 +215,7 @@ impl Policy {
 
     /// Have both places been tried, and is it far dearer elsewhere?
     fn is_plain(&self) -> bool {
-        let [Some(apart), Some(with)] = self.losses() else { return false };
+        let [Some(apart), Some(with)] = self.prices() else { return false };
         apart > with * PLAIN
     }
 
@@ -206,7 +233,7 @@ impl Policy {
     }
 
     fn is_better_with(&self) -> bool {
-        let [Some(apart), Some(with)] = self.losses() else { return false };
+        let [Some(apart), Some(with)] = self.prices() else { return false };
         let taken = |windows: &Vec<Window>| windows.iter().map(Window::punctuality).fold(0.0, f64::max);
         let [taken_apart, taken_with] = self.tried.each_ref().map(taken);
         let least = if self.is_plain() { PATIENT } else { PUNCTUAL };
@@ -214,168 +241,16 @@ impl Policy {
     }
 
     /// The least that a window's looks have cost in each place, if it was tried.
-    fn losses(&self) -> [Option<Duration>; 2] {
-        self.tried.each_ref().map(|windows| windows.iter().map(Window::loss).min())
+    fn prices(&self) -> [Option<Duration>; 2] {
+        let [_, with] = &self.tried;
+        let is_thrifty = !with.iter().all(|window| window.is_dear() && window.has_room());
+        let price = |window: &Window| {
+            let own = if is_thrifty { window.own / 2 } else { Duration::ZERO };
+            window.price(own)
+        };
+        self.tried.each_ref().map(|windows| windows.iter().map(price).min())
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn micros(micros: u64) -> Duration {
-        Duration::from_micros(micros)
-    }
-
-    fn window(stop: u64, own: u64, together: u32, cpu: u32) -> Window {
-        Window {
-            looks: 100,
-            stop: micros(stop),
-            waited: micros(stop / 2),
-            own: micros(own),
-            asked: 12,
-            together,
-            cpu: Some(cpu),
-            ..Window::default()
-        }
-    }
-
-    /// Runs for so many windows on a machine where a look with the target and one apart measure so; how many were
-    /// spent with it.
-    fn run(policy: &mut Policy, windows: u32, with: Window, apart: Window) -> u32 {
-        let mut together = 0;
-        for _ in 0..windows {
-            together += u32::from(policy.is_with());
-            policy.judge(if policy.is_with() { &with } else { &apart });
-        }
-        together
-    }
-
-    #[test]
-    fn goes_where_the_target_is_when_another_cpu_is_far() {
-        let mut policy = Policy::new(2, Why::Cost);
-        let together = run(&mut policy, 1000, window(12, 25, 12, 1), window(55, 30, 0, 1));
-        assert!(together > 900, "{together}");
-        assert_eq!(policy.place, Place::With(1));
-    }
-
-    #[test]
-    fn what_is_plainly_dearer_is_tried_for_one_window() {
-        // The first window tells nothing. There are trials after 0, 50, 150, 350 and 750 more.
-        let mut policy = Policy::new(2, Why::Cost);
-        policy.meet(1);
-        let together = run(&mut policy, 1000, window(12, 70, 12, 1), window(120, 60, 0, 1));
-        assert_eq!(1000 - together, 5);
-        let mut policy = Policy::new(2, Why::Cost);
-        policy.meet(1);
-        let together = run(&mut policy, 1000, window(12, 70, 12, 1), window(70, 60, 0, 1));
-        assert!(1000 - together > 8, "{together}");
-        // The other way round a burst of noise must not decide: every window on its CPU is followed by another one.
-        let mut policy = Policy::new(2, Why::Cost);
-        assert_eq!(run(&mut policy, 1000, window(12, 70, 12, 1), window(6, 20, 0, 1)), 10);
-        let mut policy = Policy::new(2, Why::Cost);
-        policy.meet(1);
-        run(&mut policy, 1, window(12, 70, 12, 1), window(120, 60, 0, 1));
-        policy.judge(&Window { late: 30, ..window(300, 600, 12, 1) });
-        assert!(policy.is_trying_elsewhere());
-        run(&mut policy, 2, window(12, 70, 12, 1), window(120, 60, 0, 1));
-        assert_eq!((policy.place, policy.is_trying_elsewhere()), (Place::With(1), false));
-        assert_eq!(run(&mut policy, 40, window(12, 70, 12, 1), window(120, 60, 0, 1)), 40);
-        // Cheaper, but late.
-        let late = |late, apart| {
-            let mut policy = Policy::new(2, Why::Cost);
-            let with = Window { late, ..window(12, 25, 12, 0) };
-            run(&mut policy, 1000, with, window(apart, 30, 0, 0))
-        };
-        assert_eq!((late(30, 90), late(15, 20)), (10, 10));
-        assert!(late(15, 90) > 900);
-    }
-
-    #[test]
-    fn stays_away_where_the_way_is_short() {
-        let mut policy = Policy::new(64, Why::Cost);
-        let together = run(&mut policy, 1000, window(6, 20, 12, 3), window(8, 20, 0, 3));
-        assert!(together < 20, "{together}");
-        assert_eq!(policy.place, Place::Anywhere);
-    }
-
-    #[test]
-    fn follows_a_target_that_moves_and_gives_way_to_one_that_hops() {
-        let mut policy = Policy::new(2, Why::Cost);
-        run(&mut policy, 20, window(12, 25, 12, 0), window(55, 30, 0, 0));
-        assert_eq!(policy.place, Place::With(0));
-        // It went to another CPU at the end of a window.
-        assert_eq!(policy.judge(&window(12, 25, 11, 1)), Place::With(1));
-        // It is elsewhere every other time.
-        assert_eq!(policy.judge(&window(40, 25, 6, 0)), Place::Anywhere);
-        let together = run(&mut policy, 1000, window(40, 25, 6, 0), window(55, 30, 0, 1));
-        assert!(together < 20, "{together}");
-    }
-
-    #[test]
-    fn comes_back_when_the_machine_has_changed() {
-        let mut policy = Policy::new(2, Why::Cost);
-        run(&mut policy, 600, window(6, 20, 12, 0), window(8, 20, 0, 0));
-        assert_eq!(policy.place, Place::Anywhere);
-        run(&mut policy, 600, window(12, 25, 12, 0), window(55, 30, 0, 0));
-        assert_eq!(policy.place, Place::With(0));
-    }
-
-    #[test]
-    fn gives_way_where_looks_would_be_late() {
-        let mut policy = Policy::new(2, Why::Cost);
-        let late = Window { late: 30, ..window(12, 25, 12, 0) };
-        run(&mut policy, 20, late, window(55, 30, 0, 0));
-        assert_eq!(policy.place, Place::Anywhere);
-    }
-
-    #[test]
-    fn begins_with_the_target_and_tries_the_rest_later_if_that_is_cheap() {
-        let mut policy = Policy::new(2, Why::Cost);
-        assert_eq!(policy.meet(1), Place::With(1));
-        assert_eq!(policy.meet(0), Place::With(0));
-        let places: Vec<_> = (0..120).map(|_| policy.judge(&window(6, 20, 12, 0))).collect();
-        assert!(places[..50].iter().all(|place| *place == Place::With(0)));
-        assert!(places.contains(&Place::Apart(0)));
-        let mut dear = Policy::new(2, Why::Cost);
-        dear.meet(1);
-        run(&mut dear, 20, window(6, 90, 12, 1), window(30, 30, 0, 1));
-        assert_eq!(dear.place, Place::Anywhere);
-        assert_eq!(dear.meet(0), Place::Anywhere);
-        assert_eq!(Policy::new(1, Why::Cost).meet(0), Place::Anywhere);
-    }
-
-    #[test]
-    fn stays_at_any_cost_where_nothing_may_be_stopped_and_little_is_proven() {
-        let mut policy = Policy::new(2, Why::Success);
-        policy.meet(1);
-        let elsewhere = Window { unstopped: 100, at_once: 60, ..window(0, 30, 0, 1) };
-        let together = run(&mut policy, 1000, window(6, 90, 12, 1), elsewhere);
-        assert!((990..1000).contains(&together), "{together}");
-        // It goes on after one that hops, unless that need not be.
-        let hops = window(6, 90, 6, 0);
-        let looks = |at_once| Window { unstopped: 50, at_once, ..hops };
-        assert_eq!(policy.judge(&looks(5)), Place::With(0));
-        assert_eq!(policy.judge(&looks(49)), Place::Anywhere);
-    }
-
-    #[test]
-    fn leaves_the_target_alone_where_its_stacks_are_proven_from_afar() {
-        let mut policy = Policy::new(2, Why::Success);
-        policy.meet(1);
-        let elsewhere = Window { unstopped: 100, at_once: 95, ..window(0, 30, 0, 1) };
-        assert!(run(&mut policy, 1000, window(6, 90, 12, 1), elsewhere) < 60);
-        // Until they no longer are.
-        policy.judge(&Window { at_once: 80, ..elsewhere });
-        assert_eq!(policy.place, Place::With(1));
-    }
-
-    #[test]
-    fn has_no_choice_with_one_cpu_or_without_knowing() {
-        let mut policy = Policy::new(1, Why::Cost);
-        assert_eq!(run(&mut policy, 100, window(1, 1, 12, 0), window(55, 30, 0, 0)), 0);
-        let mut policy = Policy::new(2, Why::Cost);
-        let blind = Window { cpu: None, ..window(55, 30, 0, 0) };
-        assert_eq!(run(&mut policy, 100, blind, blind), 0);
-    }
-}
+mod tests;

@@ -9,7 +9,7 @@ use crate::sampler::Stopping;
 use crate::sampler::cost::Cost;
 use crate::sampler::look::Looker;
 use crate::sampler::place::{Place, Policy, Why, Window};
-use crate::target::{Placement, Target, cpu};
+use crate::target::{Placement, Target, Tid, cpu};
 
 /// A window lasts so long,
 const WINDOW: Duration = Duration::from_millis(100);
@@ -54,6 +54,10 @@ pub(super) struct Placing {
     /// Looks without a stop by then, and how many succeeded at once.
     unstopped: (u64, u64),
     window: Window,
+    /// How long the thread had had a CPU when the window began.
+    ran: Option<(Tid, Duration)>,
+    /// For how long CPUs had had nothing to do by then; `None` if not all of them are ours to use.
+    idle: Option<Duration>,
     /// The thread is a real-time one: on its CPU we would run when it pleases. That is free while we hold it, and the kernel
     /// likes to put us there.
     goes_first: bool,
@@ -76,6 +80,8 @@ impl Placing {
             late: 0,
             unstopped: (0, 0),
             window: Window::default(),
+            ran: None,
+            idle: cpu::are_all_ours().then(cpu::idle).flatten(),
             goes_first: false,
         })
     }
@@ -96,6 +102,7 @@ impl Placing {
         self.go(Place::Anywhere);
         self.stops = cost.stops();
         self.start(cost, late);
+        self.idle = self.idle.and_then(|_| cpu::idle());
     }
 
     /// For how long we have to sleep now, having been `awake` for so long. On the target's CPU that is as long as we have
@@ -130,7 +137,7 @@ impl Placing {
         }
         let is_long = || now.saturating_duration_since(self.began) >= WINDOW;
         if self.window.looks >= LOOKS && (self.policy.is_trying_elsewhere() || is_long()) {
-            self.close(looker, late);
+            self.close(target, looker, late);
         }
     }
 
@@ -158,7 +165,13 @@ impl Placing {
     }
 
     /// Ends the window, and moves if that is better.
-    fn close(&mut self, looker: &mut Looker, late: u64) {
+    fn close(&mut self, target: &Target, looker: &mut Looker, late: u64) {
+        let lasted = self.began.elapsed();
+        let thread = looker.latest();
+        let ran = thread.and_then(|tid| Some((tid, target.tasks().time_on_cpu(tid)?)));
+        let had = ran.zip(self.ran).filter(|((one, _), (other, _))| one == other);
+        let lost = had.map(|((_, now), (_, then))| lasted.saturating_sub(now.saturating_sub(then)));
+        let idle = self.idle.and_then(|_| cpu::idle());
         let Cost { stopped, waited, attempts, .. } = *looker.cost();
         let ((stopped_then, waited_then), (looks, at_once)) = (self.held, self.unstopped);
         let since = |now: u64, then| u32::try_from(now - then).unwrap_or(u32::MAX);
@@ -168,6 +181,9 @@ impl Placing {
             stop: mean(stopped, stopped_then),
             waited: mean(waited, waited_then),
             own: self.own(),
+            lost: lost.map(|lost| lost / self.window.looks.max(1)),
+            lasted,
+            idle: idle.zip(self.idle).map_or(Duration::ZERO, |(now, then)| now.saturating_sub(then)),
             unstopped: since(attempts.looks, looks),
             at_once: since(attempts.at_once, at_once),
             cpu: self.window.cpu.filter(|_| !self.goes_first),
@@ -177,6 +193,7 @@ impl Placing {
         let place = self.policy.judge(&window);
         self.go(self.window.cpu.filter(|_| self.goes_first).map_or(place, Place::Apart));
         self.start(looker.cost(), late);
+        (self.ran, self.idle) = (ran, idle);
     }
 
     /// Begins a window.
@@ -187,6 +204,7 @@ impl Placing {
         self.used = used();
         self.late = late;
         self.window = Window::default();
+        self.ran = None;
     }
 }
 

@@ -3,12 +3,13 @@
 //! measure.
 
 use std::cell::Cell;
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::libc::{self, sched_attr};
 use nix::sched::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
 use nix::sys::resource::{UsageWho, getrusage};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, SysconfVar, sysconf};
 
 use crate::target::process::Tid;
 
@@ -84,6 +85,21 @@ impl Placement {
         }
         Ok(())
     }
+}
+
+/// May we have all the time of all CPUs of this machine? Costs some reads of files.
+pub fn are_all_ours() -> bool {
+    let online = sysconf(SysconfVar::_NPROCESSORS_ONLN).ok().flatten();
+    let ours = std::thread::available_parallelism();
+    ours.is_ok_and(|ours| online.is_some_and(|online| usize::try_from(online) == Ok(ours.get())))
+}
+
+/// For how long CPUs of this machine have had nothing to do, summed up, to a hundredth of a second; `None` if the kernel
+/// does not say.
+pub fn idle() -> Option<Duration> {
+    let uptime = std::fs::read_to_string("/proc/uptime").ok()?;
+    let idle: f64 = uptime.trim_end().rsplit(' ').next()?.parse().ok()?;
+    Duration::try_from_secs_f64(idle).ok()
 }
 
 /// Does a thread run before us whenever it can? Then we do not where it does.
@@ -174,6 +190,16 @@ mod tests {
         let is_usual = attributes(0).expect("attributes").sched_policy == libc::SCHED_OTHER as u32;
         assert!(of(0) == SHORT_TURN || usual == 0 || !is_usual, "{}, and {usual} before", of(0));
         assert_eq!(usual, later);
+    }
+
+    #[test]
+    fn what_nobody_wants_is_no_more_than_there_is() {
+        let online = sysconf(SysconfVar::_NPROCESSORS_ONLN).expect("a number").expect("CPUs");
+        let (begin, before) = (std::time::Instant::now(), idle().expect("an uptime"));
+        std::thread::sleep(Duration::from_millis(50));
+        let most = begin.elapsed() + Duration::from_millis(30);
+        let passed = idle().expect("an uptime").saturating_sub(before);
+        assert!(passed <= most * u32::try_from(online).expect("some"), "{passed:?} of {most:?}");
     }
 
     #[test]

@@ -1,3 +1,5 @@
+//! Where to run, on machines and beside targets of several kinds, without any of them.
+
 use super::*;
 
 fn micros(micros: u64) -> Duration {

@@ -200,11 +200,7 @@ impl Looker {
             self.compare = Compare::Before;
             return Ok(false);
         }
-        if self.never_stops() {
-            self.cost.attempts.succeed_there();
-        } else {
-            self.cost.stay(begin.elapsed());
-        }
+        self.note_stay(begin.elapsed());
         copied.map(|()| true)
     }
 

@@ -151,14 +151,19 @@ impl Looker {
         self.in_place.note(stay, lock, holder);
         let held = begin.elapsed();
         let decoded = copied.and_then(|_| self.decode(target, taken));
+        // It could not run as long as we did, whatever we did; but when somebody else came it may have been its turn.
+        let all = begin.elapsed();
+        self.note_stay(if all < AT_ONCE || stay.lasts() { all } else { held });
+        decoded.map(|()| true)
+    }
+
+    /// A look from a thread's own CPU has succeeded, and kept it from running for so long.
+    pub(super) fn note_stay(&mut self, held: Duration) {
         if self.never_stops() {
             self.cost.attempts.succeed_there();
         } else {
-            // It could not run as long as we did, whatever we did; but when somebody else came it may have been its turn.
-            let all = begin.elapsed();
-            self.cost.stay(if all < AT_ONCE || stay.lasts() { all } else { held });
+            self.cost.stay(held);
         }
-        decoded.map(|()| true)
     }
 
     /// Do the holder's frames lie where they must, if it is not in the middle of a call?

@@ -103,6 +103,11 @@ const HELD: (u32, u32) = (50, 400);
 /// A loss a look that is not worth a trial of the other place at once: many runs are short, and in the trial 20 to 40
 /// looks may cost three times as much.
 const LITTLE: Duration = Duration::from_micros(60);
+/// A part of the target's time that is noticed when it is missing. Below that we are thrifty: of what we take elsewhere half
+/// counts as if it were the target's.
+const NOTICED: f64 = 0.1;
+/// So much of a CPU has to be idle beside us on the target's; then what we take there is nobody's.
+const ROOM: f64 = 0.75;
 
 /// What is to be gained on the target's CPU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,12 +117,6 @@ pub(super) enum Why {
     /// Looks that succeed: from elsewhere nothing may be stopped. Where they do there, too, that costs the target nothing.
     Success,
 }
-
-/// A part of the target's time that is noticed when it is missing. Below that we are thrifty: of what we take elsewhere half
-/// counts as if it were the target's.
-const NOTICED: f64 = 0.1;
-/// So much of a CPU has to be idle beside us on the target's; then what we take there is nobody's.
-const ROOM: f64 = 0.75;
 
 /// Decides, window by window.
 #[derive(Debug, Clone, PartialEq, Eq)]

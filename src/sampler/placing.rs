@@ -101,8 +101,7 @@ impl Placing {
         self.policy = Policy::new(self.placement.count(), why);
         self.go(Place::Anywhere);
         self.stops = cost.stops();
-        self.start(cost, late);
-        self.idle = self.idle.and_then(|_| cpu::idle());
+        self.start(cost, late, None, self.idle_by_now());
     }
 
     /// For how long we have to sleep now, having been `awake` for so long. On the target's CPU that is as long as we have
@@ -171,7 +170,7 @@ impl Placing {
         let ran = thread.and_then(|tid| Some((tid, target.tasks().time_on_cpu(tid)?)));
         let had = ran.zip(self.ran).filter(|((one, _), (other, _))| one == other);
         let lost = had.map(|((_, now), (_, then))| lasted.saturating_sub(now.saturating_sub(then)));
-        let idle = self.idle.and_then(|_| cpu::idle());
+        let idle = self.idle_by_now();
         let Cost { stopped, waited, attempts, .. } = *looker.cost();
         let ((stopped_then, waited_then), (looks, at_once)) = (self.held, self.unstopped);
         let since = |now: u64, then| u32::try_from(now - then).unwrap_or(u32::MAX);
@@ -192,19 +191,23 @@ impl Placing {
         looker.cost_mut().spot(self.policy.is_with(), window.loss());
         let place = self.policy.judge(&window);
         self.go(self.window.cpu.filter(|_| self.goes_first).map_or(place, Place::Apart));
-        self.start(looker.cost(), late);
-        (self.ran, self.idle) = (ran, idle);
+        self.start(looker.cost(), late, ran, idle);
+    }
+
+    /// For how long CPUs have had nothing to do, if that is of use.
+    fn idle_by_now(&self) -> Option<Duration> {
+        self.idle.and_then(|_| cpu::idle())
     }
 
     /// Begins a window.
-    fn start(&mut self, cost: &Cost, late: u64) {
+    fn start(&mut self, cost: &Cost, late: u64, ran: Option<(Tid, Duration)>, idle: Option<Duration>) {
         self.held = (cost.stopped, cost.waited);
         self.unstopped = (cost.attempts.looks, cost.attempts.at_once);
         self.began = Instant::now();
         self.used = used();
         self.late = late;
         self.window = Window::default();
-        self.ran = None;
+        (self.ran, self.idle) = (ran, idle);
     }
 }
 

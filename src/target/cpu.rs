@@ -197,8 +197,8 @@ mod tests {
         let online = sysconf(SysconfVar::_NPROCESSORS_ONLN).expect("a number").expect("CPUs");
         let (begin, before) = (std::time::Instant::now(), idle().expect("an uptime"));
         std::thread::sleep(Duration::from_millis(50));
-        let most = begin.elapsed() + Duration::from_millis(30);
         let passed = idle().expect("an uptime").saturating_sub(before);
+        let most = begin.elapsed() + Duration::from_millis(30);
         assert!(passed <= most * u32::try_from(online).expect("some"), "{passed:?} of {most:?}");
     }
 

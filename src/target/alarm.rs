@@ -34,9 +34,11 @@ struct Timer {
 
 impl Default for Alarm {
     fn default() -> Self {
-        let zero = clock_gettime(Clock::CLOCK_MONOTONIC).map(|now| (Instant::now(), Duration::from(now)));
+        // In this order: whoever is interrupted in between wakes up later than he wants, and not sooner.
+        let now = Instant::now();
+        let zero = clock_gettime(Clock::CLOCK_MONOTONIC).map(|same| (now, Duration::from(same)));
         let timers = zero.and_then(|_| Ok([Timer::new()?, Timer::new()?]));
-        Self { timers: timers.ok(), zero: zero.unwrap_or_else(|_| (Instant::now(), Duration::ZERO)) }
+        Self { timers: timers.ok(), zero: zero.unwrap_or((now, Duration::ZERO)) }
     }
 }
 

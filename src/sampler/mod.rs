@@ -136,7 +136,8 @@ pub struct Sampler {
     thread: JoinHandle<Cost>,
 }
 
-/// Events that may wait to be received: a fifth of a second's when samples are taken as fast as it goes.
+/// Events that may wait to be received: a fifth of a second's when samples are taken as fast as it goes. (A channel that is
+/// bounded by itself has room for all of them from the start, a megabyte, and goes through it from end to end.)
 const WAITING_EVENTS: usize = 8192;
 
 impl Sampler {
@@ -150,7 +151,7 @@ impl Sampler {
     pub fn start_at(plan: Plan, seat: Option<Seat>) -> Result<Self, StartError> {
         crate::target::open_many();
         let caller = std::thread::current();
-        let (events_in, events) = bounded(WAITING_EVENTS);
+        let (events_in, events) = unbounded();
         let (commands, commands_out) = unbounded();
         let (ready, started) = bounded(1);
         let thread = Builder::new()

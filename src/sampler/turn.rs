@@ -7,7 +7,7 @@ mod waiting;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant, SystemTime};
 
-use crossbeam_channel::{Receiver, Sender, TrySendError};
+use crossbeam_channel::{Receiver, Sender};
 
 use crate::fault;
 use crate::python::locate::{LocateError, Python};
@@ -20,7 +20,7 @@ use crate::sampler::find;
 use crate::sampler::govern::Governor;
 use crate::sampler::look::{Gone, Looker, Scope};
 use crate::sampler::placing::{Means, Placing};
-use crate::sampler::{Length, Plan, Stopping, UNHEARD, Watch};
+use crate::sampler::{Length, Plan, Stopping, UNHEARD, WAITING_EVENTS, Watch};
 use crate::target::{Alarm, Life, Target, process};
 
 use waiting::{Below, Next};
@@ -335,11 +335,10 @@ impl Turns {
 
     /// Tells something, or gives it back if there is no room for it.
     fn offer(&self, event: Event) -> Result<Option<Event>, Over> {
-        match self.events.try_send(event) {
-            Ok(()) => Ok(None),
-            Err(TrySendError::Full(event)) => Ok(Some(event)),
-            Err(TrySendError::Disconnected(_)) => Err(Over(UNHEARD)),
+        if self.events.len() >= WAITING_EVENTS {
+            return Ok(Some(event));
         }
+        self.events.send(event).map(|()| None).map_err(|_| Over(UNHEARD))
     }
 
     /// For what must not be lost. Nobody is waited for: a thread that was told to stop may come to its stop meanwhile.

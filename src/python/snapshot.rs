@@ -20,6 +20,8 @@ use choice::{Block, KEPT};
 
 /// Bytes in a block; a power of two that divides a page, so that a block is mapped as a whole.
 const BLOCK: u64 = 512;
+/// Blocks that are shown together with one that is asked for, at the most.
+const STRETCH: usize = 8;
 /// The number of no block.
 const NOWHERE: u64 = u64::MAX;
 /// Bytes copied in one sample at the most: 100,000 frames of 3.8 take some 50 MB.
@@ -271,6 +273,16 @@ impl Copied {
         Ok(Some(start..start + length))
     }
 
+    /// How many bytes come without a gap before this place in the data, in as many blocks as are looked at.
+    fn below(&self, start: usize) -> usize {
+        let place = start / BLOCK as usize;
+        let first = place.saturating_sub(STRETCH);
+        let blocks = self.blocks.get(first..=place).unwrap_or_default();
+        let beside =
+            blocks.windows(2).rev().take_while(|pair| pair[0].number.wrapping_add(1) == pair[1].number);
+        beside.count() * BLOCK as usize + start % BLOCK as usize
+    }
+
     /// Its place, if that is beside the last one's, as in a deep stack most are.
     fn beside_last(&self, number: u64) -> Option<u32> {
         let (_, place) = self.last?;
@@ -343,6 +355,30 @@ impl<M: Memory> Memory for Moment<'_, M> {
         drop(copied);
         self.read(from, to)?;
         Ok(see(to))
+    }
+
+    #[inline]
+    fn stretch<R>(
+        &self,
+        from: Address,
+        to: &mut [u8],
+        see: impl FnOnce(&[u8], Address) -> (Address, R),
+    ) -> Result<R, ReadError> {
+        let mut copied = self.snapshot.copied.borrow_mut();
+        if let Some(part) = copied.part(from, to.len(), self.live)? {
+            let below = copied.below(part.start);
+            if let Some(bytes) = self.bytes(&copied, part.start - below..part.end) {
+                let start = Address(from.0.wrapping_sub(below as u64));
+                let (lowest, seen) = see(bytes, start);
+                for number in (lowest.max(start).0 / BLOCK..from.0 / BLOCK).rev() {
+                    copied.place(number, &Sealed)?;
+                }
+                return Ok(seen);
+            }
+        }
+        drop(copied);
+        self.read(from, to)?;
+        Ok(see(to, from).1)
     }
 }
 

@@ -91,6 +91,20 @@ pub trait Memory {
         Ok(see(to))
     }
 
+    /// The same, with the bytes below them as far as they are copied already and come without a gap, and the address of
+    /// the first. `see` says besides down to which address it has made use of them.
+    fn stretch<R>(
+        &self,
+        from: Address,
+        to: &mut [u8],
+        see: impl FnOnce(&[u8], Address) -> (Address, R),
+    ) -> Result<R, ReadError>
+    where
+        Self: Sized,
+    {
+        self.view(from, to, |bytes| see(bytes, from).1)
+    }
+
     /// Fills each range, in order, in as few calls to the kernel as can be; returns how many ranges were
     /// filled whole before the first that could not be read. Other than [`ReadError::Unmapped`] is an error.
     fn read_scattered(&self, ranges: &mut [Range<'_>]) -> Result<usize, ReadError> {

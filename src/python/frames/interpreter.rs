@@ -33,6 +33,39 @@ pub(super) struct Head {
     previous: Address,
 }
 
+impl Head {
+    fn code(&self) -> Result<Address, WalkError> {
+        pointer(untagged(self.executable))
+    }
+}
+
+/// How far a walk is.
+struct Way {
+    /// The next frame, and the one before it.
+    frame: Address,
+    last: Address,
+    /// The lowest that was read since the walk came to these bytes.
+    lowest: Address,
+    chain: Chain,
+}
+
+impl Way {
+    /// On to the caller.
+    fn pass(&mut self, head: &Head) {
+        self.last = std::mem::replace(&mut self.frame, head.previous);
+    }
+}
+
+/// What a walk comes to.
+enum Met {
+    /// The next frame is not among these bytes.
+    Elsewhere,
+    /// A frame for which more must be read.
+    Other(Head),
+    /// A frame to which it is not to go.
+    Barred,
+}
+
 impl<M: Memory> Walk<'_, M> {
     /// Adds the frames of the thread state, leaf first, as long as `goes_on` says so of their addresses.
     pub(super) fn run(
@@ -42,37 +75,80 @@ impl<M: Memory> Walk<'_, M> {
         mut goes_on: impl FnMut(Address) -> bool,
     ) -> Result<(), WalkError> {
         let mut entries = Entries::new(self.kind.first, self.memory, thread)?;
-        let mut frame = entries.first;
-        let mut last = Address::NULL;
-        let mut chain = Chain::new(DEEPEST);
+        let mut way = Way {
+            frame: entries.first,
+            last: Address::NULL,
+            lowest: entries.first,
+            chain: Chain::new(DEEPEST),
+        };
         let mut bytes = [0; FRAME_BYTES];
         let bytes = bytes.get_mut(..self.length()).ok_or(WalkError::Broken(thread))?;
-        while !frame.is_null() {
-            pointer(frame)?;
-            chain.step(frame).map_err(|Endless| WalkError::Broken(frame))?;
-            if !goes_on(frame) {
-                return Ok(());
+        while !way.frame.is_null() {
+            let from = pointer(way.frame)?;
+            way.lowest = from;
+            let met = self.memory.stretch(from, bytes, |bytes, start| {
+                let met = self.along(bytes, start, &mut way, &mut entries, frames, &mut goes_on);
+                (way.lowest, met)
+            })??;
+            match met {
+                Met::Elsewhere => {}
+                Met::Barred => return Ok(()),
+                Met::Other(head) => {
+                    if head.owner < Owner::NOT_PYTHON {
+                        frames.push(entries.raw(way.frame, &head, self.call(&head)?));
+                    }
+                    entries.check(self.memory, way.frame, &head)?;
+                    way.pass(&head);
+                }
             }
-            let head = self.memory.view(frame, bytes, |bytes| self.head(bytes))?;
+        }
+        entries.end(self.memory, way.last)
+    }
+
+    /// Goes on along the frames that lie in `bytes`, which begin at `start`, as long as nothing else has to be read.
+    #[inline]
+    fn along(
+        &self,
+        bytes: &[u8],
+        start: Address,
+        way: &mut Way,
+        entries: &mut Entries,
+        frames: &mut Vec<RawFrame>,
+        goes_on: &mut impl FnMut(Address) -> bool,
+    ) -> Result<Met, WalkError> {
+        let length = self.length();
+        loop {
+            let frame = way.frame;
+            let Some(bytes) = bytes.get((frame - start) as usize..).and_then(|bytes| bytes.get(..length))
+            else {
+                return Ok(Met::Elsewhere);
+            };
+            pointer(frame)?;
+            way.lowest = way.lowest.min(frame);
+            way.chain.step(frame).map_err(|Endless| WalkError::Broken(frame))?;
+            if !goes_on(frame) {
+                return Ok(Met::Barred);
+            }
+            let head = self.head(bytes).filter(|head| head.owner <= Owner::LAST);
             let head = head.ok_or(WalkError::Broken(frame))?;
-            if head.owner > Owner::LAST {
-                return Err(WalkError::Broken(frame));
+            if head.copy > 0 && self.copies.is_some() || !entries.need_no_more(&head) {
+                return Ok(Met::Other(head));
             }
             if head.owner < Owner::NOT_PYTHON {
-                let (code, instruction) = self.call(&head)?;
-                let (generator, place) = (head.owner == Owner::GENERATOR, entries.place(frame, head.owner));
-                frames.push(RawFrame { code, instruction, generator, place });
+                let call = (head.code()?, Instruction::Address(head.instruction));
+                frames.push(entries.raw(frame, &head, call));
             }
-            entries.check(self.memory, frame, &head)?;
-            last = std::mem::replace(&mut frame, head.previous);
+            if !entries.lives(frame, &head) {
+                return Err(WalkError::Broken(frame));
+            }
+            way.pass(&head);
         }
-        entries.end(self.memory, last)
     }
 
     /// Which code is executed, and where in it.
     #[inline]
     pub(super) fn call(&self, head: &Head) -> Result<(Address, Instruction), WalkError> {
-        let code = pointer(untagged(head.executable))?;
+        let code = head.code()?;
         Ok((
             code,
             match self.copies {
@@ -185,24 +261,47 @@ impl Entries {
         })
     }
 
-    /// Where a frame lies, if the frames beside it lie there too.
-    fn place(&self, frame: Address, owner: u8) -> Option<Address> {
-        match &self.ends {
-            Ends::CFrames { chunk, .. } if owner == Owner::THREAD && chunk.contains(&frame) => Some(frame),
+    /// What stands at `frame`, and where it is executed.
+    #[inline]
+    fn raw(&self, frame: Address, head: &Head, (code, instruction): (Address, Instruction)) -> RawFrame {
+        let place = match &self.ends {
+            Ends::CFrames { chunk, .. } if head.owner == Owner::THREAD && chunk.contains(&frame) => {
+                Some(frame)
+            }
             _ => None,
+        };
+        RawFrame { code, instruction, generator: head.owner == Owner::GENERATOR, place }
+    }
+
+    /// Does what stands at a frame tell by itself whether it may?
+    #[inline]
+    const fn need_no_more(&self, head: &Head) -> bool {
+        match self.ends {
+            Ends::CFrames { .. } => head.owner == Owner::THREAD && !head.is_entry,
+            Ends::Base(_) => true,
+        }
+    }
+
+    /// This stands at `frame`, on the data stack or elsewhere: may it, as far as its place tells?
+    #[inline]
+    fn lives(&mut self, frame: Address, head: &Head) -> bool {
+        match &mut self.ends {
+            Ends::CFrames { chunk, bound, .. } if head.owner == Owner::THREAD && chunk.contains(&frame) => {
+                frame < std::mem::replace(bound, frame)
+            }
+            _ => true,
         }
     }
 
     /// This stands at `frame`: may it?
     fn check(&mut self, memory: &impl Memory, frame: Address, head: &Head) -> Result<(), WalkError> {
-        let Ends::CFrames { cframe, current, previous, chunk, bound, .. } = &mut self.ends else {
+        let mut lives = self.lives(frame, head);
+        let Ends::CFrames { cframe, current, previous, .. } = &mut self.ends else {
             return Ok(());
         };
-        let lives = match head.owner {
-            Owner::THREAD if chunk.contains(&frame) => frame < std::mem::replace(bound, frame),
-            Owner::GENERATOR => memory.u8(Address(frame.0.wrapping_sub(GENERATOR_STATE)))? == EXECUTING,
-            _ => true,
-        };
+        if head.owner == Owner::GENERATOR {
+            lives = memory.u8(Address(frame.0.wrapping_sub(GENERATOR_STATE)))? == EXECUTING;
+        }
         if !lives {
             return Err(WalkError::Broken(frame));
         }

@@ -8,6 +8,7 @@ use crate::target::memory::{Address, ReadError};
 
 mod dead;
 mod greenlets;
+mod stretches;
 
 const THREAD: u64 = 0x1000;
 const FRAME_A: u64 = 0x2000;

@@ -281,6 +281,15 @@ proptest! {
                 prop_assert_eq!(copied.as_ref().ok(), direct.as_ref().ok());
                 let seen = view(&snapshot.of(&live), START - PAGE / 2 + offset, length);
                 prop_assert_eq!(seen.as_ref().ok(), direct.as_ref().ok());
+                let from = Address(START - PAGE / 2 + offset);
+                let stretch = snapshot.of(&live).stretch(from, &mut vec![0; length], |bytes, start| {
+                    (from, (start, bytes.to_vec()))
+                });
+                prop_assert_eq!(stretch.is_ok(), direct.is_ok());
+                if let Ok((start, bytes)) = stretch {
+                    prop_assert_eq!(start + bytes.len() as u64, from + length as u64);
+                    prop_assert_eq!(Ok(bytes), read(&live, start.0, (from - start) as usize + length));
+                }
                 good.extend(direct.ok().map(|bytes| (offset, length, bytes)));
             }
             // Again, with nothing but what the first look predicts.

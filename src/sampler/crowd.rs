@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::sampler::look::{Compare, Looker};
 use crate::sampler::miss::Miss;
-use crate::target::{OffCpu, RunState, Target, Tid};
+use crate::target::{OffCpu, Target, Tid};
 
 /// The way to a stop takes some 30 µs; who takes longer than this has waited for its turn, as long as others had theirs.
 const SLOW: Duration = Duration::from_millis(2);
@@ -56,8 +56,7 @@ impl Looker {
         tid: Tid,
         copy: impl FnOnce(&mut Self, bool) -> Result<(), Miss>,
     ) -> Result<bool, Miss> {
-        let state = target.tasks().moment(tid).map(|moment| moment.state);
-        let sleeps = matches!(state, Some(RunState::Sleeping | RunState::Uninterruptible));
+        let sleeps = target.tasks().sleeps(tid);
         let not_off = if sleeps { Err(Miss::Fled) } else { Ok(false) };
         let off = if sleeps { target.tasks().off_cpu(tid) } else { self.off_cpu(target, tid) };
         let Some(off) = off else { return not_off };

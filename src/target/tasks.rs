@@ -81,6 +81,18 @@ impl Tasks {
         ask(&mut self.calls, (self.pid, tid, "syscall"), futex).flatten()
     }
 
+    /// Does a thread sleep, interruptibly or not? Costs 1.5 µs where it runs or wants to, and as much as [`Tasks::moment`]
+    /// besides where it does not.
+    pub fn sleeps(&mut self, tid: Tid) -> bool {
+        let runs = ask(&mut self.calls, (self.pid, tid, "syscall"), |bytes| bytes == b"running\n");
+        if runs == Some(true) {
+            self.asked.set(self.asked.get() + 1);
+            return false;
+        }
+        let state = self.moment(tid).map(|moment| moment.state);
+        matches!(state, Some(RunState::Sleeping | RunState::Uninterruptible))
+    }
+
     /// How often it was asked what a thread does, or sleeps on, since this was last asked.
     pub fn take_asked(&self) -> u64 {
         self.asked.take()

@@ -86,6 +86,7 @@ impl Looker {
             })
         };
         self.let_go(stopped);
+        self.apart.note(lock, holder, target.tracer().is_apart());
         copied
     }
 

@@ -17,6 +17,7 @@ use crate::python::snapshot::Snapshot;
 use crate::python::threads::{self, Interpreter, Lock};
 use crate::sample::{Failure, Flags, Frame, Outcome, ThreadId, ThreadSample};
 use crate::sampler::Stopping;
+use crate::sampler::apart::Apart;
 use crate::sampler::asleep::Asleep;
 use crate::sampler::cost::Cost;
 use crate::sampler::crowd::Crowd;
@@ -138,6 +139,7 @@ pub struct Looker {
     /// When this look began.
     pub(super) now: Instant,
     pub(super) in_place: InPlace,
+    pub(super) apart: Apart,
     pub(super) asleep: Asleep,
     pub(super) crowd: Crowd,
     pub(super) tasks: Tasks,
@@ -176,6 +178,7 @@ impl Looker {
             cost,
             now: Instant::now(),
             in_place: InPlace::new(rseq),
+            apart: Apart::default(),
             asleep: Asleep::default(),
             crowd: Crowd::default(),
             tasks: Tasks::default(),
@@ -373,6 +376,7 @@ impl Looker {
             Scope::All | Scope::Tasks => self.glance(target, lock)?,
         };
         if let Some(holder) = holder
+            && !self.apart.is_likely(lock, holder)
             && self.take_in_place(target, (lock, holder, scope), false, taken)?
         {
             return Ok(());

@@ -1,6 +1,7 @@
 //! The thread that owns the target: the clock, one look after the other, and what is said of them. It never waits
 //! for whoever listens: a sample that finds the channel full is dropped and counted.
 
+mod apart;
 mod asleep;
 pub mod clock;
 mod company;

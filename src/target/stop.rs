@@ -138,6 +138,11 @@ impl Tracer {
         self.apart.set(apart);
     }
 
+    /// Do they, as far as is known?
+    pub fn is_apart(&self) -> bool {
+        self.apart.get()
+    }
+
     /// How long to wait for a thread to stop from now on.
     pub fn set_patience(&self, patience: Duration) {
         self.patience.set(patience);

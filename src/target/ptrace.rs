@@ -51,7 +51,7 @@ pub(super) fn interrupt(tid: Tid) -> Result<(), Errno> {
 /// Where a stopped thread stands in its program.
 #[cfg(target_arch = "x86_64")]
 pub(super) fn instruction(tid: Tid) -> Option<u64> {
-    // To get all registers takes a third longer.
+    // Not all registers: it stands still meanwhile.
     let place = std::mem::offset_of!(libc::user, regs) + std::mem::offset_of!(libc::user_regs_struct, rip);
     ptrace::read_user(raw(tid), std::ptr::without_provenance_mut(place)).ok().map(i64::cast_unsigned)
 }

@@ -235,6 +235,25 @@ mod tests {
     }
 
     #[test]
+    fn who_waits_sleeps_and_who_asks_does_not() {
+        let mut tasks = Tasks::of(Pid::ours());
+        let (say, said) = std::sync::mpsc::channel();
+        let (end, ended) = std::sync::mpsc::channel::<()>();
+        let thread = std::thread::Builder::new()
+            .name("waits".to_owned())
+            .spawn(move || say.send(nix::unistd::gettid().as_raw().cast_unsigned()).map(|()| ended.recv()));
+        let tid = Tid(said.recv().expect("it runs"));
+        let sleeps = (0..5000).any(|_| {
+            std::thread::sleep(Duration::from_millis(1));
+            tasks.sleeps(tid)
+        });
+        assert!(sleeps && !tasks.sleeps(Tid::ours()));
+        drop(end);
+        assert!(thread.expect("a thread").join().is_ok());
+        assert!(!tasks.sleeps(tid) && !tasks.sleeps(Tid(u32::MAX)));
+    }
+
+    #[test]
     fn threads_that_have_ended_make_room() {
         let mut tasks = Tasks::of(Pid::ours());
         let mut last = None;

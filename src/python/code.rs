@@ -345,17 +345,14 @@ fn frame_size(size: FrameSize, head: &[u8], skip: u32) -> u64 {
     sum.unwrap_or(0) * 8
 }
 
-/// Bytes in a code unit.
-const UNIT: i64 = 2;
-
 fn position(bytecode: Option<Bytecode>, frame: &RawFrame) -> i64 {
-    let (address, start) = match (frame.instruction, bytecode) {
-        (Instruction::Position(position), _) => return position,
-        (Instruction::InCopy(address, start), _) => (address, start),
-        (Instruction::Address(address), Some(bytecode)) => (address, bytecode.start.within(frame.code)),
-        (Instruction::Address(_), None) => return -1,
-    };
-    (address - start).cast_signed().div_euclid(UNIT)
+    match (frame.instruction, bytecode) {
+        (Instruction::Position(position), _) => position,
+        (Instruction::Address(address), Some(bytecode)) => {
+            Instruction::position(address, bytecode.start.within(frame.code))
+        }
+        (Instruction::Address(_), None) => -1,
+    }
 }
 
 #[cfg(test)]

@@ -28,12 +28,18 @@ pub struct RawFrame {
 /// A place in a code object's instructions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Instruction {
-    /// 2.7–3.10: counted from the first, in the unit of the line table; -1 before it.
+    /// Counted from the first, in the unit of the line table; -1 before it. 2.7–3.10, and free-threaded 3.14 and later
+    /// where it is in a copy of the code.
     Position(i64),
     /// 3.11 and later: the address, in the code object itself.
     Address(Address),
-    /// Free-threaded 3.14 and later: the address, and the start of the copy of the code it is in.
-    InCopy(Address, Address),
+}
+
+impl Instruction {
+    /// The one at `address` of those that begin at `start`; 3.11 and later, whose line tables count units of two bytes.
+    pub fn position(address: Address, start: Address) -> i64 {
+        (address - start).cast_signed().div_euclid(2)
+    }
 }
 
 /// Why a chain of frames cannot be believed.

@@ -172,12 +172,8 @@ fn decode(layout: &Layout, memory: &impl Memory, kind: Address, frames: &[RawFra
 }
 
 fn instruction() -> impl Strategy<Value = Instruction> {
-    let near = || prop_oneof![any::<u64>(), BASE..BASE + 0x1000].prop_map(Address);
-    prop_oneof![
-        any::<i64>().prop_map(Instruction::Position),
-        near().prop_map(Instruction::Address),
-        (near(), near()).prop_map(|(address, start)| Instruction::InCopy(address, start)),
-    ]
+    let near = prop_oneof![any::<u64>(), BASE..BASE + 0x1000].prop_map(Address);
+    prop_oneof![any::<i64>().prop_map(Instruction::Position), near.prop_map(Instruction::Address),]
 }
 
 fn frame() -> impl Strategy<Value = RawFrame> {

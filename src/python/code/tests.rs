@@ -97,11 +97,10 @@ fn frames_that_are_no_calls() {
     assert_eq!(shown(&codes, &early), Vec::<String>::new());
     let generators = early.map(|frame| RawFrame { generator: true, ..frame });
     assert_eq!(shown(&codes, &generators), ["a.py:C.m:40 from 40"; 3]);
-    // In a copy of the bytecode the position counts from the copy's start.
-    let copied = Instruction::InCopy(Address(COPY + 6), Address(COPY));
-    assert_eq!(shown(&codes, &[frame(CODE, copied)]), ["a.py:C.m:41 from 40"]);
-    let early = Instruction::InCopy(Address(COPY + 2), Address(COPY));
-    assert_eq!(shown(&codes, &[frame(CODE, early)]), Vec::<String>::new());
+    // What is in a copy of the bytecode is counted from the copy's start.
+    let copied = |at: u64| Instruction::Position(Instruction::position(Address(COPY + at), Address(COPY)));
+    assert_eq!(shown(&codes, &[frame(CODE, copied(6))]), ["a.py:C.m:41 from 40"]);
+    assert_eq!(shown(&codes, &[frame(CODE, copied(2))]), Vec::<String>::new());
 }
 
 /// 3.12: `co_framesize`@76 words. 3.11: `co_stacksize`@68, `co_nlocalsplus`@76, and nine.

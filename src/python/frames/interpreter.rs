@@ -153,7 +153,8 @@ impl<M: Memory> Walk<'_, M> {
             code,
             match self.copies {
                 Some(copies) if head.copy > 0 => {
-                    Instruction::InCopy(head.instruction, self.copy(copies, code, head.copy)?)
+                    let start = self.copy(copies, code, head.copy)?;
+                    Instruction::Position(Instruction::position(head.instruction, start))
                 }
                 _ => Instruction::Address(head.instruction),
             },

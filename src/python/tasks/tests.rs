@@ -121,7 +121,7 @@ fn places(
     reader.frames(layout, memory, Address(task), &mut frames)?;
     let place = |instruction| match instruction {
         Instruction::Address(at) => (at.0 - CODE - 300) / 2,
-        other => panic!("{other:?}"),
+        other @ Instruction::Position(_) => panic!("{other:?}"),
     };
     assert!(frames.iter().all(|frame| frame.generator && frame.code == Address(CODE)));
     Ok(frames.iter().map(|frame| place(frame.instruction)).collect())

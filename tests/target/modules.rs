@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use pyflame_tui::target::{Elf, ElfError, Memory, Module, Target, process};
+use pyflame_tui::target::{Elf, ElfError, Memory, Module, Pid, RunState, Target, Tasks, process};
 
 use crate::{Subject, copy_program, is_root, within};
 
@@ -82,6 +82,14 @@ fn copy_of_sleep(directory: &Path) -> std::path::PathBuf {
     copy
 }
 
+/// Waits for a process to be this program and to have begun. The kernel says that it is before it has mapped it.
+fn until_it_sleeps(pid: Pid, program: &str) {
+    crate::eventually("it sleeps", || {
+        process::executable(pid).is_ok_and(|path| path.ends_with(program))
+            && Tasks::of(pid).is_in(pid.leader(), RunState::Sleeping)
+    });
+}
+
 /// The program of a process as ELF: its `.text` must be in its map, where it can be executed.
 fn assert_sections_are_there(target: &Target, file: &str) {
     let maps = target.maps().unwrap();
@@ -133,9 +141,7 @@ fn a_file_on_an_overlay_is_recognised() {
             at("all").display()
         );
         let subject = Subject::of(Command::new("unshare").args(["-m", "sh", "-c", &options]));
-        crate::eventually("it sleeps", || {
-            process::executable(subject.pid()).is_ok_and(|path| path.ends_with("all/sleep"))
-        });
+        until_it_sleeps(subject.pid(), "all/sleep");
         let target = Target::attach(subject.pid()).unwrap();
         assert_sections_are_there(&target, "sleep");
     });
@@ -156,9 +162,7 @@ fn a_chroot_and_a_mount_namespace_do_not_matter() {
              {inside}/new && cp {inside}/sleep {inside}/new/ && exec {inside}/new/sleep 60"
         );
         let subject = Subject::of(Command::new("unshare").args(["-m", "sh", "-c", &script]));
-        crate::eventually("it sleeps", || {
-            process::executable(subject.pid()).is_ok_and(|path| path.ends_with("new/sleep"))
-        });
+        until_it_sleeps(subject.pid(), "new/sleep");
         assert!(!directory.path().join("new/sleep").exists());
         assert_sections_are_there(&Target::attach(subject.pid()).unwrap(), "sleep");
     });

@@ -33,12 +33,6 @@ pub(super) struct Head {
     previous: Address,
 }
 
-impl Head {
-    fn code(&self) -> Result<Address, WalkError> {
-        pointer(untagged(self.executable))
-    }
-}
-
 /// How far a walk is.
 struct Way {
     /// The next frame, and the one before it.
@@ -94,9 +88,7 @@ impl<M: Memory> Walk<'_, M> {
                 Met::Elsewhere => {}
                 Met::Barred => return Ok(()),
                 Met::Other(head) => {
-                    if head.owner < Owner::NOT_PYTHON {
-                        frames.push(entries.raw(way.frame, &head, self.call(&head)?));
-                    }
+                    self.add(way.frame, &head, &entries, frames)?;
                     entries.check(self.memory, way.frame, &head)?;
                     way.pass(&head);
                 }
@@ -131,13 +123,10 @@ impl<M: Memory> Walk<'_, M> {
             }
             let head = self.head(bytes).filter(|head| head.owner <= Owner::LAST);
             let head = head.ok_or(WalkError::Broken(frame))?;
-            if head.copy > 0 && self.copies.is_some() || !entries.need_no_more(&head) {
+            if self.copies_of(&head).is_some() || !entries.need_no_more(&head) {
                 return Ok(Met::Other(head));
             }
-            if head.owner < Owner::NOT_PYTHON {
-                let call = (head.code()?, Instruction::Address(head.instruction));
-                frames.push(entries.raw(frame, &head, call));
-            }
+            self.add(frame, &head, entries, frames)?;
             if !entries.lives(frame, &head) {
                 return Err(WalkError::Broken(frame));
             }
@@ -145,20 +134,41 @@ impl<M: Memory> Walk<'_, M> {
         }
     }
 
-    /// Which code is executed, and where in it.
+    /// Adds the frame at this address, if it is Python's.
+    #[inline]
+    fn add(
+        &self,
+        frame: Address,
+        head: &Head,
+        entries: &Entries,
+        frames: &mut Vec<RawFrame>,
+    ) -> Result<(), WalkError> {
+        if head.owner < Owner::NOT_PYTHON {
+            let (code, instruction) = self.call(head)?;
+            let (generator, place) = (head.owner == Owner::GENERATOR, entries.place(frame, head.owner));
+            frames.push(RawFrame { code, instruction, generator, place });
+        }
+        Ok(())
+    }
+
+    /// Which code is executed, and where in it. Reads nothing but of a copy of the code.
     #[inline]
     pub(super) fn call(&self, head: &Head) -> Result<(Address, Instruction), WalkError> {
-        let code = head.code()?;
-        Ok((
-            code,
-            match self.copies {
-                Some(copies) if head.copy > 0 => {
-                    let start = self.copy(copies, code, head.copy)?;
-                    Instruction::Position(Instruction::position(head.instruction, start))
-                }
-                _ => Instruction::Address(head.instruction),
-            },
-        ))
+        let code = pointer(untagged(head.executable))?;
+        let instruction = match self.copies_of(head) {
+            Some(copies) => {
+                let start = self.copy(copies, code, head.copy)?;
+                Instruction::Position(Instruction::position(head.instruction, start))
+            }
+            None => Instruction::Address(head.instruction),
+        };
+        Ok((code, instruction))
+    }
+
+    /// Where the code says where its copies are, if it is one of them that is executed.
+    #[inline]
+    fn copies_of(&self, head: &Head) -> Option<Field<Address>> {
+        self.copies.filter(|_| head.copy > 0)
     }
 
     /// Bytes of a frame that hold everything that is read.
@@ -262,16 +272,13 @@ impl Entries {
         })
     }
 
-    /// What stands at `frame`, and where it is executed.
+    /// Where a frame lies, if the frames beside it lie there too.
     #[inline]
-    fn raw(&self, frame: Address, head: &Head, (code, instruction): (Address, Instruction)) -> RawFrame {
-        let place = match &self.ends {
-            Ends::CFrames { chunk, .. } if head.owner == Owner::THREAD && chunk.contains(&frame) => {
-                Some(frame)
-            }
+    fn place(&self, frame: Address, owner: u8) -> Option<Address> {
+        match &self.ends {
+            Ends::CFrames { chunk, .. } if owner == Owner::THREAD && chunk.contains(&frame) => Some(frame),
             _ => None,
-        };
-        RawFrame { code, instruction, generator: head.owner == Owner::GENERATOR, place }
+        }
     }
 
     /// Does what stands at a frame tell by itself whether it may?
@@ -286,24 +293,21 @@ impl Entries {
     /// This stands at `frame`, on the data stack or elsewhere: may it, as far as its place tells?
     #[inline]
     fn lives(&mut self, frame: Address, head: &Head) -> bool {
-        match &mut self.ends {
-            Ends::CFrames { chunk, bound, .. } if head.owner == Owner::THREAD && chunk.contains(&frame) => {
-                frame < std::mem::replace(bound, frame)
-            }
+        let place = self.place(frame, head.owner);
+        match (&mut self.ends, place) {
+            (Ends::CFrames { bound, .. }, Some(frame)) => frame < std::mem::replace(bound, frame),
             _ => true,
         }
     }
 
     /// This stands at `frame`: may it?
     fn check(&mut self, memory: &impl Memory, frame: Address, head: &Head) -> Result<(), WalkError> {
-        let mut lives = self.lives(frame, head);
+        let lives = self.lives(frame, head);
         let Ends::CFrames { cframe, current, previous, .. } = &mut self.ends else {
             return Ok(());
         };
-        if head.owner == Owner::GENERATOR {
-            lives = memory.u8(Address(frame.0.wrapping_sub(GENERATOR_STATE)))? == EXECUTING;
-        }
-        if !lives {
+        let state = Address(frame.0.wrapping_sub(GENERATOR_STATE));
+        if !lives || head.owner == Owner::GENERATOR && memory.u8(state)? != EXECUTING {
             return Err(WalkError::Broken(frame));
         }
         if head.is_entry {

@@ -4,7 +4,7 @@ use super::{Instruction, RawFrame, WalkError, walk};
 use crate::python::layout::Layout;
 use crate::python::literal::{Literal, eras};
 use crate::python::version::Build;
-use crate::target::memory::{Address, ReadError};
+use crate::target::memory::{Address, Memory, ReadError};
 
 mod dead;
 mod greenlets;
@@ -27,7 +27,7 @@ const CODE_C: u64 = 0x6000;
 const NONE: u64 = 0x7000;
 const NULL: u64 = 0;
 
-fn walked(layout: &Layout, memory: &Literal) -> Result<Vec<RawFrame>, WalkError> {
+fn walked(layout: &Layout, memory: &impl Memory) -> Result<Vec<RawFrame>, WalkError> {
     let mut frames = Vec::new();
     walk(layout, memory, Address(THREAD), &mut frames).map(|()| frames)
 }
@@ -370,7 +370,6 @@ fn the_base_frame_of_3_15() {
 #[test]
 fn depth_is_bounded() {
     use super::DEEPEST;
-    use crate::target::memory::Memory;
 
     /// Every frame's caller is the next 128 bytes.
     struct Endless;

@@ -2,13 +2,11 @@
 
 use proptest::prelude::*;
 
-use super::{CODE_A, NONE, NULL, RawFrame, THREAD, WalkError, eras, walked};
-use crate::python::frames::walk;
+use super::{CODE_A, NONE, NULL, THREAD, eras, walked};
 use crate::python::layout::Layout;
 use crate::python::literal::Literal;
 use crate::python::snapshot::Snapshot;
 use crate::python::version::Build;
-use crate::target::memory::{Address, Memory};
 
 /// Frames lie anywhere in here, so far apart at the least.
 const STACK: u64 = 0x10_0000;
@@ -73,11 +71,6 @@ fn stack(minor: u8, shapes: &[Shape], bound: u64) -> (Layout, Literal) {
     (eras::layout(3, minor, Build::Ordinary), memory)
 }
 
-fn walked_in(layout: &Layout, memory: &impl Memory) -> Result<Vec<RawFrame>, WalkError> {
-    let mut frames = Vec::new();
-    walk(layout, memory, Address(THREAD), &mut frames).map(|()| frames)
-}
-
 proptest! {
     #[test]
     fn are_walked_as_their_frames_are(
@@ -91,7 +84,7 @@ proptest! {
         for moment in 0..70 {
             snapshot.take(&memory).expect("memory");
             snapshot.take_reads();
-            prop_assert_eq!(&walked_in(&layout, &snapshot.of(&memory)), &alone);
+            prop_assert_eq!(&walked(&layout, &snapshot.of(&memory)), &alone);
             // All that was passed is copied the next time.
             prop_assert!(moment == 0 || snapshot.take_reads().calls == 0);
         }

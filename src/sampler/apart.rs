@@ -2,35 +2,30 @@
 //! calls to the kernel; if it is not so, its stop takes a little longer.
 
 use crate::python::threads::Lock;
+use crate::sampler::row::Row;
 use crate::target::memory::Address;
 
-/// After so many looks of this kind at one thread it is supposed that the next is like them,
-const ROW: u32 = 2;
-/// but in one look out of so many it is asked where that thread is.
+/// In one look out of so many it is asked all the same.
 const ASK: u32 = 16;
 
-/// What the last stop was for, and for how many it was that in a row.
+/// The stops on another CPU.
 #[derive(Debug, Default)]
-pub(super) struct Apart {
-    held: Option<(Lock, Address)>,
-    row: u32,
-}
+pub(super) struct Apart(Row);
 
 impl Apart {
     /// May this be supposed of who holds this?
     pub(super) fn is_likely(&self, lock: Lock, holder: Address) -> bool {
-        self.row >= ROW && !self.row.is_multiple_of(ASK) && self.held == Some((lock, holder))
+        self.0.supposed(lock) == Some(holder) && !self.0.count().is_multiple_of(ASK)
     }
 
     /// The holder was stopped; was it on another CPU?
     pub(super) fn note(&mut self, lock: Lock, holder: Address, is_apart: bool) {
-        let again = self.held.replace((lock, holder)) == Some((lock, holder));
-        self.row = if again && is_apart { self.row.wrapping_add(1) } else { u32::from(is_apart) };
+        if is_apart { self.0.note(lock, holder) } else { self.0.forget() }
     }
 
     /// It is on our own.
     pub(super) const fn forget(&mut self) {
-        self.row = 0;
+        self.0.forget();
     }
 }
 

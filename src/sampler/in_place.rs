@@ -12,6 +12,7 @@ use crate::sample::{Flags, ThreadSample};
 use crate::sampler::held::Still;
 use crate::sampler::look::{Compare, Latest, Looker, Scope, Wanted};
 use crate::sampler::miss::Miss;
+use crate::sampler::row::Row;
 use crate::target::memory::Address;
 use crate::target::{Beside, Rseq, Stay, Target};
 
@@ -31,13 +32,9 @@ pub(super) struct InPlace {
     now: Option<Stay>,
     /// On which CPU the holder was when it was last asked, and on which we were.
     seen: Option<(u32, u32)>,
-    /// What the last look of this kind was at, and in how many in a row.
-    held: Option<(Lock, Address)>,
-    row: u32,
+    /// The looks of this kind.
+    row: Row,
 }
-
-/// After so many looks of this kind at one thread it is supposed that the next is like them: that saves asking.
-const ROW: u32 = 2;
 
 impl InPlace {
     /// With `rseq`, if there is one, where a thread is can be read from its memory.
@@ -52,8 +49,7 @@ impl InPlace {
 
     /// Who may be supposed to hold this, and to be where we are.
     pub(super) fn supposed(&self, lock: Lock) -> Option<Address> {
-        let (held, holder) = self.held.filter(|_| self.row >= ROW && self.rseq.is_some())?;
-        (held == lock).then_some(holder)
+        self.row.supposed(lock).filter(|_| self.rseq.is_some())
     }
 
     /// On which CPU the holder was found by the last look, and on which we were; `None` if that was not asked.
@@ -96,8 +92,7 @@ impl InPlace {
 
     fn note(&mut self, stay: Stay, lock: Lock, holder: Address) {
         self.last = Some(stay);
-        let again = self.held.replace((lock, holder)) == Some((lock, holder));
-        self.row = if again { self.row.saturating_add(1) } else { 1 };
+        self.row.note(lock, holder);
     }
 }
 
@@ -128,7 +123,7 @@ impl Looker {
         let stood = match copied {
             // It is another's, or nobody's: ask.
             Err(Miss::Fled) if supposed => {
-                self.in_place.row = 0;
+                self.in_place.row.forget();
                 return Ok(false);
             }
             Ok(Some(number)) => {
@@ -140,7 +135,7 @@ impl Looker {
         if !stood {
             // What was copied, and the code objects that were learned with it, are of no moment in particular.
             self.compare = Compare::Before;
-            self.in_place.row = 0;
+            self.in_place.row.forget();
             return Ok(false);
         }
         // With a stop it can be told by its instruction whether it is just entering a frame.

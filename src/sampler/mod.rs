@@ -22,6 +22,7 @@ mod others;
 mod place;
 mod placing;
 mod remembered;
+mod row;
 pub mod states;
 mod tasks;
 pub mod tids;

@@ -1,12 +1,14 @@
 //! `--subprocesses`: a process and those below it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
 use crate::folded::{Figures, dump, folded, frame, share};
+use crate::installed::copy_program;
 use crate::interpreters::python3;
 use crate::profiler::{Ran, profile, profiler, start};
 use crate::subject::Subject;
@@ -182,7 +184,7 @@ fn nobody_to_watch_is_an_error() {
 fn where_there_is_none_that_is_said() {
     let folder = crate::folder();
     let fake = folder.path().join("python3");
-    std::fs::copy("/bin/sleep", &fake).unwrap();
+    copy_program(Path::new("/bin/sleep"), &fake);
     let lines = "\"$0\" 60 & wait";
     let shell = Subject::of(Command::new("sh").args(["-c", lines, fake.to_str().unwrap()]));
     let children = format!("/proc/{0}/task/{0}/children", shell.pid());

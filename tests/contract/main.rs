@@ -5,6 +5,8 @@
 
 #[path = "../live/folded.rs"]
 mod folded;
+#[path = "../live/installed.rs"]
+mod installed;
 #[path = "../live/interpreters.rs"]
 mod interpreters;
 #[path = "../live/profiler.rs"]

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
+use crate::installed::copy_program;
 use crate::interpreters::{Build, Interpreter, python3, pythons};
 use crate::profiler::{profile, profiler, program, start};
 use crate::subject::Subject;
@@ -76,7 +77,7 @@ fn the_python_below_it_is_named() {
         let home = Command::new(&python.command).args(prefix).output().unwrap();
         let dir = folder();
         let bundle = dir.path().join("bundle");
-        std::fs::copy(&python.command, &bundle).unwrap();
+        copy_program(&python.command, &bundle);
         let script = "PYTHONHOME=\"$1\" \"$0\" -c 'import _json, time; print(\"ready\", flush=True); \
             time.sleep(1000)' & echo child $!; wait";
         let words = [bundle.to_str().unwrap(), str::from_utf8(&home.stdout).unwrap().trim_end()];

@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use crate::folder;
+use crate::installed::copy_program;
 use crate::interpreters::python3;
 use crate::profiler::{program, start};
 use crate::subject;
@@ -29,7 +30,7 @@ fn for_everybody() -> (tempfile::TempDir, PathBuf) {
     let folder = folder();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let copy = folder.path().join("pyflame-tui");
-    fs::copy(program(), &copy).unwrap();
+    copy_program(program(), &copy);
     (folder, copy)
 }
 

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::folded::share;
+use crate::installed::copy_program;
 use crate::interpreters::{Build, Interpreter, pythons};
 use crate::profiler::profile;
 use crate::subject::Subject;
@@ -28,14 +29,13 @@ fn refused(words: &[&str], subject: &Subject, said: &[&str]) {
     is_untraced(subject.pid());
 }
 
-/// A folder with a file that holds this program. (Written by another process: a file that we had open for writing stays
-/// so in whatever other tests start just now.)
+/// A folder with a file that holds this program.
 fn install(program: &[u8], name: &str) -> (tempfile::TempDir, PathBuf) {
     let folder = folder();
     let (bytes, path) = (folder.path().join("bytes"), folder.path().join(name));
     fs::write(&bytes, program).unwrap();
     fs::set_permissions(&bytes, fs::Permissions::from_mode(0o755)).unwrap();
-    assert!(Command::new("cp").args([&bytes, &path]).status().unwrap().success());
+    copy_program(&bytes, &path);
     (folder, path)
 }
 

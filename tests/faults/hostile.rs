@@ -3,12 +3,14 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
 use crate::folded::{dump, folded};
+use crate::installed::copy_program;
 use crate::interpreters::{Interpreter, python3, pythons};
 use crate::profiler::{profile, profiler, start};
 use crate::screen::{Screen, live};
@@ -124,7 +126,7 @@ fn no_name_drives_the_terminal_through_an_error() {
     let folder = folder();
     let name = OsStr::from_bytes(b"sl\x1b[2Jeep\nforged\xe2\x80\xae");
     let path = folder.path().join(name);
-    assert!(Command::new("cp").arg("/bin/sleep").arg(&path).status().unwrap().success());
+    copy_program(Path::new("/bin/sleep"), &path);
     let subject = Subject::of(Command::new(&path).arg("1000"));
     eventually("it has become that program", || {
         fs::read_link(format!("/proc/{}/exe", subject.pid())).is_ok_and(|exe| exe.ends_with(name))

@@ -5,6 +5,8 @@
 
 #[path = "../live/folded.rs"]
 mod folded;
+#[path = "../live/installed.rs"]
+mod installed;
 #[path = "../live/interpreters.rs"]
 mod interpreters;
 #[path = "../live/profiler.rs"]
@@ -38,6 +40,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use installed::copy_program;
 use interpreters::python3;
 use profiler::program;
 
@@ -95,8 +98,7 @@ fn program_for_everybody() -> (tempfile::TempDir, PathBuf) {
     let folder = folder();
     std::fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
     let copy = folder.path().join("pyflame-tui");
-    // By another process: a file that we had open for writing stays so in whatever other tests start just now.
-    assert!(Command::new("cp").arg(program()).arg(&copy).status().unwrap().success());
+    copy_program(program(), &copy);
     (folder, copy)
 }
 

@@ -10,6 +10,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::folded::share;
+use crate::installed::copy_program;
 use crate::interpreters::python3;
 use crate::profiler::{Ran, profile, profiler, program, start};
 use crate::screen::{live, on_screen};
@@ -204,8 +205,7 @@ fn by_itself(folder: &Path) -> Subject {
     // The loader's path is written in the executable: it is everybody's.
     let copied = libraries.lines().map(Path::new).filter(|path| !is_loader(path));
     for path in copied.chain([python.as_path()]) {
-        // By another process, as in `program_for_everybody`.
-        assert!(Command::new("cp").arg(path).arg(folder).status().unwrap().success());
+        copy_program(path, folder);
     }
     fs::write(folder.join("sitecustomize.py"), NOTES).unwrap();
     fs::write(folder.join("toils.py"), TOILS).unwrap();

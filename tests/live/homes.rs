@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use crate::folded::dump;
+use crate::installed::copy_program;
 use crate::interpreters::{Build, Interpreter};
 use crate::profiler::profile;
 use crate::subject::Subject;
@@ -85,7 +86,7 @@ impl Home {
     fn enter(self, python: &Interpreter, runtime: &Path) -> Result<Option<(Subject, TempDir)>, String> {
         let folder = tempfile::tempdir().unwrap();
         let copy = folder.path().join(runtime.file_name().unwrap());
-        fs::copy(runtime, &copy).unwrap();
+        copy_program(runtime, &copy);
         if matches!(self, Self::Stripped) {
             let strip = Command::new("strip").arg("--strip-all").arg(&copy).stderr(Stdio::null()).status();
             if !strip.is_ok_and(|status| status.success()) {

@@ -10,6 +10,7 @@ mod family;
 mod folded;
 mod heirs;
 mod homes;
+mod installed;
 mod interpreters;
 mod layout;
 mod looks;

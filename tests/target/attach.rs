@@ -8,9 +8,10 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use pyflame_tui::target::{AttachError, Identity, Life, Pid, RunState, Target, Tasks, process};
 
+use crate::installed::copy_program;
 use crate::roles::Player;
 use crate::thirty_two;
-use crate::{Subject, copy_program, eventually, is_root, within};
+use crate::{Subject, eventually, is_root, within};
 
 fn refusal(pid: Pid) -> AttachError {
     within(10, move || Target::attach(pid).map(|_| ()).unwrap_err())

@@ -4,6 +4,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+#[path = "../live/installed.rs"]
+mod installed;
+
 mod attach;
 mod launch;
 mod modules;
@@ -130,12 +133,6 @@ fn threads(pid: Pid) -> Vec<(Tid, RunState)> {
     let mut tasks = Tasks::of(pid);
     let list = tasks.list().unwrap_or_default();
     list.into_iter().filter_map(|tid| Some((tid, tasks.moment(tid)?.state))).collect()
-}
-
-/// Copies a program so that it can be run: by another process, for a file that we had open for writing stays
-/// so in whatever other tests start at that moment, and is "busy".
-fn copy_program(from: &Path, to: &Path) {
-    assert!(Command::new("cp").args([from, to]).status().unwrap().success());
 }
 
 fn is_root() -> bool {

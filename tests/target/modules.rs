@@ -7,7 +7,8 @@ use std::process::Command;
 
 use pyflame_tui::target::{Elf, ElfError, Memory, Module, Pid, RunState, Target, Tasks, process};
 
-use crate::{Subject, copy_program, is_root, within};
+use crate::installed::copy_program;
+use crate::{Subject, is_root, within};
 
 /// The module in which most of Python is, and a symbol that all versions have.
 fn interpreter(target: &Target) -> Module {

@@ -1,0 +1,124 @@
+#!/usr/bin/env python3
+"""What a look costs where the machine is not quiet: this profiler and the floor, in turns of a tenth of a second.
+
+Neighbours make a machine fast and slow for seconds; windows of seconds with and without a profiler then differ by ten
+times what the profiler costs. Here both are started once, and let run and stopped (SIGSTOP) in turn, so that what is
+compared lies a tenth of a second apart.
+"""
+import argparse
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import time
+
+import profilers
+import targets
+
+#: Seconds after a profiler was stopped or let go that are in no turn.
+SETTLE = 0.005
+
+
+class Player:
+    """A profiler that runs only in its turns."""
+
+    def __init__(self, tool, target, rate):
+        self.tool, self.target, self.rate = tool, target, rate
+        #: Of each turn: percent, and µs a look.
+        self.slowdowns, self.cpu = [], []
+        job = profilers.Job(rate, 3600)
+        self.process = subprocess.Popen(tool.command(target, job, os.devnull), stdin=subprocess.DEVNULL,
+                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        # It finds the Python, and where it had best run.
+        time.sleep(1)
+        if self.process.poll() is not None:
+            raise targets.Failed("%s ended with status %d" % (tool.name, self.process.returncode))
+        self.stop()
+
+    def stop(self):
+        """Stops it where it holds nobody: else the target would stand still in the turn of nobody."""
+        while True:
+            self.process.send_signal(signal.SIGSTOP)
+            time.sleep(SETTLE)
+            if self.target.state() not in "tT":
+                return
+            self.process.send_signal(signal.SIGCONT)
+
+    def seconds_on_cpu(self):
+        """CPU time of all its threads, to the nanosecond."""
+        tasks, total = "/proc/%d/task" % self.process.pid, 0
+        for tid in os.listdir(tasks):
+            with open("%s/%s/schedstat" % (tasks, tid)) as opened:
+                total += int(opened.read().split()[0])
+        return total / 1e9
+
+    def turn(self, seconds):
+        """The target's rate while it looks."""
+        self.process.send_signal(signal.SIGCONT)
+        time.sleep(SETTLE)
+        begin, cpu = time.monotonic(), self.seconds_on_cpu()
+        rate = self.target.rate(seconds)
+        looks = (time.monotonic() - begin) * self.rate
+        self.cpu.append(1e6 * (self.seconds_on_cpu() - cpu) / looks)
+        self.stop()
+        return rate
+
+    def end(self):
+        self.process.kill()
+        self.process.wait()
+
+
+def quartiles(values):
+    low, _, high = statistics.quantiles(values, n=4)
+    return "%.1f (%.1f to %.1f)" % (statistics.median(values), low, high)
+
+
+def measure(python, options):
+    """A line for each profiler."""
+    with targets.maze(python, options.idle) as target:
+        players = [Player(tool, target, options.rate) for tool in (profilers.OURS, profilers.FLOOR)]
+        try:
+            before = target.rate(options.length)
+            for _ in range(options.turns):
+                for player in players:
+                    during = player.turn(options.length)
+                    after = target.rate(options.length)
+                    player.slowdowns.append(100 * (1 - 2 * during / (before + after)))
+                    before = after
+        finally:
+            for player in players:
+                player.end()
+    for player in players:
+        times = statistics.median(one / least for one, least in zip(player.cpu, players[-1].cpu))
+        print("| %s | %s | %s | %s | %.1f |" % (python.version, player.tool.name, quartiles(player.slowdowns),
+                                               quartiles(player.cpu), times), flush=True)
+
+
+def main():
+    options = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    options.add_argument("--python", nargs="+", default=["3.8", "3.12", "3.15"], help="these versions")
+    options.add_argument("--rate", type=float, default=1000, help="looks a second [1000]")
+    options.add_argument("--idle", type=int, default=0, help="threads that wait beside the busy one [0]")
+    options.add_argument("--turns", type=int, default=100, help="turns of each [100]")
+    options.add_argument("--length", type=float, default=0.1, help="seconds of a turn [0.1]")
+    options = options.parse_args()
+    subprocess.run(["cargo", "build", "--release", "--quiet", "--bins", "--example", "floor"],
+                   check=True, cwd=profilers.REPOSITORY)
+    # Who is told to end leaves nobody behind.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
+    pythons = targets.pythons()
+    print("%g/s, %d turns of %g s; medians, and half of all turns lie in the brackets\n" % (
+        options.rate, options.turns, options.length))
+    print("| Python | profiler | slowdown % | own CPU µs a look | × the floor's |\n|---|---|---|---|---|")
+    for version in options.python:
+        if version in pythons:
+            measure(pythons[version], options)
+        else:
+            print("| %s | (no such Python here) | | | |" % version)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

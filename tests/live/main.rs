@@ -37,9 +37,6 @@ use table::{Row, Table};
 /// Most are about time, and take it from others: they run one after the other.
 static CPUS: Mutex<()> = Mutex::new(());
 
-/// So often is tried what others spoil who take the CPUs: how often somebody was seen, not whether what was seen is true.
-const TRIES: usize = 3;
-
 /// What [`look_at`] says of a Python, in this order.
 const COLUMNS: [&str; 12] = [
     "threads",
@@ -101,7 +98,7 @@ fn threads_that_come_and_go_are_sampled_in_time_beside_hundreds_that_wait() {
     let all = cpythons();
     assert!(!all.is_empty());
     for python in all.first().into_iter().chain(all.last()) {
-        let requests = in_some_tries(python, || requests::watch(python));
+        let requests = requests::watch(python).unwrap_or_else(|wrong| panic!("{}: {wrong}", python.name));
         println!("{}: {requests} samples of requests", python.name);
     }
 }
@@ -125,7 +122,7 @@ fn many_threads_that_run_at_once_are_sampled_on_few_cpus() {
     let all = cpythons();
     let free = all.iter().filter(|python| python.build == Build::FreeThreaded);
     for python in free.chain(all.last()) {
-        match in_some_tries(python, || crowd::watch(python)) {
+        match crowd::watch(python).unwrap_or_else(|wrong| panic!("{}: {wrong}", python.name)) {
             Some(samples) => println!("{}: {samples} samples", python.name),
             None => println!("{}: one at a time", python.name),
         }
@@ -136,9 +133,8 @@ fn many_threads_that_run_at_once_are_sampled_on_few_cpus() {
 #[test]
 fn who_leaves_its_cpu_to_nobody_is_sampled_in_time_from_another() {
     let _alone = CPUS.lock();
-    let python = cpythons()[0];
-    match in_some_tries(python, || realtime::watch(python)) {
-        Some(samples) => println!("{samples} samples"),
+    match realtime::watch(cpythons().first().unwrap()) {
+        Some(seen) => println!("{} samples", seen.unwrap_or_else(|wrong| panic!("{wrong}"))),
         None => println!("nobody may be a real-time thread here, or there is but one CPU"),
     }
 }
@@ -154,7 +150,11 @@ fn what_a_thread_does_is_said_of_the_stack_where_it_does_it() {
     some.dedup_by_key(|python| &python.command);
     assert!(!some.is_empty());
     for python in some {
-        println!("{}: {:?}", python.name, in_some_tries(python, || doing::watch(python)));
+        println!(
+            "{}: {:?}",
+            python.name,
+            doing::watch(python).unwrap_or_else(|wrong| panic!("{}: {wrong}", python.name))
+        );
     }
 }
 
@@ -170,7 +170,7 @@ fn a_thread_in_no_python_code_is_there_and_has_no_stack() {
     let some: Vec<_> = cpythons().into_iter().filter(is_one).collect();
     assert!(!some.is_empty());
     for python in some {
-        in_some_tries(python, || bare::watch(python));
+        bare::watch(python).unwrap_or_else(|wrong| panic!("{}: {wrong}", python.name));
         println!("{}", python.name);
     }
 }
@@ -181,7 +181,7 @@ fn who_waits_for_the_gil_is_said_to() {
     let _alone = CPUS.lock();
     let with_gil = |python: &&Interpreter| python.version >= (3, 7) && python.build == Build::Release;
     for python in cpythons().into_iter().filter(with_gil) {
-        let seen = in_some_tries(python, || doing::contend(python));
+        let seen = doing::contend(python).unwrap_or_else(|wrong| panic!("{}: {wrong}", python.name));
         println!("{}: {seen:?}", python.name);
     }
 }
@@ -197,7 +197,7 @@ fn a_thread_has_the_gil_as_often_as_it_is_seen_with_it() {
     let one = locked().next().into_iter().chain(locked().next_back()).map(|python| (python, 1));
     let two = sure().next().into_iter().chain(sure().next_back()).map(|python| (python, 2));
     for (python, threads) in one.chain(two) {
-        let shares = in_some_tries(python, || doing::share(python, threads));
+        let shares = doing::share(python, threads).unwrap_or_else(|wrong| panic!("{}: {wrong}", python.name));
         println!("{} with {threads}: {shares:.0?} %", python.name);
     }
 }
@@ -241,12 +241,6 @@ fn tasks_that_end_at_once_have_their_own_names() {
         let seen = tasks::called(python).unwrap_or_else(|wrong| panic!("{}: {wrong}", python.name));
         println!("{}: {seen} names", python.name);
     }
-}
-
-/// What the first try of a Python says that comes to something; what those before it came to is printed.
-fn in_some_tries<T>(python: &Interpreter, watch: impl Fn() -> Result<T, String>) -> T {
-    let tried = |_| watch().map_err(|wrong| println!("{}: {wrong}", python.name)).ok();
-    (0..TRIES).find_map(tried).unwrap_or_else(|| panic!("{}: nothing in {TRIES} tries", python.name))
 }
 
 /// Those that can be looked at.

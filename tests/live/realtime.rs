@@ -8,15 +8,15 @@ use crate::profiler::profile;
 use crate::subject::Subject;
 
 /// Looks five hundred times a second; `None` where no thread can be made one, or has to share the only CPU.
-pub(crate) fn watch(python: &Interpreter) -> Result<Option<u64>, String> {
+pub(crate) fn watch(python: &Interpreter) -> Option<Result<u64, String>> {
     let subject = Subject::program(python, "shares.py", &[]).ready();
     let pid = subject.pid().to_string();
     let made =
         Command::new("chrt").args(["-f", "-p", "1", &pid]).status().is_ok_and(|status| status.success());
     if !made || std::thread::available_parallelism().map_or(1, usize::from) < 2 {
-        return Ok(None);
+        return None;
     }
     let ran = profile(&["--stats", "-s", "4", "-r", "0.002", &pid]);
     let Figures { samples, late, .. } = Figures::parse(&ran.err);
-    if ran.code() == 0 && samples > late { Ok(Some(samples)) } else { Err(ran.err) }
+    Some(if ran.code() == 0 && samples > late { Ok(samples) } else { Err(ran.err) })
 }

@@ -211,6 +211,21 @@ mod tests {
 
     use super::*;
 
+    /// A thread that waits, and what ends it.
+    fn waiting() -> (Tid, impl FnOnce()) {
+        let (say, said) = std::sync::mpsc::channel();
+        let (end, ended) = std::sync::mpsc::channel::<()>();
+        let thread = std::thread::Builder::new()
+            .name("waits".to_owned())
+            .spawn(move || say.send(nix::unistd::gettid().as_raw().cast_unsigned()).map(|()| ended.recv()));
+        let tid = Tid(said.recv().expect("it runs"));
+        let end = move || {
+            drop(end);
+            assert!(thread.expect("a thread").join().is_ok());
+        };
+        (tid, end)
+    }
+
     #[test]
     fn numbers_are_the_same_where_there_is_one_namespace() {
         // A test runs on a thread of its own.
@@ -237,19 +252,13 @@ mod tests {
     #[test]
     fn who_waits_sleeps_and_who_asks_does_not() {
         let mut tasks = Tasks::of(Pid::ours());
-        let (say, said) = std::sync::mpsc::channel();
-        let (end, ended) = std::sync::mpsc::channel::<()>();
-        let thread = std::thread::Builder::new()
-            .name("waits".to_owned())
-            .spawn(move || say.send(nix::unistd::gettid().as_raw().cast_unsigned()).map(|()| ended.recv()));
-        let tid = Tid(said.recv().expect("it runs"));
+        let (tid, end) = waiting();
         let sleeps = (0..5000).any(|_| {
             std::thread::sleep(Duration::from_millis(1));
             tasks.sleeps(tid)
         });
         assert!(sleeps && !tasks.sleeps(Tid::ours()));
-        drop(end);
-        assert!(thread.expect("a thread").join().is_ok());
+        end();
         assert!(!tasks.sleeps(tid) && !tasks.sleeps(Tid(u32::MAX)));
     }
 
@@ -258,19 +267,13 @@ mod tests {
         let mut tasks = Tasks::of(Pid::ours());
         let mut last = None;
         for _ in 0..MOST_OPEN + 8 {
-            let (say, said) = std::sync::mpsc::channel();
-            let (end, ended) = std::sync::mpsc::channel::<()>();
-            let thread = std::thread::Builder::new().name("short".to_owned()).spawn(move || {
-                say.send(nix::unistd::gettid().as_raw().cast_unsigned()).map(|()| ended.recv())
-            });
-            let tid = Tid(said.recv().expect("it runs"));
+            let (tid, end) = waiting();
             // In this order: it may come to its sleep meanwhile.
             let switches = tasks.switches(tid);
             assert!(tasks.moment(tid).is_some() && tasks.slices(tid) >= switches.or(Some(u64::MAX)));
             // It may not have come to its sleep yet.
             let _ = tasks.futex(tid);
-            drop(end);
-            assert!(thread.expect("a thread").join().is_ok());
+            end();
             last = Some(tid);
         }
         let newest = last.expect("one");

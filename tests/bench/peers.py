@@ -21,7 +21,6 @@ import argparse
 import os
 import platform
 import re
-import signal
 import statistics
 import subprocess
 import sys
@@ -31,7 +30,7 @@ sys.dont_write_bytecode = True
 import profilers  # noqa: E402
 from profilers import (ALL, AS_IT_CAN, AUSTIN, FAMILY, FLOOR, FLOOR_STOP, NONBLOCKING, OURS, PY_SPY,
                        PY_SPY_FAMILY, PY_SPY_NONBLOCKING, SAMPLING, SAMPLING_BLOCKING, Job)  # noqa: E402
-from targets import Failed, deep, lasting, maze, pythons, requests, service  # noqa: E402
+from targets import Failed, deep, end_when_told, lasting, maze, pythons, requests, service  # noqa: E402
 
 
 class Row:
@@ -397,13 +396,10 @@ def main():
     options.window = options.window or (1 if options.quick else 2)
     if not os.environ.get("PYFLAME_BENCH_INSIDE"):
         if not options.no_build:
-            subprocess.run(["cargo", "build", "--release", "--quiet", "--bins", "--example", "floor"],
-                           check=True, cwd=profilers.REPOSITORY)
+            profilers.build()
         profilers.install()
     enter(options)
-    # Who is told to end leaves no busy target behind.
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda number, _: sys.exit(128 + number))
+    end_when_told()
     bench = Bench(options)
     bench.run()
     return 0 if bench.well else 1

@@ -334,6 +334,12 @@ class Sampling(Profiler):
         return lines, None if samples is None else samples * (1 - (errors or 0) / 100)
 
 
+def build():
+    """This profiler and the floor."""
+    subprocess.run(["cargo", "build", "--release", "--quiet", "--bins", "--example", "floor"],
+                   check=True, cwd=REPOSITORY)
+
+
 def install():
     """The peers that PyPI has, in a venv of their own below target/."""
     wanted = ["py-spy", "austin-dist", "austin-python"]

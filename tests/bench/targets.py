@@ -4,6 +4,7 @@ import mmap
 import os
 import select
 import shutil
+import signal
 import struct
 import subprocess
 import sys
@@ -81,6 +82,12 @@ def pythons():
     for python in list(installed()) + list(fetched()):
         found.setdefault(".".join(python.version.split(".")[:2]), python)
     return found
+
+
+def end_when_told():
+    """Who is told to end leaves no busy target behind."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
 
 
 class Target:

@@ -9,7 +9,6 @@ import argparse
 import os
 import signal
 import statistics
-import subprocess
 import sys
 import time
 
@@ -27,27 +26,28 @@ class Player:
         self.tool, self.target, self.rate = tool, target, rate
         #: Of each turn: percent, and µs a look.
         self.slowdowns, self.cpu = [], []
-        job = profilers.Job(rate, 3600)
-        self.process = subprocess.Popen(tool.command(target, job, os.devnull), stdin=subprocess.DEVNULL,
-                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        # It finds the Python, and where it had best run.
+        self.run = profilers.Run(tool.command(target, profilers.Job(rate, 3600), os.devnull))
+
+    def begin(self):
+        """Lets it find the Python, and where it had best run."""
         time.sleep(1)
-        if self.process.poll() is not None:
-            raise targets.Failed("%s ended with status %d" % (tool.name, self.process.returncode))
+        ended = os.WEXITED | os.WNOHANG | os.WNOWAIT
+        if os.waitid(os.P_PID, self.run.process.pid, ended):
+            raise targets.Failed("%s ended: %s" % (self.tool.name, self.run.end(1)))
         self.stop()
 
     def stop(self):
         """Stops it where it holds nobody: else the target would stand still in the turn of nobody."""
         while True:
-            self.process.send_signal(signal.SIGSTOP)
+            self.run.process.send_signal(signal.SIGSTOP)
             time.sleep(SETTLE)
             if self.target.state() not in "tT":
                 return
-            self.process.send_signal(signal.SIGCONT)
+            self.run.process.send_signal(signal.SIGCONT)
 
     def seconds_on_cpu(self):
         """CPU time of all its threads, to the nanosecond."""
-        tasks, total = "/proc/%d/task" % self.process.pid, 0
+        tasks, total = "/proc/%d/task" % self.run.process.pid, 0
         for tid in os.listdir(tasks):
             with open("%s/%s/schedstat" % (tasks, tid)) as opened:
                 total += int(opened.read().split()[0])
@@ -55,7 +55,7 @@ class Player:
 
     def turn(self, seconds):
         """The target's rate while it looks."""
-        self.process.send_signal(signal.SIGCONT)
+        self.run.process.send_signal(signal.SIGCONT)
         time.sleep(SETTLE)
         begin, cpu = time.monotonic(), self.seconds_on_cpu()
         rate = self.target.rate(seconds)
@@ -63,10 +63,6 @@ class Player:
         self.cpu.append(1e6 * (self.seconds_on_cpu() - cpu) / looks)
         self.stop()
         return rate
-
-    def end(self):
-        self.process.kill()
-        self.process.wait()
 
 
 def quartiles(values):
@@ -77,8 +73,11 @@ def quartiles(values):
 def measure(python, options):
     """A line for each profiler."""
     with targets.maze(python, options.idle) as target:
-        players = [Player(tool, target, options.rate) for tool in (profilers.OURS, profilers.FLOOR)]
+        players = []
         try:
+            for tool in (profilers.OURS, profilers.FLOOR):
+                players.append(Player(tool, target, options.rate))
+                players[-1].begin()
             before = target.rate(options.length)
             for _ in range(options.turns):
                 for player in players:
@@ -88,7 +87,7 @@ def measure(python, options):
                     before = after
         finally:
             for player in players:
-                player.end()
+                player.run.kill()
     for player in players:
         times = statistics.median(one / least for one, least in zip(player.cpu, players[-1].cpu))
         print("| %s | %s | %s | %s | %.1f |" % (python.version, player.tool.name, quartiles(player.slowdowns),
@@ -103,11 +102,8 @@ def main():
     options.add_argument("--turns", type=int, default=100, help="turns of each [100]")
     options.add_argument("--length", type=float, default=0.1, help="seconds of a turn [0.1]")
     options = options.parse_args()
-    subprocess.run(["cargo", "build", "--release", "--quiet", "--bins", "--example", "floor"],
-                   check=True, cwd=profilers.REPOSITORY)
-    # Who is told to end leaves nobody behind.
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda number, _: sys.exit(128 + number))
+    profilers.build()
+    targets.end_when_told()
     pythons = targets.pythons()
     print("%g/s, %d turns of %g s; medians, and half of all turns lie in the brackets\n" % (
         options.rate, options.turns, options.length))

@@ -66,18 +66,18 @@ impl Stack {
         self.callers().iter().chain(&*self.called)
     }
 
-    /// The stack of `kept` of its outermost frames with others on them.
+    /// The stack of `kept` of its outermost frames with others on them, which are taken out of their buffer.
     #[must_use]
-    pub fn change(&self, kept: usize, called: impl ExactSizeIterator<Item = Frame>) -> Self {
+    pub fn change(&self, kept: usize, called: &mut Vec<Frame>) -> Self {
         let shared = start(self.callers(), kept);
         let copied = start(&self.called, kept - shared.len());
         if copied.len() + called.len() > Self::COPIED {
-            let all = shared.iter().chain(copied).cloned().chain(called).collect::<Arc<[_]>>();
+            let all = shared.iter().chain(copied).cloned().chain(called.drain(..)).collect::<Arc<[_]>>();
             return Self { callers: Some((Arc::clone(&all), all.len())), called: Arc::default() };
         }
         let callers = self.callers.as_ref().filter(|_| !shared.is_empty());
         let callers = callers.map(|(callers, _)| (Arc::clone(callers), shared.len()));
-        Self { callers, called: copied.iter().cloned().chain(called).collect() }
+        Self { callers, called: copied.iter().cloned().chain(called.drain(..)).collect() }
     }
 
     /// Is it the same one? Others may be equal.

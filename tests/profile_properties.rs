@@ -196,7 +196,7 @@ proptest! {
         for (at, (kept, called)) in (0..).zip(changes) {
             let frames: Vec<Frame> = stack.iter().take(kept).chain(called.iter()).cloned().collect();
             let before = stack;
-            stack = before.change(kept, called.iter().cloned().collect::<Vec<_>>().into_iter());
+            stack = before.change(kept, &mut called.iter().cloned().collect());
             let whole = Stack::from(frames);
             prop_assert_eq!(&stack, &whole);
             prop_assert_eq!(stack.len(), whole.len());

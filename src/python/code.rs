@@ -35,6 +35,8 @@ const COMPARED: usize = 64;
 const AHEAD: usize = 256;
 /// Longer than any version's head: 3.9's goes from byte 40 to 128.
 const HEAD: usize = 96;
+/// Bytes of an entry.
+const CODE: usize = size_of::<Code>() + size_of::<Image>();
 
 /// Why a code object was not read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,19 +62,26 @@ impl From<TextError> for CodeError {
     }
 }
 
+/// What each look asks of a code object, close together: a look finds little of it in the CPU's caches.
 #[derive(Debug)]
 struct Code {
-    head: [u8; HEAD],
     function: Arc<Function>,
     lines: Lines,
     /// Instructions before this position belong to no call yet.
     first_traceable: i64,
     /// Bytes of its frames on the data stack, where that is of interest.
-    frame_size: Option<u64>,
+    frame_size: Option<u32>,
     /// When it was last known to be right, where the version has such a notion.
     period: Option<Period>,
     /// The number of the interpreter in which that was.
     home: u32,
+    image: Box<Image>,
+}
+
+/// A code object as it stands in memory.
+#[derive(Debug)]
+struct Image {
+    head: [u8; HEAD],
     /// When all of it was last compared with what stands in memory.
     compared: Instant,
     /// Its file, name and lines, where the head does not say all.
@@ -185,9 +194,9 @@ impl Codes {
             let ahead = self.ahead(memory, some);
             for new in some {
                 let code = self.read(&ahead, *new)?;
-                self.weight += code.weight;
+                self.weight += code.image.weight;
                 self.counts.new += 1;
-                self.have_versions &= self.has_version(&code.head);
+                self.have_versions &= self.has_version(&code.image.head);
                 self.known.insert(new.code, code);
                 if self.weight > most {
                     return Err(CodeError::NotCode(new.code));
@@ -224,7 +233,7 @@ impl Codes {
             if last.0 != code {
                 last = (code, self.known.get(&code).and_then(|code| code.frame_size));
             }
-            let end = last.1.map(|size| place + size);
+            let end = last.1.map(|size| place + u64::from(size));
             let follows = above.is_none_or(|above| end == Some(above));
             above = Some(place);
             follows
@@ -239,7 +248,7 @@ impl Codes {
     fn forget(&mut self, address: Address) {
         self.edition += 1;
         if let Some(code) = self.known.remove(&address) {
-            self.weight -= code.weight;
+            self.weight -= code.image.weight;
         }
     }
 
@@ -276,20 +285,9 @@ impl Codes {
         let names = function.file.len() + function.name.len();
         let strings = self.strings(memory, &head);
         let images = strings.as_ref().map_or(0, Strings::weight);
-        let weight =
-            size_of::<Code>() + size_of::<Function>() + names + table.len().max(lines.weight()) + images;
-        Ok(Code {
-            head,
-            function: Arc::new(function),
-            lines,
-            first_traceable,
-            frame_size,
-            period,
-            home,
-            compared: Instant::now(),
-            strings,
-            weight,
-        })
+        let weight = CODE + size_of::<Function>() + names + table.len().max(lines.weight()) + images;
+        let image = Box::new(Image { head, compared: Instant::now(), strings, weight });
+        Ok(Code { function: Arc::new(function), lines, first_traceable, frame_size, period, home, image })
     }
 
     /// The frames, root first, of what [`Codes::learn`] has read and [`Codes::confirm`] has confirmed.
@@ -298,25 +296,22 @@ impl Codes {
     /// instruction. 3.13's trampoline that calls `__init__` never does, and disappears with them.
     pub fn decode(&self, capture: &Capture, seen: &Seen, stack: &mut Vec<Frame>) {
         stack.clear();
-        self.decode_part(capture.frames(seen), stack);
+        stack.extend(capture.frames(seen).iter().rev().filter_map(|frame| self.call(frame)));
     }
 
-    /// The same of some frames of a stack, leaf first; adds to `stack`.
-    pub fn decode_part(&self, frames: &[RawFrame], stack: &mut Vec<Frame>) {
-        let calls = frames.iter().rev().filter_map(|frame| self.call(frame));
-        stack.extend(calls.map(|(code, position)| Frame {
-            function: Arc::clone(&code.function),
-            line: code.lines.at(position),
-        }));
+    /// What a frame is told as, if it is a call.
+    pub fn call(&self, frame: &RawFrame) -> Option<Frame> {
+        let (code, position) = self.position(frame)?;
+        Some(Frame { function: Arc::clone(&code.function), line: code.lines.at(position) })
     }
 
     /// How many of these frames are calls.
     pub fn calls(&self, frames: &[RawFrame]) -> usize {
-        frames.iter().filter(|frame| self.call(frame).is_some()).count()
+        frames.iter().filter(|frame| self.position(frame).is_some()).count()
     }
 
     /// The code and the position of a frame, if it is a call.
-    fn call(&self, frame: &RawFrame) -> Option<(&Code, i64)> {
+    fn position(&self, frame: &RawFrame) -> Option<(&Code, i64)> {
         let code = self.known.get(&frame.code)?;
         let position = position(self.layout.code.bytecode, frame);
         (position >= code.first_traceable || frame.generator).then_some((code, position))
@@ -337,12 +332,12 @@ fn once_each(codes: &mut Vec<Doubt>) {
 }
 
 /// Bytes of a frame, from the head of its code object.
-fn frame_size(size: FrameSize, head: &[u8], skip: u32) -> u64 {
+fn frame_size(size: FrameSize, head: &[u8], skip: u32) -> u32 {
     let words = |field: Field<i32>| field.from(head, skip).and_then(|words| u64::try_from(words).ok());
     let locals = size.locals.map_or(Some(0), words);
     let sum = words(size.stack).zip(locals).map(|(stack, locals)| stack + locals + u64::from(size.specials));
     // What is absurd fits nowhere.
-    sum.unwrap_or(0) * 8
+    sum.and_then(|words| u32::try_from(words * 8).ok()).unwrap_or(0)
 }
 
 fn position(bytecode: Option<Bytecode>, frame: &RawFrame) -> i64 {

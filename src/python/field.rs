@@ -78,9 +78,7 @@ macro_rules! words {
     ($($word:ty),*) => {$(
         impl Word for $word {
             fn read(memory: &impl Memory, from: Address) -> Result<Self, ReadError> {
-                let mut bytes = [0; size_of::<$word>()];
-                memory.read(from, &mut bytes)?;
-                Ok(<$word>::from_le_bytes(bytes))
+                memory.array(from).map(<$word>::from_le_bytes)
             }
             fn parse(bytes: &[u8]) -> Option<Self> {
                 bytes.first_chunk().map(|bytes| <$word>::from_le_bytes(*bytes))

@@ -84,7 +84,7 @@ pub fn walk_while(
         Frames::Objects(objects) => walk_objects(objects, memory, thread, frames, goes_on),
         Frames::Interpreter(kind) => {
             let copies = layout.code.bytecode.and_then(|bytecode| bytecode.copies);
-            Walk { kind, copies, memory }.run(thread, frames, goes_on)
+            Walk::new(kind, copies, memory).run(thread, frames, goes_on)
         }
     }
 }
@@ -93,9 +93,9 @@ pub fn walk_while(
 pub fn waiting(layout: &Layout, memory: &impl Memory, frame: Address) -> Result<RawFrame, WalkError> {
     let Frames::Interpreter(kind) = &layout.frames else { return Err(WalkError::Broken(frame)) };
     let copies = layout.code.bytecode.and_then(|bytecode| bytecode.copies);
-    let walk = Walk { kind, copies, memory };
+    let walk = Walk::new(kind, copies, memory);
     let mut bytes = [0; FRAME_BYTES];
-    let bytes = bytes.get_mut(..walk.length()).ok_or(WalkError::Broken(frame))?;
+    let bytes = bytes.get_mut(..walk.length).ok_or(WalkError::Broken(frame))?;
     let head = memory.view(pointer(frame)?, bytes, |bytes| walk.head(bytes))?;
     let head = head.filter(|head| head.owner == Owner::GENERATOR).ok_or(WalkError::Broken(frame))?;
     let (code, instruction) = walk.call(&head)?;

@@ -5,6 +5,7 @@
 //! count with other code objects. So an equal count proves something only if it was looked at so often that none can
 //! have been started meanwhile.
 
+use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
 use rustc_hash::FxHashMap;
@@ -28,7 +29,7 @@ pub struct Stamp {
 
 /// A time in which an interpreter's count stood still.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Period(u64);
+pub struct Period(NonZeroU64);
 
 /// The counts of all interpreters.
 #[derive(Debug, Default)]
@@ -59,8 +60,8 @@ impl Quiet {
         if self.all.len() >= MOST {
             self.all.clear();
         }
+        let period = Period(NonZeroU64::MIN.saturating_add(self.periods));
         self.periods += 1;
-        let period = Period(self.periods);
         self.all.insert(stamp.interpreter.address, Watched { stamp, seen: begun, period });
         period
     }
@@ -82,7 +83,7 @@ mod tests {
         let after = |micros: u64| start + Duration::from_micros(micros);
         let mut see = |(address, id), count, begun, now| {
             let stamp = Stamp { interpreter: at(address, id), count };
-            quiet.period(stamp, after(begun), after(now)).0
+            quiet.period(stamp, after(begun), after(now)).0.get()
         };
         // Interpreter, count, when the look began, when it asks, and in which period it is.
         for (interpreter, count, begun, now, period) in [

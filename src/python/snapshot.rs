@@ -15,13 +15,12 @@ use crate::target::memory::{Address, Memory, Range, ReadError};
 
 mod choice;
 mod fetch;
+mod place;
 
-use choice::{Block, KEPT};
+use choice::Block;
 
 /// Bytes in a block; a power of two that divides a page, so that a block is mapped as a whole.
 const BLOCK: u64 = 512;
-/// Blocks that are shown together with one that is asked for, at the most.
-const STRETCH: usize = 8;
 /// The number of no block.
 const NOWHERE: u64 = u64::MAX;
 /// Bytes copied in one sample at the most: 100,000 frames of 3.8 take some 50 MB.
@@ -38,13 +37,17 @@ struct Copied {
     /// Block number (address / [`BLOCK`]) → its place in `blocks`.
     places: FxHashMap<u64, u32>,
     blocks: Vec<Block>,
+    /// How many neighbours there are in each range of those that were chosen.
+    runs: Vec<usize>,
     data: Vec<u8>,
     /// The same, copied a second time, if it was.
     second: Vec<u8>,
     /// The last block that was looked up, since words are asked for in runs.
     last: Option<(u64, u32)>,
-    /// Which block was asked for after which.
+    /// Which block was asked for after which, of those that are copied no more.
     next: FxHashMap<u64, u64>,
+    /// The number of this moment.
+    moment: u32,
     /// The blocks for the next moment are chosen.
     prepared: bool,
     /// How many blocks were chosen for this moment, and for how many more moments they may be.
@@ -151,6 +154,7 @@ impl Copied {
 
     fn forget(&mut self) {
         self.blocks.clear();
+        self.runs.clear();
         self.places.clear();
         self.data.clear();
         self.second.clear();
@@ -161,28 +165,27 @@ impl Copied {
     /// Reads all blocks, neighbours together. What has been unmapped since is not there in this moment: 3.11 and later
     /// give a chunk of the data stack back as soon as the last frame has left it. After them the number at `last`.
     fn read_all(&mut self, memory: &impl Memory, last: Option<Address>) -> Result<Option<u32>, ReadError> {
-        let (mut at, mut number) = (0, None);
-        while at < self.blocks.len() {
+        let (mut at, mut number, mut run) = (0, None, 0);
+        while run < self.runs.len() {
             let mut bytes = [0; 4];
             let mut ranges = ArrayVec::<Range<'_>, RANGES>::new();
             // Where each begins.
             let mut starts = ArrayVec::<usize, RANGES>::new();
             let mut data = self.data.get_mut(at * BLOCK as usize..).unwrap_or_default();
             while ranges.len() < RANGES - 1
-                && let Some(first) = self.blocks.get(at)
+                && let Some((first, blocks)) = self.blocks.get(at).zip(self.runs.get(run))
             {
-                let rest = self.blocks.get(at..).unwrap_or_default();
-                let run = rest.iter().zip(first.number..).take_while(|(b, n)| b.number == *n).count();
-                let (to, later) = std::mem::take(&mut data).split_at_mut(run * BLOCK as usize);
+                let (to, later) = std::mem::take(&mut data).split_at_mut(blocks * BLOCK as usize);
                 data = later;
                 ranges.push(Range { from: Address(first.number * BLOCK), to });
                 starts.push(at);
-                at += run;
+                at += blocks;
+                run += 1;
             }
             let count = ranges.len();
             self.reads.calls += 1;
             self.reads.ranges += count as u64;
-            if let Some(last) = last.filter(|_| at == self.blocks.len()) {
+            if let Some(last) = last.filter(|_| run == self.runs.len()) {
                 ranges.push(Range { from: last, to: &mut bytes });
             }
             let filled = memory.read_scattered(&mut ranges)?;
@@ -192,11 +195,11 @@ impl Copied {
             }
             if filled < count {
                 self.stands = 0;
+                run -= count - filled - 1;
                 at = starts.get(filled + 1).copied().unwrap_or(at);
                 for block in self.blocks.get_mut(starts[filled]..at).unwrap_or_default() {
-                    block.age = KEPT;
                     self.places.remove(&block.number);
-                    block.number = NOWHERE;
+                    block.lose();
                 }
             }
         }
@@ -222,73 +225,6 @@ impl Copied {
             block.restless = one != other;
         }
         Ok(true)
-    }
-
-    #[inline]
-    fn place(&mut self, number: u64, live: &impl Memory) -> Result<usize, ReadError> {
-        match self.last {
-            Some((last, place)) if last == number => Ok(place as usize),
-            _ => self.another_place(number, live),
-        }
-    }
-
-    fn another_place(&mut self, number: u64, live: &impl Memory) -> Result<usize, ReadError> {
-        if let Some((last, place)) = self.last
-            && let Some(block) = self.blocks.get_mut(place as usize)
-            && block.next != number
-        {
-            block.next = number;
-            self.next.insert(last, number);
-        }
-        let place = match self.beside_last(number).or_else(|| self.places.get(&number).copied()) {
-            Some(place) => place,
-            None => self.copy(number, live)?,
-        };
-        self.last = Some((number, place));
-        if let Some(block) = self.blocks.get_mut(place as usize) {
-            block.age = 0;
-        }
-        Ok(place as usize)
-    }
-
-    /// Where in the data these bytes lie; `None` if their blocks do not lie one after the other.
-    #[inline]
-    fn part(
-        &mut self,
-        from: Address,
-        length: usize,
-        live: &impl Memory,
-    ) -> Result<Option<std::ops::Range<usize>>, ReadError> {
-        let (number, skip) = (from.0 / BLOCK, (from.0 % BLOCK) as usize);
-        let place = self.place(number, live)?;
-        for (beyond, number) in
-            (place + 1..(place + (skip + length).div_ceil(BLOCK as usize))).zip(number + 1..)
-        {
-            match self.blocks.get_mut(beyond) {
-                Some(block) if block.number == number => block.age = 0,
-                _ => return Ok(None),
-            }
-        }
-        let start = place * BLOCK as usize + skip;
-        Ok(Some(start..start + length))
-    }
-
-    /// How many bytes come without a gap before this place in the data, in as many blocks as are looked at.
-    fn below(&self, start: usize) -> usize {
-        let place = start / BLOCK as usize;
-        let first = place.saturating_sub(STRETCH);
-        let blocks = self.blocks.get(first..=place).unwrap_or_default();
-        let beside =
-            blocks.windows(2).rev().take_while(|pair| pair[0].number.wrapping_add(1) == pair[1].number);
-        beside.count() * BLOCK as usize + start % BLOCK as usize
-    }
-
-    /// Its place, if that is beside the last one's, as in a deep stack most are.
-    fn beside_last(&self, number: u64) -> Option<u32> {
-        let (_, place) = self.last?;
-        let is_it =
-            |place: &u32| self.blocks.get(*place as usize).is_some_and(|block| block.number == number);
-        [place.wrapping_sub(1), place + 1].into_iter().find(is_it)
     }
 }
 
@@ -342,6 +278,18 @@ impl<M: Memory> Memory for Moment<'_, M> {
             address = address.wrapping_add(length as u64);
         }
         Ok(())
+    }
+
+    fn array<const N: usize>(&self, from: Address) -> Result<[u8; N], ReadError> {
+        let mut copied = self.snapshot.copied.borrow_mut();
+        if let Some(part) = copied.part(from, N, self.live)?
+            && let Some(bytes) = self.bytes(&copied, part).and_then(<[u8]>::first_chunk)
+        {
+            return Ok(*bytes);
+        }
+        drop(copied);
+        let mut bytes = [0; N];
+        self.read(from, &mut bytes).map(|()| bytes)
     }
 
     #[inline]

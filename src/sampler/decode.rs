@@ -115,6 +115,8 @@ pub(super) fn show_once(taken: &mut Vec<ThreadSample>) {
 pub(super) struct Last {
     /// Root first, so that what has not moved stays where it is.
     raw: Vec<RawFrame>,
+    /// How many of them are calls, from the root up to each.
+    calls: Vec<u32>,
     edition: u64,
     stack: Stack,
 }
@@ -135,17 +137,19 @@ impl Last {
     fn stack(&mut self, codes: &Codes, raw: &[RawFrame], frames: &mut Vec<Frame>) -> Stack {
         let kept = if self.edition == codes.edition() { self.common(raw) } else { 0 };
         if kept < raw.len().max(self.raw.len()) {
-            let (moved, before) = (raw.get(..raw.len() - kept), self.raw.get(kept..));
-            let (moved, before) = (moved.unwrap_or_default(), before.unwrap_or_default());
-            let callers = if kept > 0 { self.stack.len().saturating_sub(codes.calls(before)) } else { 0 };
-            codes.decode_part(moved, frames);
+            let callers = kept.checked_sub(1).and_then(|last| self.calls.get(last)).map_or(0, |calls| *calls);
+            self.raw.truncate(kept);
+            self.calls.truncate(kept);
+            for frame in raw.get(..raw.len() - kept).unwrap_or_default().iter().rev() {
+                frames.extend(codes.call(frame));
+                self.raw.push(*frame);
+                self.calls.push(callers + frames.len() as u32);
+            }
             // What moves most often moves within a line.
-            if self.stack.iter().skip(callers).ne(frames.iter()) {
-                self.stack = self.stack.change(callers, frames.drain(..));
+            if self.stack.iter().skip(callers as usize).ne(frames.iter()) {
+                self.stack = self.stack.change(callers as usize, frames);
             }
             frames.clear();
-            self.raw.truncate(kept);
-            self.raw.extend(moved.iter().rev());
         }
         // Also of a stack without a frame: else it would seem to have moved ever after.
         self.edition = codes.edition();

@@ -82,6 +82,15 @@ pub trait Memory {
     /// Fills `to` from `from`; on an error `to` holds anything.
     fn read(&self, from: Address, to: &mut [u8]) -> Result<(), ReadError>;
 
+    /// So many bytes from `from` on.
+    fn array<const N: usize>(&self, from: Address) -> Result<[u8; N], ReadError>
+    where
+        Self: Sized,
+    {
+        let mut bytes = [0; N];
+        self.read(from, &mut bytes).map(|()| bytes)
+    }
+
     /// Shows the bytes at `from`, as many as `to` has, to `see`: without copying them, where they are copied already.
     fn view<R>(&self, from: Address, to: &mut [u8], see: impl FnOnce(&[u8]) -> R) -> Result<R, ReadError>
     where
@@ -124,33 +133,42 @@ pub trait Memory {
     }
 
     /// A little-endian 64-bit word.
-    fn u64(&self, from: Address) -> Result<u64, ReadError> {
-        let mut bytes = [0; 8];
-        self.read(from, &mut bytes)?;
-        Ok(u64::from_le_bytes(bytes))
+    fn u64(&self, from: Address) -> Result<u64, ReadError>
+    where
+        Self: Sized,
+    {
+        self.array(from).map(u64::from_le_bytes)
     }
 
     /// A pointer.
-    fn pointer(&self, from: Address) -> Result<Address, ReadError> {
+    fn pointer(&self, from: Address) -> Result<Address, ReadError>
+    where
+        Self: Sized,
+    {
         self.u64(from).map(Address)
     }
 
     /// A little-endian 32-bit word.
-    fn u32(&self, from: Address) -> Result<u32, ReadError> {
-        let mut bytes = [0; 4];
-        self.read(from, &mut bytes)?;
-        Ok(u32::from_le_bytes(bytes))
+    fn u32(&self, from: Address) -> Result<u32, ReadError>
+    where
+        Self: Sized,
+    {
+        self.array(from).map(u32::from_le_bytes)
     }
 
     /// A signed little-endian 32-bit word.
-    fn i32(&self, from: Address) -> Result<i32, ReadError> {
+    fn i32(&self, from: Address) -> Result<i32, ReadError>
+    where
+        Self: Sized,
+    {
         self.u32(from).map(u32::cast_signed)
     }
 
     /// A byte.
-    fn u8(&self, from: Address) -> Result<u8, ReadError> {
-        let mut bytes = [0; 1];
-        self.read(from, &mut bytes)?;
-        Ok(bytes[0])
+    fn u8(&self, from: Address) -> Result<u8, ReadError>
+    where
+        Self: Sized,
+    {
+        self.array(from).map(|[byte]| byte)
     }
 }

@@ -220,7 +220,7 @@ impl Codes {
 
     /// The parts to be compared with the strings of a code object, if it has any.
     fn string_parts(&self, code: &Code) -> Option<[(Address, usize); STRINGS]> {
-        let (starts, strings) = (self.starts(self.places(&code.head)?), code.strings.as_ref()?);
+        let (starts, strings) = (self.starts(self.places(&code.image.head)?), code.image.strings.as_ref()?);
         let mut lengths = strings.lengths.into_iter().map(|length| length as usize);
         Some(starts.map(|start| (start, lengths.next().unwrap_or(0))))
     }
@@ -242,8 +242,8 @@ impl Codes {
             for (index, doubt) in some.iter().enumerate() {
                 let its_turn = (index + some.len() - first) % some.len() < FEW;
                 if let Some(code) = self.known.get(&doubt.code)
-                    && !self.has_version(&code.head)
-                    && (doubt.near || its_turn || now.saturating_duration_since(code.compared) >= LONG)
+                    && !self.has_version(&code.image.head)
+                    && (doubt.near || its_turn || now.saturating_duration_since(code.image.compared) >= LONG)
                 {
                     let strings = self.string_parts(code);
                     due.push((*doubt, strings.map(|strings| add(&mut parts, strings))));
@@ -257,7 +257,7 @@ impl Codes {
         let (mut agreed, mut doubtful) = (true, Vec::new());
         for (doubt, head) in some.iter().zip(&found) {
             match self.known.get_mut(&doubt.code) {
-                Some(code) if code.head.starts_with(head) && !head.is_empty() => {
+                Some(code) if code.image.head.starts_with(head) && !head.is_empty() => {
                     code.period = doubt.period;
                     if code.home != doubt.home {
                         doubtful.push(*doubt);
@@ -272,9 +272,9 @@ impl Codes {
         for (doubt, strings) in due {
             let Some(code) = self.known.get_mut(&doubt.code) else { continue };
             let stands = |(known, part): (&[u8], usize)| found.get(part) == Some(&known);
-            match code.strings.as_ref().zip(strings) {
+            match code.image.strings.as_ref().zip(strings) {
                 Some((known, parts)) if known.each().into_iter().zip(parts).all(stands) => {
-                    code.compared = now;
+                    code.image.compared = now;
                 }
                 _ => doubtful.push(doubt),
             }
@@ -294,8 +294,8 @@ impl Codes {
             match (self.known.get_mut(&doubt.code), read) {
                 (Some(code), Ok(read)) if code.function == read.function && code.lines == read.lines => {
                     code.home = doubt.home;
-                    code.strings = read.strings;
-                    code.compared = now;
+                    code.image.strings = read.image.strings;
+                    code.image.compared = now;
                 }
                 _ => {
                     self.replace(doubt.code);

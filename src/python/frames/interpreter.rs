@@ -15,10 +15,12 @@ use crate::target::memory::{Address, Memory};
 
 /// A walk along them.
 pub(super) struct Walk<'a, M> {
-    pub(super) kind: &'a InterpreterFrames,
+    kind: &'a InterpreterFrames,
     /// Free-threaded 3.14 and later: where a code object says where the copies of its code are.
-    pub(super) copies: Option<Field<Address>>,
-    pub(super) memory: &'a M,
+    copies: Option<Field<Address>>,
+    memory: &'a M,
+    /// Bytes of a frame that hold everything that is read.
+    pub(super) length: usize,
 }
 
 /// What is read of an interpreter's frame.
@@ -60,7 +62,23 @@ enum Met {
     Barred,
 }
 
-impl<M: Memory> Walk<'_, M> {
+impl<'a, M: Memory> Walk<'a, M> {
+    /// Of frames that are laid out like this.
+    pub(super) fn new(kind: &'a InterpreterFrames, copies: Option<Field<Address>>, memory: &'a M) -> Self {
+        let fields = [
+            kind.code.offset() + 8,
+            kind.previous.offset() + 8,
+            kind.instruction.offset() + 8,
+            kind.owner.offset() + 1,
+            kind.bytecode_copy.map_or(0, |field| field.offset() + 4),
+            match kind.first {
+                FirstFrame::Entry { boundary: Boundary::IsEntry(field), .. } => field.offset() + 1,
+                _ => 0,
+            },
+        ];
+        Self { kind, copies, memory, length: fields.into_iter().max().unwrap_or(0) as usize }
+    }
+
     /// Adds the frames of the thread state, leaf first, as long as `goes_on` says so of their addresses.
     pub(super) fn run(
         &self,
@@ -76,7 +94,7 @@ impl<M: Memory> Walk<'_, M> {
             chain: Chain::new(DEEPEST),
         };
         let mut bytes = [0; FRAME_BYTES];
-        let bytes = bytes.get_mut(..self.length()).ok_or(WalkError::Broken(thread))?;
+        let bytes = bytes.get_mut(..self.length).ok_or(WalkError::Broken(thread))?;
         while !way.frame.is_null() {
             let from = pointer(way.frame)?;
             way.lowest = from;
@@ -108,7 +126,7 @@ impl<M: Memory> Walk<'_, M> {
         frames: &mut Vec<RawFrame>,
         goes_on: &mut impl FnMut(Address) -> bool,
     ) -> Result<Met, WalkError> {
-        let length = self.length();
+        let length = self.length;
         loop {
             let frame = way.frame;
             let Some(bytes) = bytes.get((frame - start) as usize..).and_then(|bytes| bytes.get(..length))
@@ -169,22 +187,6 @@ impl<M: Memory> Walk<'_, M> {
     #[inline]
     fn copies_of(&self, head: &Head) -> Option<Field<Address>> {
         self.copies.filter(|_| head.copy > 0)
-    }
-
-    /// Bytes of a frame that hold everything that is read.
-    pub(super) fn length(&self) -> usize {
-        let fields = [
-            self.kind.code.offset() + 8,
-            self.kind.previous.offset() + 8,
-            self.kind.instruction.offset() + 8,
-            self.kind.owner.offset() + 1,
-            self.kind.bytecode_copy.map_or(0, |field| field.offset() + 4),
-            match self.kind.first {
-                FirstFrame::Entry { boundary: Boundary::IsEntry(field), .. } => field.offset() + 1,
-                _ => 0,
-            },
-        ];
-        fields.into_iter().max().unwrap_or(0) as usize
     }
 
     #[inline]

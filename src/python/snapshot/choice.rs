@@ -1,24 +1,45 @@
 //! Which blocks the next moment is to begin with.
 
-use super::{BLOCK, Copied};
+use super::{BLOCK, Copied, NOWHERE};
 use crate::target::memory::GAP;
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Block {
     pub(super) number: u64,
-    /// Moments since it was used,
-    pub(super) age: u8,
+    /// The moment in which it was used last,
+    used: u32,
     /// and for how many it is copied after that.
     life: u8,
     /// Its two copies differed the last time that there were two.
     pub(super) restless: bool,
-    /// The block that was asked for after it, as far as `next` knows.
+    /// The block that was asked for after it since it is copied, or none.
     pub(super) next: u64,
 }
 
 impl Block {
-    pub(super) const fn new(number: u64, age: u8) -> Self {
-        Self { number, age, life: ONCE, restless: false, next: 0 }
+    /// One that was used last `ago` moments before this one.
+    pub(super) const fn new(number: u64, moment: u32, ago: u8) -> Self {
+        Self { number, used: moment.wrapping_sub(ago as u32), life: ONCE, restless: false, next: NOWHERE }
+    }
+
+    /// Is it still to be copied in the moment after this one?
+    const fn lives(&self, moment: u32) -> bool {
+        moment.wrapping_sub(self.used) < self.life as u32
+    }
+
+    /// It is used in this moment; says whether that is news.
+    pub(super) const fn touch(&mut self, moment: u32) -> bool {
+        let is_first = self.used != moment;
+        if is_first {
+            self.used = moment;
+            self.life = if self.life < KEPT / 4 { self.life * 4 } else { KEPT };
+        }
+        is_first
+    }
+
+    /// It is not there any more.
+    pub(super) const fn lose(&mut self) {
+        (self.number, self.life, self.next) = (NOWHERE, 0, NOWHERE);
     }
 }
 
@@ -38,27 +59,22 @@ const MOST_SEQUELS: usize = 1 << 14;
 impl Copied {
     /// Chooses the blocks that the next moment is to begin with.
     pub(super) fn choose(&mut self) {
-        self.reads.used += self.blocks.iter().filter(|block| block.age == 0).count() as u64;
         self.last = None;
         self.missed = 0;
         if self.stands == 0 || self.blocks.len() != self.chosen {
             self.choose_anew();
         }
         self.stands = self.stands.saturating_sub(1);
-        for block in &mut self.blocks {
-            if block.age == 0 {
-                block.life = block.life.saturating_mul(4).min(KEPT);
-            }
-            block.age = block.age.saturating_add(1);
-        }
+        self.moment = self.moment.wrapping_add(1);
     }
 
     fn choose_anew(&mut self) {
-        self.blocks.retain(|block| block.age < block.life);
+        let moment = self.moment;
+        self.keep(|block| block.lives(moment));
         self.bridge();
         self.stands = STANDS;
-        if self.ranges() > MOST_RANGES {
-            self.blocks.retain(|block| block.age == 0);
+        if self.runs.len() > MOST_RANGES {
+            self.keep(|block| block.used == moment);
             self.bridge();
             self.stands = 0;
         }
@@ -66,13 +82,21 @@ impl Copied {
         self.places.clear();
         self.places.extend(self.blocks.iter().map(|block| block.number).zip(0..));
         self.data.resize(self.blocks.len() * BLOCK as usize, 0);
+    }
+
+    /// Lets the others go, of which only the sequels are remembered.
+    fn keep(&mut self, is_kept: impl Fn(&Block) -> bool) {
         if self.next.len() > MOST_SEQUELS {
             self.next.clear();
-            self.blocks.iter_mut().for_each(|block| block.next = 0);
+        }
+        for block in self.blocks.extract_if(.., |block| !is_kept(block)) {
+            if block.next != NOWHERE {
+                self.next.insert(block.number, block.next);
+            }
         }
     }
 
-    /// Sorts them, and makes one range of those that have but a small gap between them.
+    /// Sorts them, makes one range of those that have but a small gap between them, and counts what is in each.
     fn bridge(&mut self) {
         // Mostly they are sorted, but for a few at the end: this is the sort that makes use of it.
         self.blocks.sort_by_key(|block| block.number);
@@ -81,17 +105,13 @@ impl Copied {
             let Some([before, after]) = self.blocks.get(place - 1..=place) else { break };
             let gap = before.number + 1..after.number;
             if (gap.end - gap.start) * BLOCK < GAP as u64 {
-                self.blocks.extend(gap.map(|number| Block::new(number, KEPT)));
+                self.blocks.extend(gap.map(|number| Block::new(number, self.moment, KEPT)));
             }
         }
         if self.blocks.len() > sorted {
             self.blocks.sort_by_key(|block| block.number);
         }
-    }
-
-    /// How many runs of neighbours there are.
-    fn ranges(&self) -> usize {
-        let neighbours = self.blocks.windows(2).filter(|pair| pair[0].number + 1 == pair[1].number).count();
-        self.blocks.len() - neighbours
+        self.runs.clear();
+        self.runs.extend(self.blocks.chunk_by(|one, next| one.number + 1 == next.number).map(<[_]>::len));
     }
 }

@@ -3,7 +3,7 @@
 use arrayvec::ArrayVec;
 
 use super::choice::Block;
-use super::{BLOCK, Copied, LARGEST, RANGES};
+use super::{BLOCK, Copied, LARGEST, NOWHERE, RANGES};
 use crate::target::memory::{Address, Memory, Range, ReadError};
 
 /// Blocks that are fetched together when the first is missing in a moment. When two more are, twice as many, and so on:
@@ -26,7 +26,7 @@ impl Copied {
             let first = run.iter().min().copied().unwrap_or_default();
             for number in first..first + run.len() as u64 {
                 self.places.insert(number, self.blocks.len() as u32);
-                self.blocks.push(Block::new(number, 1));
+                self.blocks.push(Block::new(number, self.moment, 1));
             }
             let (to, rest) = std::mem::take(&mut data).split_at_mut(run.len() * BLOCK as usize);
             data = rest;
@@ -67,8 +67,15 @@ impl Copied {
                 _ => None,
             };
             before = number;
-            next = self.next.get(&number).copied().or(neighbour);
+            next = self.after(number).or(neighbour);
         }
         wanted
+    }
+
+    /// The block that was asked for after this one the last time.
+    fn after(&self, number: u64) -> Option<u64> {
+        let block = self.places.get(&number).and_then(|place| self.blocks.get(*place as usize));
+        let next = block.map(|block| block.next).filter(|next| *next != NOWHERE);
+        next.or_else(|| self.next.get(&number).copied())
     }
 }

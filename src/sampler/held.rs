@@ -73,21 +73,28 @@ impl Looker {
                 return Err(error.into());
             }
         };
-        let copied = if self.python.evaluation.is_some() && self.python.is_entering(stopped.instruction()) {
-            self.cost.entering += 1;
-            Err(Miss::Again(Failure::Broken))
-        } else {
-            fault::point("held");
-            let company = self.stop_company(target, holder, tid);
-            company.and_then(|company| {
-                let copied = self.copy(target, what, Still::Stopped);
-                self.release(company);
-                copied.map(drop)
-            })
-        };
+        fault::point("held");
+        let company = self.stop_company(target, holder, tid);
+        let copied = company.and_then(|company| {
+            let copied = self.copy(target, what, Still::Stopped);
+            self.release(company);
+            if copied.is_ok() && self.is_entering(holder, &stopped) {
+                self.cost.entering += 1;
+                return Err(Miss::Again(Failure::Broken));
+            }
+            copied.map(drop)
+        });
         self.let_go(stopped);
         self.apart.note(lock, holder, target.tracer().is_apart());
         copied
+    }
+
+    /// Is the holder only just entering a frame? To ask for its instruction costs it 1 µs; mostly its frames tell.
+    fn is_entering(&mut self, holder: Address, stopped: &Stopped<'_>) -> bool {
+        let was_cut = self.memories.of(holder).trail.is_cut();
+        self.python.evaluation.is_some()
+            && (was_cut || !self.holder_is_tidy())
+            && self.python.is_entering(stopped.instruction())
     }
 
     /// Copies something of a thread that job control has stopped, and says whether it stood all the time; nothing if it does

@@ -3,6 +3,8 @@
 //!
 //! - `nap`: wakes up on the target's CPU, which is then not the target's, and copies memory in some calls of some pieces.
 //! - `stop`: from another CPU, interrupts the target, waits (awake) until it stands, and lets it go. Copies nothing.
+//! - `alone`: a nap that asks the kernel before and after whether anybody else ran meanwhile: without that what was copied
+//!   is of no moment in particular. With the calls of a real look it is the kernel's part of one.
 //!
 //! `floor MANNER PID RATE SECONDS FILE CALL...` writes into FILE how often it has looked, and says how long a look took
 //! from waking up, or from interrupting, to its end: for that long, at the least, it holds its target up. At RATE 0 it
@@ -15,7 +17,7 @@ use nix::sys::ptrace;
 use nix::sys::uio::{RemoteIoVec, process_vm_readv};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
-use pyflame_tui::target::{Alarm, Placement};
+use pyflame_tui::target::{Alarm, Placement, Stay};
 
 /// Looks between two questions on which CPU the target is.
 const ASK: usize = 100;
@@ -25,9 +27,10 @@ const SHORTEST: Duration = Duration::from_micros(12);
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let [manner, pid, rate, seconds, file, calls @ ..] = &words[..] else {
-        return Err("usage: floor nap|stop PID RATE SECONDS FILE CALL...".into());
+        return Err("usage: floor nap|stop|alone PID RATE SECONDS FILE CALL...".into());
     };
-    let (stops, rate, seconds) = (manner == "stop", rate.parse::<f64>()?, seconds.parse()?);
+    let (stops, asks) = (manner == "stop", manner == "alone");
+    let (rate, seconds) = (rate.parse::<f64>()?, seconds.parse()?);
     let maps = std::fs::read_to_string(format!("/proc/{pid}/maps"))?;
     let heap = maps.lines().find(|line| line.ends_with("[heap]")).ok_or("it has no heap")?;
     let heap = usize::from_str_radix(heap.split('-').next().unwrap_or_default(), 16)?;
@@ -68,9 +71,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             }
             ptrace::cont(target, None)?;
         } else {
+            let stay = if asks { Stay::begin() } else { None };
             for (from, copy) in &mut ranges {
                 process_vm_readv(target, &mut [IoSliceMut::new(copy)], from)?;
             }
+            std::hint::black_box(stay.is_some_and(|stay| stay.lasts()));
         }
         took.push(woken.elapsed());
     }

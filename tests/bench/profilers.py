@@ -218,6 +218,8 @@ class Ours(Profiler):
 class Floor(Profiler):
     """What nobody can do without, see floor.rs."""
 
+    #: The calls of a look and their pieces, before 3.11 and since; %d stands for the bytes of a stack.
+    calls = (["31:%d", "23:9000"], ["8:%d"])
     binary = os.path.join(TARGET, "release", "examples", "floor")
 
     def version(self):
@@ -229,13 +231,19 @@ class Floor(Profiler):
         # Before 3.11 each frame lies for itself, and nothing tells that a code object is still
         # the one that was read but itself: where they are is known when the frames are.
         minor = int(target.python.version.split(".")[1])
-        calls = ["31:%d" % target.stack, "23:9000"] if minor < 11 else ["8:%d" % target.stack]
+        calls = [call.replace("%d", str(target.stack)) for call in self.calls[minor >= 11]]
         rate = 0 if job.rate == AS_IT_CAN else job.rate
         return [self.binary, *self.words, str(target.pid), str(rate), str(job.seconds), out,
                 *calls]
 
     def read(self, out, said, job):
         return [], number(r"samples (\d+)", text(out)[0])
+
+
+class Kernel(Floor):
+    """What a look of ours asks of the kernel, and nothing else: in a maze, as strace shows it."""
+
+    calls = (["31:84000", "23:9000"], ["11:20000"])
 
 
 class PySpy(Profiler):
@@ -361,5 +369,6 @@ SAMPLING = Sampling("profiling.sampling")
 SAMPLING_BLOCKING = Sampling("profiling.sampling --blocking", ["--blocking"])
 FLOOR = Floor("the floor: wakes up, copies a stack", ["nap"])
 FLOOR_STOP = Floor("the floor: stops, copies nothing", ["stop"])
+KERNEL = Kernel("the kernel's part of our look", ["alone"])
 ALL = [OURS, FLOOR, FLOOR_STOP, NONBLOCKING, FAMILY, PY_SPY, PY_SPY_NONBLOCKING,
        PY_SPY_FAMILY, AUSTIN, SAMPLING, SAMPLING_BLOCKING]

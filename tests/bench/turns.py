@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""What a look costs where the machine is not quiet: this profiler and the floor, in turns of a tenth of a second.
+"""What a look costs where the machine is not quiet, beside the floor, in turns of a tenth of a second.
 
 Neighbours make a machine fast and slow for seconds; windows of seconds with and without a profiler then differ by ten
-times what the profiler costs. Here both are started once, and let run and stopped (SIGSTOP) in turn, so that what is
-compared lies a tenth of a second apart.
+times what the profiler costs. Here this profiler, the kernel's part of its looks, and the floor are started once, and let
+run and stopped (SIGSTOP) in turn, so that what is compared lies tenths of a second apart.
 """
 import argparse
 import os
@@ -75,7 +75,7 @@ def measure(python, options):
     with targets.maze(python, options.idle) as target:
         players = []
         try:
-            for tool in (profilers.OURS, profilers.FLOOR):
+            for tool in (profilers.OURS, profilers.KERNEL, profilers.FLOOR):
                 players.append(Player(tool, target, options.rate))
                 players[-1].begin()
             before = target.rate(options.length)

@@ -232,7 +232,7 @@ impl Copied {
 fn runs<'a>(blocks: &[Block], data: &'a mut [u8]) -> Vec<Range<'a>> {
     let mut runs = Vec::new();
     let mut data = data;
-    for run in blocks.chunk_by(|one, other| one.number + 1 == other.number) {
+    for run in blocks.chunk_by(Block::precedes) {
         let (to, rest) = std::mem::take(&mut data).split_at_mut(run.len() * BLOCK as usize);
         data = rest;
         let from = Address(run.first().map_or(0, |block| block.number).wrapping_mul(BLOCK));
@@ -278,18 +278,6 @@ impl<M: Memory> Memory for Moment<'_, M> {
             address = address.wrapping_add(length as u64);
         }
         Ok(())
-    }
-
-    fn array<const N: usize>(&self, from: Address) -> Result<[u8; N], ReadError> {
-        let mut copied = self.snapshot.copied.borrow_mut();
-        if let Some(part) = copied.part(from, N, self.live)?
-            && let Some(bytes) = self.bytes(&copied, part).and_then(<[u8]>::first_chunk)
-        {
-            return Ok(*bytes);
-        }
-        drop(copied);
-        let mut bytes = [0; N];
-        self.read(from, &mut bytes).map(|()| bytes)
     }
 
     #[inline]

@@ -87,8 +87,8 @@ pub trait Memory {
     where
         Self: Sized,
     {
-        let mut bytes = [0; N];
-        self.read(from, &mut bytes).map(|()| bytes)
+        let seen = self.view(from, &mut [0; N], |bytes| bytes.first_chunk().copied())?;
+        seen.ok_or(ReadError::Unmapped(from))
     }
 
     /// Shows the bytes at `from`, as many as `to` has, to `see`: without copying them, where they are copied already.
@@ -154,14 +154,6 @@ pub trait Memory {
         Self: Sized,
     {
         self.array(from).map(u32::from_le_bytes)
-    }
-
-    /// A signed little-endian 32-bit word.
-    fn i32(&self, from: Address) -> Result<i32, ReadError>
-    where
-        Self: Sized,
-    {
-        self.u32(from).map(u32::cast_signed)
     }
 
     /// A byte.

@@ -22,6 +22,11 @@ impl Block {
         Self { number, used: moment.wrapping_sub(ago as u32), life: ONCE, restless: false, next: NOWHERE }
     }
 
+    /// Is the other one its upper neighbour?
+    pub(super) const fn precedes(&self, next: &Self) -> bool {
+        self.number.wrapping_add(1) == next.number
+    }
+
     /// Is it still to be copied in the moment after this one?
     const fn lives(&self, moment: u32) -> bool {
         moment.wrapping_sub(self.used) < self.life as u32
@@ -112,6 +117,6 @@ impl Copied {
             self.blocks.sort_by_key(|block| block.number);
         }
         self.runs.clear();
-        self.runs.extend(self.blocks.chunk_by(|one, next| one.number + 1 == next.number).map(<[_]>::len));
+        self.runs.extend(self.blocks.chunk_by(Block::precedes).map(<[_]>::len));
     }
 }

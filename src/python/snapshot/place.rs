@@ -66,8 +66,7 @@ impl Copied {
         let place = start / BLOCK as usize;
         let first = place.saturating_sub(STRETCH);
         let blocks = self.blocks.get(first..=place).unwrap_or_default();
-        let beside =
-            blocks.windows(2).rev().take_while(|pair| pair[0].number.wrapping_add(1) == pair[1].number);
+        let beside = blocks.windows(2).rev().take_while(|pair| pair[0].precedes(&pair[1]));
         beside.count() * BLOCK as usize + start % BLOCK as usize
     }
 

@@ -98,7 +98,7 @@ fn threads_that_come_and_go_are_sampled_in_time_beside_hundreds_that_wait() {
     let all = cpythons();
     assert!(!all.is_empty());
     for python in all.first().into_iter().chain(all.last()) {
-        let requests = requests::watch(python).unwrap_or_else(|wrong| panic!("{}: {wrong}", python.name));
+        let requests = right(python, requests::watch(python));
         println!("{}: {requests} samples of requests", python.name);
     }
 }
@@ -110,7 +110,7 @@ fn threads_that_end_soon_have_their_own_names() {
     let all = cpythons();
     let all = || all.iter().filter(|python| python.takes_programs());
     for python in all().next().into_iter().chain(all().next_back()) {
-        let seen = requests::named(python).unwrap_or_else(|wrong| panic!("{}: {wrong}", python.name));
+        let seen = right(python, requests::named(python));
         println!("{}: {seen} names", python.name);
     }
 }
@@ -122,7 +122,7 @@ fn many_threads_that_run_at_once_are_sampled_on_few_cpus() {
     let all = cpythons();
     let free = all.iter().filter(|python| python.build == Build::FreeThreaded);
     for python in free.chain(all.last()) {
-        match crowd::watch(python).unwrap_or_else(|wrong| panic!("{}: {wrong}", python.name)) {
+        match right(python, crowd::watch(python)) {
             Some(samples) => println!("{}: {samples} samples", python.name),
             None => println!("{}: one at a time", python.name),
         }
@@ -150,11 +150,7 @@ fn what_a_thread_does_is_said_of_the_stack_where_it_does_it() {
     some.dedup_by_key(|python| &python.command);
     assert!(!some.is_empty());
     for python in some {
-        println!(
-            "{}: {:?}",
-            python.name,
-            doing::watch(python).unwrap_or_else(|wrong| panic!("{}: {wrong}", python.name))
-        );
+        println!("{}: {:?}", python.name, right(python, doing::watch(python)));
     }
 }
 
@@ -170,7 +166,7 @@ fn a_thread_in_no_python_code_is_there_and_has_no_stack() {
     let some: Vec<_> = cpythons().into_iter().filter(is_one).collect();
     assert!(!some.is_empty());
     for python in some {
-        bare::watch(python).unwrap_or_else(|wrong| panic!("{}: {wrong}", python.name));
+        right(python, bare::watch(python));
         println!("{}", python.name);
     }
 }
@@ -181,7 +177,7 @@ fn who_waits_for_the_gil_is_said_to() {
     let _alone = CPUS.lock();
     let with_gil = |python: &&Interpreter| python.version >= (3, 7) && python.build == Build::Release;
     for python in cpythons().into_iter().filter(with_gil) {
-        let seen = doing::contend(python).unwrap_or_else(|wrong| panic!("{}: {wrong}", python.name));
+        let seen = right(python, doing::contend(python));
         println!("{}: {seen:?}", python.name);
     }
 }
@@ -197,7 +193,7 @@ fn a_thread_has_the_gil_as_often_as_it_is_seen_with_it() {
     let one = locked().next().into_iter().chain(locked().next_back()).map(|python| (python, 1));
     let two = sure().next().into_iter().chain(sure().next_back()).map(|python| (python, 2));
     for (python, threads) in one.chain(two) {
-        let shares = doing::share(python, threads).unwrap_or_else(|wrong| panic!("{}: {wrong}", python.name));
+        let shares = right(python, doing::share(python, threads));
         println!("{} with {threads}: {shares:.0?} %", python.name);
     }
 }
@@ -209,13 +205,12 @@ fn tasks_that_wait_are_seen_where_they_wait() {
     let programs = cpythons().into_iter().filter(|python| python.takes_programs());
     let (told, silent): (Vec<_>, Vec<_>) = programs.partition(|python| tasks::are_told(python));
     for python in silent.first().into_iter().chain(silent.last()) {
-        tasks::are_refused(python).unwrap_or_else(|wrong| panic!("{}: {wrong}", python.name));
+        right(python, tasks::are_refused(python));
     }
     for python in told {
-        let tasks = tasks::compare(python).unwrap_or_else(|wrong| panic!("{}: {wrong}", python.name));
+        let tasks = right(python, tasks::compare(python));
         for arguments in [&["60", "20"][..], &["60", "100", "short"]] {
-            let seen =
-                tasks::relay(python, arguments).unwrap_or_else(|wrong| panic!("{}: {wrong}", python.name));
+            let seen = right(python, tasks::relay(python, arguments));
             println!("{}: {tasks} tasks where they say, {seen} seen in a maze", python.name);
         }
     }
@@ -227,7 +222,7 @@ fn tasks_are_seen_where_their_loop_runs() {
     let _alone = CPUS.lock();
     let programs = cpythons().into_iter().filter(|python| python.takes_programs());
     for python in programs.filter(|python| tasks::are_told(python)) {
-        let seen = tasks::elsewhere(python).unwrap_or_else(|wrong| panic!("{}: {wrong}", python.name));
+        let seen = right(python, tasks::elsewhere(python));
         println!("{}: {seen} seen", python.name);
     }
 }
@@ -238,9 +233,14 @@ fn tasks_that_end_at_once_have_their_own_names() {
     let _alone = CPUS.lock();
     let told: Vec<_> = cpythons().into_iter().filter(|python| tasks::are_told(python)).collect();
     for python in told.first().into_iter().chain(told.last()).filter(|python| python.takes_programs()) {
-        let seen = tasks::called(python).unwrap_or_else(|wrong| panic!("{}: {wrong}", python.name));
+        let seen = right(python, tasks::called(python));
         println!("{}: {seen} names", python.name);
     }
+}
+
+/// What was seen of a Python, if that was right.
+fn right<T>(python: &Interpreter, seen: Result<T, String>) -> T {
+    seen.unwrap_or_else(|wrong| panic!("{}: {wrong}", python.name))
 }
 
 /// Those that can be looked at.

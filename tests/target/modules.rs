@@ -106,6 +106,7 @@ fn a_file_that_was_deleted_or_replaced_is_found_all_the_same() {
         let directory = tempfile::tempdir().unwrap();
         let copy = copy_of_sleep(directory.path());
         let subject = Subject::of(Command::new(&copy).arg("60"));
+        until_it_sleeps(subject.pid(), "sleep");
         let target = Target::attach(subject.pid()).unwrap();
         assert_sections_are_there(&target, "sleep");
         fs::remove_file(&copy).unwrap();

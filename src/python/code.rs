@@ -21,7 +21,7 @@ use crate::target::memory::{Address, Memory, ReadError};
 
 mod confirm;
 
-use confirm::{Doubt, Strings};
+use confirm::{Doubt, Parts, Strings};
 
 /// Code objects kept; a program that has more starts over.
 const MOST: usize = 1 << 17;
@@ -103,8 +103,8 @@ pub struct Codes {
     known: FxHashMap<Address, Code>,
     /// Only a buffer: the code objects that are being compared.
     doubtful: Vec<Doubt>,
-    /// Only a buffer: what stands at their addresses.
-    compared: Vec<u8>,
+    /// Only a buffer: what is read for that.
+    parts: Parts,
     /// Each that was read has a version that is its own.
     have_versions: bool,
     /// Whose turn it is to be compared, among those of a look.
@@ -147,7 +147,7 @@ impl Codes {
             kind,
             known: FxHashMap::default(),
             doubtful: Vec::new(),
-            compared: Vec::new(),
+            parts: Parts::default(),
             turn: 0,
             quiet: Quiet::default(),
             begun: Instant::now(),

@@ -10,6 +10,7 @@
 //! - Where another interpreter is seen to have the code object, all of it is read again: from 3.13 on each counts its own
 //!   versions, and one that is made where another was comes to all the same numbers and addresses.
 
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use arrayvec::ArrayVec;
@@ -17,7 +18,7 @@ use arrayvec::ArrayVec;
 use super::{COMPARED, Code, Codes, HEAD, codes_of, once_each};
 use crate::python::capture::Capture;
 use crate::python::quiet::Period;
-use crate::target::memory::{Address, GAP, Memory, Range, ReadError};
+use crate::target::memory::{self, Address, GAP, Memory, ReadError};
 
 /// Frames near the leaf, whose code objects are compared wholly in each look.
 const NEAR: usize = 16;
@@ -64,66 +65,84 @@ impl Strings {
     }
 }
 
-/// Parts of memory that are read in one call: where, and how many bytes.
-type Parts = ArrayVec<(Address, usize), PARTS>;
+/// Parts of memory that are read in one call at the most.
 const PARTS: usize = COMPARED * (1 + STRINGS);
 
-/// Adds the strings of a code object, and says which parts they are.
-fn add(parts: &mut Parts, strings: [(Address, usize); STRINGS]) -> [usize; STRINGS] {
-    strings.map(|part| {
-        parts.push(part);
-        parts.len() - 1
-    })
+/// A part of memory that is read in one call with others.
+#[derive(Debug)]
+struct Part {
+    from: Address,
+    length: usize,
+    /// Where it is among the bytes that were read; nowhere, if it could not be.
+    place: Range<usize>,
 }
 
-/// Where each part is among the bytes that were read.
-type Places = ArrayVec<std::ops::Range<usize>, PARTS>;
+/// Parts of memory that are read in one call; kept, since to move them about would cost more than to read them.
+#[derive(Debug, Default)]
+pub(super) struct Parts {
+    all: Vec<Part>,
+    /// Their numbers, by address.
+    sorted: Vec<usize>,
+    /// Of each run of those that lie close together, where it begins, how long it is, and how many parts are in it.
+    runs: Vec<(Address, usize, usize)>,
+    bytes: Vec<u8>,
+}
 
-/// Reads all parts in one call, and then the number at `last`. Those that lie close together make one range, with what is
-/// between them; what could not be read is at no place.
-fn read(
-    memory: &impl Memory,
-    parts: &Parts,
-    last: Option<Address>,
-    bytes: &mut Vec<u8>,
-) -> Result<(Places, Option<u32>), ReadError> {
-    let mut sorted: ArrayVec<_, PARTS> = parts.iter().copied().enumerate().collect();
-    sorted.sort_unstable_by_key(|(_, (from, _))| *from);
-    // Of each run where it begins and how long it is, and of each part in which run it is, and where.
-    let mut runs = ArrayVec::<(Address, usize), PARTS>::new();
-    let mut places = [(0, 0); PARTS];
-    let mut all = 0;
-    for (part, (from, length)) in sorted {
-        if runs.last().is_none_or(|(start, held)| from - *start >= (held + GAP) as u64) {
-            runs.push((from, 0));
+impl Parts {
+    /// Adds one, and says which it is.
+    fn add(&mut self, from: Address, length: usize) -> usize {
+        self.all.push(Part { from, length, place: 0..0 });
+        self.all.len() - 1
+    }
+
+    /// What stands there.
+    fn get(&self, part: usize) -> &[u8] {
+        self.all.get(part).and_then(|part| self.bytes.get(part.place.clone())).unwrap_or_default()
+    }
+
+    /// Reads all of them in one call, and then the number at `last`. Those that lie close together make one range, with
+    /// what is between them.
+    fn read(&mut self, memory: &impl Memory, last: Option<Address>) -> Result<Option<u32>, ReadError> {
+        let Self { all, sorted, runs, bytes } = self;
+        sorted.clear();
+        sorted.extend(0..all.len());
+        sorted.sort_unstable_by_key(|part| all[*part].from);
+        runs.clear();
+        let mut end = 0;
+        for part in &*sorted {
+            let part = &mut all[*part];
+            if runs.last().is_none_or(|(start, held, _)| part.from - *start >= (held + GAP) as u64) {
+                runs.push((part.from, 0, 0));
+            }
+            if let Some((start, held, parts)) = runs.last_mut() {
+                let skip = (part.from - *start) as usize;
+                let begin = end - *held + skip;
+                part.place = begin..begin + part.length;
+                *held = (*held).max(skip + part.length);
+                *parts += 1;
+                end = end.max(part.place.end);
+            }
         }
-        let run = runs.len() - 1;
-        let (start, held) = &mut runs[run];
-        let skip = (from - *start) as usize;
-        let more = (skip + length).saturating_sub(*held);
-        *held += more;
-        all += more;
-        places[part] = (run, all - *held + skip);
+        bytes.resize(end, 0);
+        let mut number = [0; 4];
+        let mut free = bytes.as_mut_slice();
+        let mut ranges = ArrayVec::<_, { PARTS + 1 }>::new();
+        for (from, length, _) in &*runs {
+            let (to, rest) = std::mem::take(&mut free).split_at_mut(*length);
+            free = rest;
+            ranges.push(memory::Range { from: *from, to });
+        }
+        if let Some(from) = last {
+            ranges.push(memory::Range { from, to: &mut number });
+        }
+        let filled = memory.read_scattered(&mut ranges)?;
+        drop(ranges);
+        let there: usize = runs.iter().take(filled).map(|(.., parts)| parts).sum();
+        for part in sorted.get(there..).unwrap_or_default() {
+            all[*part].place = 0..0;
+        }
+        Ok((last.is_some() && filled > runs.len()).then(|| u32::from_le_bytes(number)))
     }
-    bytes.resize(all, 0);
-    let mut number = [0; 4];
-    let mut free = bytes.as_mut_slice();
-    let mut ranges = ArrayVec::<_, { PARTS + 1 }>::new();
-    for (from, length) in &runs {
-        let (to, rest) = std::mem::take(&mut free).split_at_mut(*length);
-        free = rest;
-        ranges.push(Range { from: *from, to });
-    }
-    if let Some(from) = last {
-        ranges.push(Range { from, to: &mut number });
-    }
-    let filled = memory.read_scattered(&mut ranges)?;
-    drop(ranges);
-    let place = |((run, start), (_, length)): (&(usize, usize), &(Address, usize))| {
-        if *run < filled { *start..start + length } else { 0..0 }
-    };
-    let number = (last.is_some() && filled > runs.len()).then(|| u32::from_le_bytes(number));
-    Ok((places.iter().zip(parts).map(place).collect(), number))
 }
 
 impl Codes {
@@ -218,11 +237,13 @@ impl Codes {
         [text.start_of_name(file), text.start_of_name(name), text.start_of_bytes(lines)]
     }
 
-    /// The parts to be compared with the strings of a code object, if it has any.
-    fn string_parts(&self, code: &Code) -> Option<[(Address, usize); STRINGS]> {
+    /// Adds the strings of a code object to what is read, if it has any, and says which part is the first of them.
+    fn add_strings(&self, code: &Code, parts: &mut Parts) -> Option<usize> {
         let (starts, strings) = (self.starts(self.places(&code.image.head)?), code.image.strings.as_ref()?);
-        let mut lengths = strings.lengths.into_iter().map(|length| length as usize);
-        Some(starts.map(|start| (start, lengths.next().unwrap_or(0))))
+        let added =
+            starts.into_iter().zip(strings.lengths).map(|(from, length)| parts.add(from, length as usize));
+        // All of them are.
+        added.reduce(|first, _| first)
     }
 
     fn compare(
@@ -233,8 +254,12 @@ impl Codes {
         last: Option<Address>,
     ) -> Result<(bool, Option<u32>), ReadError> {
         let (skip, length) = self.head;
+        let mut parts = std::mem::take(&mut self.parts);
         // The heads, and then the strings of those that are due.
-        let mut parts: Parts = some.iter().map(|doubt| (doubt.code + u64::from(skip), length)).collect();
+        parts.all.clear();
+        for doubt in some {
+            parts.add(doubt.code + u64::from(skip), length);
+        }
         let mut due = ArrayVec::<_, COMPARED>::new();
         if !self.have_versions {
             let first = self.turn % some.len().max(1);
@@ -245,17 +270,14 @@ impl Codes {
                     && !self.has_version(&code.image.head)
                     && (doubt.near || its_turn || now.saturating_duration_since(code.image.compared) >= LONG)
                 {
-                    let strings = self.string_parts(code);
-                    due.push((*doubt, strings.map(|strings| add(&mut parts, strings))));
+                    due.push((doubt, self.add_strings(code, &mut parts)));
                 }
             }
         }
-        let mut bytes = std::mem::take(&mut self.compared);
-        let (places, number) = read(memory, &parts, last, &mut bytes)?;
-        let found: ArrayVec<&[u8], PARTS> =
-            places.into_iter().map(|place| bytes.get(place).unwrap_or_default()).collect();
+        let number = parts.read(memory, last)?;
         let (mut agreed, mut doubtful) = (true, Vec::new());
-        for (doubt, head) in some.iter().zip(&found) {
+        for (index, doubt) in some.iter().enumerate() {
+            let head = parts.get(index);
             match self.known.get_mut(&doubt.code) {
                 Some(code) if code.image.head.starts_with(head) && !head.is_empty() => {
                     code.period = doubt.period;
@@ -269,18 +291,18 @@ impl Codes {
                 }
             }
         }
-        for (doubt, strings) in due {
+        for (doubt, strings) in &due {
             let Some(code) = self.known.get_mut(&doubt.code) else { continue };
-            let stands = |(known, part): (&[u8], usize)| found.get(part) == Some(&known);
-            match code.image.strings.as_ref().zip(strings) {
-                Some((known, parts)) if known.each().into_iter().zip(parts).all(stands) => {
+            match code.image.strings.as_ref().zip(*strings) {
+                Some((known, first))
+                    if known.each().into_iter().zip(first..).all(|(one, part)| parts.get(part) == one) =>
+                {
                     code.image.compared = now;
                 }
-                _ => doubtful.push(doubt),
+                _ => doubtful.push(**doubt),
             }
         }
-        drop(found);
-        self.compared = bytes;
+        self.parts = parts;
         let number = number.filter(|_| doubtful.is_empty());
         Ok(((doubtful.is_empty() || self.compare_all(memory, &doubtful, now)) && agreed, number))
     }

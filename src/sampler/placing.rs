@@ -13,8 +13,10 @@ use crate::target::{Placement, Target, Tid, cpu};
 
 /// A window lasts so long,
 const WINDOW: Duration = Duration::from_millis(100);
-/// and no fewer looks than this, which are enough away from the target's CPU to compare: mostly they cost it too much there.
+/// and no fewer looks than this, which are enough away from the target's CPU to compare: mostly they cost it too much there;
 const LOOKS: u32 = 20;
+/// if they took so long: in less the kernel's count of the time on a CPU tells little.
+const TRIAL: Duration = Duration::from_millis(20);
 /// What we have of a CPU before we are awake and when we go to sleep: the interrupt, the switches and the clock that is set
 /// take up to 30 µs in a virtual machine, 3 elsewhere.
 const COMING_AND_GOING: Duration = Duration::from_micros(30);
@@ -38,6 +40,22 @@ impl Means {
     }
 }
 
+/// How long a thread has had a CPU, and when that was so.
+#[derive(Debug, Clone, Copy)]
+struct Ran {
+    tid: Tid,
+    had: Duration,
+    at: Instant,
+}
+
+impl Ran {
+    /// For how long it has had none since then, if it is the same thread.
+    fn lost_since(&self, then: &Self) -> Option<Duration> {
+        let had = self.had.saturating_sub(then.had);
+        (self.tid == then.tid).then(|| self.at.duration_since(then.at).saturating_sub(had))
+    }
+}
+
 /// Where we sit, and what has been measured there since we last thought of it.
 #[derive(Debug)]
 pub(super) struct Placing {
@@ -54,8 +72,8 @@ pub(super) struct Placing {
     /// Looks without a stop by then, and how many succeeded at once.
     unstopped: (u64, u64),
     window: Window,
-    /// How long the thread had had a CPU when the window began.
-    ran: Option<(Tid, Duration)>,
+    /// How long the thread had had a CPU when that was asked last.
+    ran: Option<Ran>,
     /// For how long CPUs had had nothing to do by then; `None` if not all of them are ours to use.
     idle: Option<Duration>,
     /// The thread is a real-time one: on its CPU we would run when it pleases. That is free while we hold it, and the kernel
@@ -116,8 +134,8 @@ impl Placing {
         used().saturating_sub(self.used) / self.window.looks.max(1)
     }
 
-    /// After a look; `late` is how many were not taken so far.
-    pub(super) fn after(&mut self, target: &Target, looker: &mut Looker, late: u64, now: Instant) {
+    /// After a look, which was over by `now`; `late` is how many were not taken so far. When this is over is returned.
+    pub(super) fn after(&mut self, target: &Target, looker: &mut Looker, late: u64, now: Instant) -> Instant {
         let seen = looker.in_place.seen();
         if let Some((theirs, ours)) = seen {
             self.note(theirs, Some(ours));
@@ -134,10 +152,12 @@ impl Placing {
             }
             self.window.looks += 1;
         }
-        let is_long = || now.saturating_duration_since(self.began) >= WINDOW;
-        if self.window.looks >= LOOKS && (self.policy.is_trying_elsewhere() || is_long()) {
+        let length = if self.policy.is_trying_elsewhere() { TRIAL } else { WINDOW };
+        if self.window.looks >= LOOKS && now.saturating_duration_since(self.began) >= length {
             self.close(target, looker, late);
+            return self.began;
         }
+        now
     }
 
     /// Where is the thread that held the GIL last, and where are we?
@@ -167,9 +187,9 @@ impl Placing {
     fn close(&mut self, target: &Target, looker: &mut Looker, late: u64) {
         let lasted = self.began.elapsed();
         let thread = looker.latest();
-        let ran = thread.and_then(|tid| Some((tid, target.tasks().time_on_cpu(tid)?)));
-        let had = ran.zip(self.ran).filter(|((one, _), (other, _))| one == other);
-        let lost = had.map(|((_, now), (_, then))| lasted.saturating_sub(now.saturating_sub(then)));
+        let had = |tid| Some(Ran { tid, had: target.tasks().time_on_cpu(tid)?, at: Instant::now() });
+        let ran = thread.and_then(had);
+        let lost = ran.zip(self.ran).and_then(|(now, then)| now.lost_since(&then));
         let idle = self.idle_by_now();
         let Cost { stopped, waited, attempts, .. } = *looker.cost();
         let ((stopped_then, waited_then), (looks, at_once)) = (self.held, self.unstopped);
@@ -200,7 +220,7 @@ impl Placing {
     }
 
     /// Begins a window.
-    fn start(&mut self, cost: &Cost, late: u64, ran: Option<(Tid, Duration)>, idle: Option<Duration>) {
+    fn start(&mut self, cost: &Cost, late: u64, ran: Option<Ran>, idle: Option<Duration>) {
         self.held = (cost.stopped, cost.waited);
         self.unstopped = (cost.attempts.looks, cost.attempts.at_once);
         self.began = Instant::now();

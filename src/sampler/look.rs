@@ -46,6 +46,9 @@ const RETRIES: u32 = 3;
 /// Before it starts over the thread must have run, or it will be found where it was: on our own CPU it does only if we
 /// sleep.
 pub(super) const LET_RUN: Duration = Duration::from_micros(20);
+/// But where what was copied contradicts itself as long as we have been awake, up to this: who sleeps for less waits for
+/// the next tick of a CPU that is the thread's, too, and that can take 4 ms.
+const LET_END: Duration = Duration::from_micros(200);
 /// The list of interpreters is read anew after this long. (They come and go with a lock held and a new one is found
 /// a little later; the ones that go are noticed because their threads no longer point to them.)
 const INTERPRETERS_AGE: Duration = Duration::from_millis(100);
@@ -307,7 +310,7 @@ impl Looker {
                     self.asleep.wake();
                     self.cost.retried += 1;
                     (self.compare, self.whole) = (Compare::Before, true);
-                    std::thread::sleep(LET_RUN);
+                    std::thread::sleep((LET_RUN + self.now.elapsed()).min(LET_END));
                     self.listed = None;
                     self.list_interpreters(target, Instant::now())?;
                 }

@@ -15,6 +15,8 @@ use crate::target::{Pid, Target};
 const LONG: Duration = Duration::from_millis(20);
 /// Who sleeps for less than this is late: to wake up again takes longer.
 const SHORTEST: Duration = Duration::from_micros(5);
+/// The kernel's own, at the longest: it is never better to rest for longer.
+const TICK: Duration = Duration::from_millis(4);
 /// How often it is asked whether the target lives, where looks are farther from each other.
 const ALIVE: Duration = Duration::from_millis(100);
 /// How often a thread is looked after that is still to stop.
@@ -109,7 +111,7 @@ impl Turns {
         let left = due.at.saturating_duration_since(now);
         let awake = now.saturating_duration_since(woken);
         let rest = self.placing.as_ref().map_or(Duration::ZERO, |placing| placing.rest(awake));
-        let wait = left.max(rest.min(self.clock.interval()));
+        let wait = left.max(rest.min(self.clock.interval().max(TICK)));
         let until = if wait < SHORTEST { now } else { now + wait };
         while until.saturating_duration_since(now) > ALIVE {
             self.obey_for(ALIVE)?;

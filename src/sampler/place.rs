@@ -95,8 +95,8 @@ const TRIALS: usize = 2;
 const PLAIN: u32 = 2;
 /// So much cheaper the target's CPU has to be: to be bound to one is a disadvantage when others want it.
 const CHEAPER: f64 = 0.85;
-/// Where what we take elsewhere is nobody's, each place is taken for what it costs the target. That is so much more, on
-/// another CPU, than the time in which it was not on its own: the kernel does not count what the thread itself has to do for
+/// Where what we take elsewhere is nobody's, it need not be cheaper, but what is counted on another CPU is taken so many
+/// times: beyond the time in which it ran nowhere, the kernel does not count what the thread itself has to do for
 /// a stop, nor that it must fetch again what another core has read of its cache. (At 10,000 looks a second it lost 23 µs a
 /// look where 10 were counted, and 18 on its CPU, where 11 were; on an older machine 21 where 16 were, and 31 where 22.)
 const UNCOUNTED: f64 = 1.3;

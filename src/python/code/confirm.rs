@@ -73,7 +73,7 @@ const PARTS: usize = COMPARED * (1 + STRINGS);
 struct Part {
     from: Address,
     length: usize,
-    /// Where it is among the bytes that were read; nowhere, if it could not be.
+    /// Where it is among the bytes that were read, which end before it if it could not be.
     place: Range<usize>,
 }
 
@@ -83,8 +83,8 @@ pub(super) struct Parts {
     all: Vec<Part>,
     /// Their numbers, by address.
     sorted: Vec<usize>,
-    /// Of each run of those that lie close together, where it begins, how long it is, and how many parts are in it.
-    runs: Vec<(Address, usize, usize)>,
+    /// Of each run of those that lie close together, where it begins and how long it is.
+    runs: Vec<(Address, usize)>,
     bytes: Vec<u8>,
 }
 
@@ -111,15 +111,14 @@ impl Parts {
         let mut end = 0;
         for part in &*sorted {
             let part = &mut all[*part];
-            if runs.last().is_none_or(|(start, held, _)| part.from - *start >= (held + GAP) as u64) {
-                runs.push((part.from, 0, 0));
+            if runs.last().is_none_or(|(start, held)| part.from - *start >= (held + GAP) as u64) {
+                runs.push((part.from, 0));
             }
-            if let Some((start, held, parts)) = runs.last_mut() {
+            if let Some((start, held)) = runs.last_mut() {
                 let skip = (part.from - *start) as usize;
                 let begin = end - *held + skip;
                 part.place = begin..begin + part.length;
                 *held = (*held).max(skip + part.length);
-                *parts += 1;
                 end = end.max(part.place.end);
             }
         }
@@ -127,7 +126,7 @@ impl Parts {
         let mut number = [0; 4];
         let mut free = bytes.as_mut_slice();
         let mut ranges = ArrayVec::<_, { PARTS + 1 }>::new();
-        for (from, length, _) in &*runs {
+        for (from, length) in &*runs {
             let (to, rest) = std::mem::take(&mut free).split_at_mut(*length);
             free = rest;
             ranges.push(memory::Range { from: *from, to });
@@ -137,10 +136,7 @@ impl Parts {
         }
         let filled = memory.read_scattered(&mut ranges)?;
         drop(ranges);
-        let there: usize = runs.iter().take(filled).map(|(.., parts)| parts).sum();
-        for part in sorted.get(there..).unwrap_or_default() {
-            all[*part].place = 0..0;
-        }
+        bytes.truncate(runs.iter().take(filled).map(|(_, length)| length).sum());
         Ok((last.is_some() && filled > runs.len()).then(|| u32::from_le_bytes(number)))
     }
 }

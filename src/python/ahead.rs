@@ -40,8 +40,7 @@ impl<'a, M: Memory> Ahead<'a, M> {
         let mut free = self.data.get_mut(start..).unwrap_or_default();
         let mut ranges = Vec::with_capacity(parts.len());
         for (from, place) in &parts {
-            let (to, rest) = std::mem::take(&mut free).split_at_mut(place.len());
-            free = rest;
+            let to = free.split_off_mut(..place.len()).unwrap_or_default();
             ranges.push(Range { from: *from, to });
         }
         let filled = self.memory.read_scattered(&mut ranges).unwrap_or(0);

@@ -175,8 +175,7 @@ impl Copied {
             while ranges.len() < RANGES - 1
                 && let Some((first, blocks)) = self.blocks.get(at).zip(self.runs.get(run))
             {
-                let (to, later) = std::mem::take(&mut data).split_at_mut(blocks * BLOCK as usize);
-                data = later;
+                let to = data.split_off_mut(..blocks * BLOCK as usize).unwrap_or_default();
                 ranges.push(Range { from: Address(first.number * BLOCK), to });
                 starts.push(at);
                 at += blocks;
@@ -233,8 +232,7 @@ fn runs<'a>(blocks: &[Block], data: &'a mut [u8]) -> Vec<Range<'a>> {
     let mut runs = Vec::new();
     let mut data = data;
     for run in blocks.chunk_by(Block::precedes) {
-        let (to, rest) = std::mem::take(&mut data).split_at_mut(run.len() * BLOCK as usize);
-        data = rest;
+        let to = data.split_off_mut(..run.len() * BLOCK as usize).unwrap_or_default();
         let from = Address(run.first().map_or(0, |block| block.number).wrapping_mul(BLOCK));
         runs.push((run.iter().any(|block| block.restless), Range { from, to }));
     }

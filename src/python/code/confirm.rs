@@ -127,8 +127,7 @@ impl Parts {
         let mut free = bytes.as_mut_slice();
         let mut ranges = ArrayVec::<_, { PARTS + 1 }>::new();
         for (from, length) in &*runs {
-            let (to, rest) = std::mem::take(&mut free).split_at_mut(*length);
-            free = rest;
+            let to = free.split_off_mut(..*length).unwrap_or_default();
             ranges.push(memory::Range { from: *from, to });
         }
         if let Some(from) = last {

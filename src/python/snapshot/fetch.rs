@@ -28,8 +28,7 @@ impl Copied {
                 self.places.insert(number, self.blocks.len() as u32);
                 self.blocks.push(Block::new(number, self.moment, 1));
             }
-            let (to, rest) = std::mem::take(&mut data).split_at_mut(run.len() * BLOCK as usize);
-            data = rest;
+            let to = data.split_off_mut(..run.len() * BLOCK as usize).unwrap_or_default();
             ranges.push(Range { from: Address(first.wrapping_mul(BLOCK)), to });
         }
         self.missed += 1;

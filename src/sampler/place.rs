@@ -72,6 +72,11 @@ impl Window {
         self.idle > self.lasted.mul_f64(ROOM)
     }
 
+    /// Were we where it was, mostly? The kernel may have put us there, and who started us may allow no other CPU.
+    pub(super) const fn was_together(&self) -> bool {
+        self.together * 2 > self.asked
+    }
+
     /// Does the thread stay where it is when we come?
     const fn is_followed(&self) -> bool {
         self.together * 4 >= self.asked * 3

@@ -72,6 +72,8 @@ pub(super) struct Placing {
     /// Looks without a stop by then, and how many succeeded at once.
     unstopped: (u64, u64),
     window: Window,
+    /// The thread was where we are when that was asked last: also where we may run nowhere else.
+    together: bool,
     /// How long the thread had had a CPU when that was asked last.
     ran: Option<Ran>,
     /// For how long CPUs had had nothing to do by then; `None` if not all of them are ours to use.
@@ -98,6 +100,7 @@ impl Placing {
             late: 0,
             unstopped: (0, 0),
             window: Window::default(),
+            together: false,
             ran: None,
             idle: cpu::are_all_ours().then(cpu::idle).flatten(),
             goes_first: false,
@@ -126,7 +129,7 @@ impl Placing {
     /// had it: who has had more than half of a CPU has to wait for its turn, up to a tick of the kernel's (4 ms), when it
     /// wakes.
     pub(super) fn rest(&self, awake: Duration) -> Duration {
-        if self.policy.is_with() { awake + COMING_AND_GOING } else { Duration::ZERO }
+        if self.together { awake + COMING_AND_GOING } else { Duration::ZERO }
     }
 
     /// Our CPU time for a look, in this window.
@@ -169,8 +172,9 @@ impl Placing {
     }
 
     fn note(&mut self, theirs: u32, ours: Option<u32>) {
+        self.together = ours == Some(theirs);
         self.window.asked += 1;
-        self.window.together += u32::from(ours == Some(theirs));
+        self.window.together += u32::from(self.together);
         self.window.cpu = Some(theirs);
     }
 
@@ -208,7 +212,7 @@ impl Placing {
             cpu: self.window.cpu.filter(|_| !self.goes_first),
             ..self.window
         };
-        looker.cost_mut().spot(self.policy.is_with(), window.loss());
+        looker.cost_mut().spot(window.was_together(), window.loss());
         let place = self.policy.judge(&window);
         self.go(self.window.cpu.filter(|_| self.goes_first).map_or(place, Place::Apart));
         self.start(looker.cost(), late, ran, idle);

@@ -2,6 +2,9 @@
 
 use std::process::Command;
 
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+use nix::unistd::Pid;
+
 use crate::assert_untouched;
 use crate::folded::{Figures, dump, folded, frame, share};
 use crate::interpreters::python3;
@@ -103,6 +106,24 @@ fn who_sleeps_is_not_read_again_but_seen_to_move() {
     let asleep: u64 = ran.err.lines().find_map(counted).unwrap();
     let figures = Figures::parse(&ran.err);
     assert!(figures.samples - asleep < 10 * 133 && asleep * 10 < figures.samples * 9, "{}", ran.err);
+}
+
+#[test]
+fn where_both_have_one_cpu_it_is_said_that_we_are_on_the_targets() {
+    let subject = subject("shares.py", &[]);
+    let (ours, theirs) = (Pid::from_raw(0), Pid::from_raw(subject.pid().cast_signed()));
+    let before = sched_getaffinity(ours).unwrap();
+    let mut only = CpuSet::new();
+    only.set((0..CpuSet::count()).find(|cpu| before.is_set(*cpu).unwrap()).unwrap()).unwrap();
+    for pid in [ours, theirs] {
+        sched_setaffinity(pid, &only).unwrap();
+    }
+    let ran = profile(&["--stats", "-s", "1", "-r", "0.001", &theirs.to_string()]);
+    sched_setaffinity(ours, &before).unwrap();
+    assert_eq!(ran.code(), 0, "{}", ran.err);
+    let (_, said) = ran.err.split_once("on the target's CPU ").unwrap();
+    let [there, all] = [0, 2].map(|word| said.split(' ').nth(word).unwrap().parse::<u32>().unwrap());
+    assert!(there == all && all > 0, "{said}");
 }
 
 #[test]

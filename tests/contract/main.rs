@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+#[path = "../live/cpus.rs"]
+mod cpus;
 #[path = "../live/folded.rs"]
 mod folded;
 #[path = "../live/installed.rs"]

@@ -2,10 +2,8 @@
 
 use std::process::Command;
 
-use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
-use nix::unistd::Pid;
-
 use crate::assert_untouched;
+use crate::cpus;
 use crate::folded::{Figures, dump, folded, frame, share};
 use crate::interpreters::python3;
 use crate::profiler::{profile, profiler, program, start};
@@ -111,15 +109,10 @@ fn who_sleeps_is_not_read_again_but_seen_to_move() {
 #[test]
 fn where_both_have_one_cpu_it_is_said_that_we_are_on_the_targets() {
     let subject = subject("shares.py", &[]);
-    let (ours, theirs) = (Pid::from_raw(0), Pid::from_raw(subject.pid().cast_signed()));
-    let before = sched_getaffinity(ours).unwrap();
-    let mut only = CpuSet::new();
-    only.set((0..CpuSet::count()).find(|cpu| before.is_set(*cpu).unwrap()).unwrap()).unwrap();
-    for pid in [ours, theirs] {
-        sched_setaffinity(pid, &only).unwrap();
-    }
-    let ran = profile(&["--stats", "-s", "1", "-r", "0.001", &theirs.to_string()]);
-    sched_setaffinity(ours, &before).unwrap();
+    let cpu = cpus::ours()[0];
+    cpus::pin(subject.pid(), cpu);
+    let pid = subject.pid().to_string();
+    let ran = cpus::on(cpu, || profile(&["--stats", "-s", "1", "-r", "0.001", &pid]));
     assert_eq!(ran.code(), 0, "{}", ran.err);
     let (_, said) = ran.err.split_once("on the target's CPU ").unwrap();
     let [there, all] = [0, 2].map(|word| said.split(' ').nth(word).unwrap().parse::<u32>().unwrap());

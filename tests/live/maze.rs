@@ -6,9 +6,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
-use nix::unistd::Pid;
-
+use crate::cpus;
 use crate::folded::{Figures, Verdict, judge};
 use crate::interpreters::Interpreter;
 use crate::profiler::{Running, profiler, start};
@@ -84,21 +82,8 @@ impl Maze {
 
     /// Starts it on one CPU, and leaves the maze another. Where there is but one it is that.
     fn start_apart(&self, command: &mut Command) -> Running {
-        let ours = Pid::from_raw(0);
-        let before = sched_getaffinity(ours).unwrap();
-        let cpus: Vec<_> = (0..CpuSet::count()).filter(|cpu| before.is_set(*cpu).unwrap()).collect();
-        let only = |cpu: Option<&usize>| {
-            let mut set = CpuSet::new();
-            set.set(*cpu.unwrap()).unwrap();
-            set
-        };
-        for task in std::fs::read_dir(format!("/proc/{}/task", self.pid())).unwrap().flatten() {
-            let task = task.file_name().to_string_lossy().parse().unwrap();
-            sched_setaffinity(Pid::from_raw(task), &only(cpus.last())).unwrap();
-        }
-        sched_setaffinity(ours, &only(cpus.first())).unwrap();
-        let running = start(command);
-        sched_setaffinity(ours, &before).unwrap();
-        running
+        let cpus = cpus::ours();
+        cpus::pin(self.pid(), *cpus.last().unwrap());
+        cpus::on(*cpus.first().unwrap(), || start(command))
     }
 }

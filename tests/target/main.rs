@@ -4,6 +4,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+#[path = "../live/cpus.rs"]
+mod cpus;
 #[path = "../live/installed.rs"]
 mod installed;
 

@@ -3,10 +3,9 @@
 
 use std::time::{Duration, Instant};
 
-use nix::sched::{CpuSet, sched_setaffinity};
 use pyflame_tui::target::{Address, Beside, Memory, Placement, Stay, Target};
 
-use crate::{Subject, raw};
+use crate::{Subject, cpus};
 
 /// Counts in a word of its memory, and says where that and its thread are.
 const COUNTS: &str = "
@@ -23,12 +22,6 @@ const MEANWHILE: Duration = Duration::from_micros(30);
 /// So many times it has to be seen, and within this.
 const TIMES: u32 = 300;
 const LONGEST: Duration = Duration::from_secs(60);
-
-fn pin(subject: &Subject, cpu: u32) {
-    let mut set = CpuSet::new();
-    set.set(cpu as usize).unwrap();
-    sched_setaffinity(raw(subject.pid()), &set).unwrap();
-}
 
 fn spin(time: Duration) {
     let begin = Instant::now();
@@ -87,7 +80,7 @@ fn watch(told: Told) {
     // Where it can only be elsewhere it is never taken to be here, and it runs.
     let [here, .., there] = cpus[..] else { return };
     place.run_on(here).unwrap();
-    pin(&subject, there);
+    cpus::pin(subject.pid().0, there as usize);
     let deadline = Instant::now() + LONGEST;
     while ask().is_none_or(|beside| beside.theirs() != there) {
         assert!(Instant::now() < deadline, "it was to move");

@@ -10,6 +10,8 @@ pub(super) struct Block {
     used: u32,
     /// and for how many it is copied after that.
     life: u8,
+    /// How many blocks lie before it in the data that do in memory, too, if it is known of so many.
+    pub(super) below: u8,
     /// Its two copies differed the last time that there were two.
     pub(super) restless: bool,
     /// The block that was asked for after it since it is copied, or none.
@@ -19,7 +21,14 @@ pub(super) struct Block {
 impl Block {
     /// One that was used last `ago` moments before this one.
     pub(super) const fn new(number: u64, moment: u32, ago: u8) -> Self {
-        Self { number, used: moment.wrapping_sub(ago as u32), life: ONCE, restless: false, next: NOWHERE }
+        Self {
+            number,
+            used: moment.wrapping_sub(ago as u32),
+            life: ONCE,
+            below: 0,
+            restless: false,
+            next: NOWHERE,
+        }
     }
 
     /// Is the other one its upper neighbour?
@@ -40,6 +49,13 @@ impl Block {
             self.life = if self.life < KEPT / 4 { self.life * 4 } else { KEPT };
         }
         is_first
+    }
+
+    /// These lie one after the other.
+    pub(super) fn link(run: &mut [Self]) {
+        for (before, block) in run.iter_mut().enumerate() {
+            block.below = u8::try_from(before).unwrap_or(u8::MAX);
+        }
     }
 
     /// It is not there any more.
@@ -117,6 +133,9 @@ impl Copied {
             self.blocks.sort_by_key(|block| block.number);
         }
         self.runs.clear();
-        self.runs.extend(self.blocks.chunk_by(Block::precedes).map(<[_]>::len));
+        for run in self.blocks.chunk_by_mut(Block::precedes) {
+            self.runs.push(run.len());
+            Block::link(run);
+        }
     }
 }

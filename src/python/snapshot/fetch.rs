@@ -14,6 +14,8 @@ const PAGE: u64 = 4096 / BLOCK;
 
 impl Copied {
     /// Copies a block, and those of its sequel that are missing too.
+    #[cold]
+    #[inline(never)]
     pub(super) fn copy(&mut self, number: u64, live: &impl Memory) -> Result<u32, ReadError> {
         let unmapped = ReadError::Unmapped(Address(number.wrapping_mul(BLOCK)));
         let start = self.blocks.len();
@@ -28,6 +30,8 @@ impl Copied {
                 self.places.insert(number, self.blocks.len() as u32);
                 self.blocks.push(Block::new(number, self.moment, 1));
             }
+            let before = self.blocks.len() - run.len();
+            Block::link(self.blocks.get_mut(before..).unwrap_or_default());
             let to = data.split_off_mut(..run.len() * BLOCK as usize).unwrap_or_default();
             ranges.push(Range { from: Address(first.wrapping_mul(BLOCK)), to });
         }

@@ -3,9 +3,6 @@
 use super::{BLOCK, Copied};
 use crate::target::memory::{Address, Memory, ReadError};
 
-/// Blocks that are shown together with one that is asked for, at the most.
-const STRETCH: usize = 8;
-
 impl Copied {
     /// The place of a block, which is copied first if it is not there.
     #[inline]
@@ -61,13 +58,10 @@ impl Copied {
         Ok(Some(start..start + length))
     }
 
-    /// How many bytes come without a gap before this place in the data, in as many blocks as are looked at.
+    /// How many bytes come without a gap before this place in the data.
     pub(super) fn below(&self, start: usize) -> usize {
-        let place = start / BLOCK as usize;
-        let first = place.saturating_sub(STRETCH);
-        let blocks = self.blocks.get(first..=place).unwrap_or_default();
-        let beside = blocks.windows(2).rev().take_while(|pair| pair[0].precedes(&pair[1]));
-        beside.count() * BLOCK as usize + start % BLOCK as usize
+        let blocks = self.blocks.get(start / BLOCK as usize).map_or(0, |block| block.below);
+        usize::from(blocks) * BLOCK as usize + start % BLOCK as usize
     }
 
     /// Its place, if that is beside the last one's, as in a deep stack most are.

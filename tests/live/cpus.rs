@@ -9,13 +9,13 @@ use nix::unistd::Pid;
 const OURS: Pid = Pid::from_raw(0);
 
 /// Those that we may use.
-pub(crate) fn ours() -> Vec<usize> {
+pub(crate) fn ours() -> Vec<u32> {
     let set = sched_getaffinity(OURS).unwrap();
-    (0..CpuSet::count()).filter(|cpu| set.is_set(*cpu).unwrap()).collect()
+    (0..CpuSet::count() as u32).filter(|cpu| set.is_set(*cpu as usize).unwrap()).collect()
 }
 
 /// Leaves all threads of a process this one only.
-pub(crate) fn pin(pid: u32, cpu: usize) {
+pub(crate) fn pin(pid: u32, cpu: u32) {
     for task in std::fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten() {
         let task = task.file_name().to_string_lossy().parse().unwrap();
         sched_setaffinity(Pid::from_raw(task), &only(cpu)).unwrap();
@@ -23,7 +23,7 @@ pub(crate) fn pin(pid: u32, cpu: usize) {
 }
 
 /// Does something on this one only; what is started then stays there.
-pub(crate) fn on<T>(cpu: usize, act: impl FnOnce() -> T) -> T {
+pub(crate) fn on<T>(cpu: u32, act: impl FnOnce() -> T) -> T {
     let before = sched_getaffinity(OURS).unwrap();
     sched_setaffinity(OURS, &only(cpu)).unwrap();
     let done = act();
@@ -31,8 +31,8 @@ pub(crate) fn on<T>(cpu: usize, act: impl FnOnce() -> T) -> T {
     done
 }
 
-fn only(cpu: usize) -> CpuSet {
+fn only(cpu: u32) -> CpuSet {
     let mut set = CpuSet::new();
-    set.set(cpu).unwrap();
+    set.set(cpu as usize).unwrap();
     set
 }

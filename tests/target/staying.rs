@@ -58,7 +58,7 @@ fn watch(told: Told) {
         _ => ask(),
     };
     let place = Placement::new().unwrap();
-    let cpus: Vec<_> = (0..1024).filter(|cpu| place.allows(*cpu)).collect();
+    let cpus = cpus::ours();
 
     // Free to go where it likes, and ourselves after it: what is shown to have stood still did, however it went.
     let deadline = Instant::now() + LONGEST;
@@ -80,7 +80,7 @@ fn watch(told: Told) {
     // Where it can only be elsewhere it is never taken to be here, and it runs.
     let [here, .., there] = cpus[..] else { return };
     place.run_on(here).unwrap();
-    cpus::pin(subject.pid().0, there as usize);
+    cpus::pin(subject.pid().0, there);
     let deadline = Instant::now() + LONGEST;
     while ask().is_none_or(|beside| beside.theirs() != there) {
         assert!(Instant::now() < deadline, "it was to move");

@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 /// two looks are between nothing and two intervals apart.
 #[derive(Debug)]
 pub struct Clock {
-    start: Instant,
+    /// When the next slot begins.
+    slot: Instant,
     interval: Duration,
-    slot: u32,
-    /// Where in the next slot the look will be.
-    part: f64,
+    /// How far in it the look will be.
+    wait: Duration,
     random: fastrand::Rng,
 }
 
@@ -28,15 +28,15 @@ pub struct Due {
 impl Clock {
     /// A clock that begins now. `seed` chooses the jitter.
     pub fn new(now: Instant, interval: Duration, seed: u64) -> Self {
-        let mut random = fastrand::Rng::with_seed(seed);
         let interval = interval.max(Duration::from_micros(1));
-        Self { start: now, interval, slot: 0, part: random.f64(), random }
+        let mut random = fastrand::Rng::with_seed(seed);
+        Self { slot: now, interval, wait: part(interval, &mut random), random }
     }
 
     /// The same, but the first look is due at once.
     #[must_use]
     pub fn at_once(self) -> Self {
-        Self { part: 0.0, ..self }
+        Self { wait: Duration::ZERO, ..self }
     }
 
     /// The mean time between two looks.
@@ -48,30 +48,26 @@ impl Clock {
     /// after a sleep of the whole machine either.
     pub fn next(&mut self, now: Instant) -> Due {
         let mut missed = 0;
-        let end = self.slot_start() + self.interval;
+        let end = self.slot + self.interval;
         if end <= now {
-            let over = now.duration_since(end).as_nanos() / self.interval.as_nanos() + 1;
-            missed = u64::try_from(over).unwrap_or(u64::MAX);
-            self.slot = self.slot.saturating_add(u32::try_from(over).unwrap_or(u32::MAX));
+            let (over, interval) = (now.duration_since(end).as_nanos(), self.interval.as_nanos());
+            missed = whole(over / interval + 1);
+            self.slot = now - Duration::from_nanos(whole(over % interval));
         }
-        if self.slot > 1 << 30 {
-            // Far from overflow: begin anew at the slot's start.
-            self.start = self.slot_start();
-            self.slot = 0;
-        }
-        let at = self.moment();
-        self.slot += 1;
-        self.part = self.random.f64();
-        Due { at, then: self.moment(), missed }
+        let at = self.slot + self.wait;
+        self.slot += self.interval;
+        self.wait = part(self.interval, &mut self.random);
+        Due { at, then: self.slot + self.wait, missed }
     }
+}
 
-    fn moment(&self) -> Instant {
-        self.slot_start() + self.interval.mul_f64(self.part)
-    }
+/// A random part of this.
+fn part(interval: Duration, random: &mut fastrand::Rng) -> Duration {
+    Duration::from_nanos(random.u64(..whole(interval.as_nanos())))
+}
 
-    fn slot_start(&self) -> Instant {
-        self.start + self.interval * self.slot
-    }
+fn whole(number: u128) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -24,9 +24,6 @@ const MOST_NESTED: usize = 64;
 pub struct Capture {
     threads: Vec<Seen>,
     frames: Vec<RawFrame>,
-    /// How many of the threads were read at this moment; the rest, of which it is certain that they have not run
-    /// meanwhile, before.
-    fresh: usize,
 }
 
 /// A thread in a [`Capture`], or a task that waits in one.
@@ -81,7 +78,7 @@ impl Capture {
             frames: 0..frames.len(),
             above: 0,
         };
-        Self { threads: vec![seen], frames: frames.to_vec(), fresh: 1 }
+        Self { threads: vec![seen], frames: frames.to_vec() }
     }
 
     /// The same, changed so.
@@ -95,7 +92,6 @@ impl Capture {
     pub fn clear(&mut self) {
         self.threads.clear();
         self.frames.clear();
-        self.fresh = 0;
     }
 
     /// Adds what an earlier picture shows of all threads but one, and of their tasks. That one of them waits for the GIL was
@@ -113,11 +109,6 @@ impl Capture {
     /// The threads, in the order in which they were added.
     pub fn threads(&self) -> &[Seen] {
         &self.threads
-    }
-
-    /// The threads that were read at this moment.
-    pub fn fresh(&self) -> &[Seen] {
-        self.threads.get(..self.fresh).unwrap_or_default()
     }
 
     /// Are these the same threads with the same frames, if it does not matter how far the newest frame of each is?
@@ -207,7 +198,6 @@ impl Capture {
             frames,
             above: 0,
         });
-        self.fresh = self.threads.len();
         Ok(())
     }
 
@@ -236,7 +226,6 @@ impl Capture {
         }
         let awaited_by = tasks.awaited_by(layout, memory, &list, &futures)?;
         tasks.put_back(list);
-        self.fresh = self.threads.len();
         if awaited_by.iter().any(Option::is_some) { self.nest(first, &awaited_by) } else { Ok(()) }
     }
 

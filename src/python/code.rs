@@ -20,8 +20,12 @@ use crate::sample::{Frame, Function};
 use crate::target::memory::{Address, Memory, ReadError};
 
 mod confirm;
+mod meet;
 
-use confirm::{Doubt, Parts, Strings};
+use confirm::{Parts, Strings};
+use meet::{Doubt, codes_of, once_each};
+
+pub use meet::Met;
 
 /// Code objects kept; a program that has more starts over.
 const MOST: usize = 1 << 17;
@@ -101,7 +105,7 @@ pub struct Codes {
     /// Bytes from the object's start to the end of all that is read of it.
     span: usize,
     known: FxHashMap<Address, Code>,
-    /// Only a buffer: the code objects that are being compared.
+    /// What was met last and has to be compared.
     doubtful: Vec<Doubt>,
     /// Only a buffer: what is read for that.
     parts: Parts,
@@ -162,11 +166,6 @@ impl Codes {
         self.begun = now;
     }
 
-    /// Is there an entry for every code object of `capture`? If not, [`Codes::learn`] before the target goes on.
-    pub fn know(&self, capture: &Capture) -> bool {
-        codes_of(capture.all_frames()).all(|code| self.known.contains_key(&code))
-    }
-
     /// What the cache did so far.
     pub const fn counts(&self) -> CodeCounts {
         self.counts
@@ -206,11 +205,6 @@ impl Codes {
         Ok(())
     }
 
-    /// In which period a thread was seen, where its interpreter counts code objects.
-    fn period(&mut self, seen: &Seen, now: Instant) -> Option<Period> {
-        seen.stamp.map(|stamp| self.quiet.period(stamp, self.begun, now))
-    }
-
     /// Fetches all that is read of these, in two calls.
     fn ahead<'a, M: Memory>(&self, memory: &'a M, some: &[Doubt]) -> Ahead<'a, M> {
         let mut ahead = Ahead::of(memory);
@@ -222,22 +216,6 @@ impl Codes {
     /// Where the strings of a code object are, and its lines.
     fn parts(&self, memory: &impl Memory, address: Address) -> impl Iterator<Item = Address> {
         self.layout.code.strings().map(|field| field.of(memory, address)).into_iter().flatten()
-    }
-
-    /// Do the frames of a thread on its data stack, of which all code objects are known, lie end to end? While one that
-    /// is about to run is pushed and not yet linked it may be otherwise, and so it is where a chain begins with a frame
-    /// that has died: its memory is that of the one about to run.
-    pub fn are_end_to_end(&self, frames: &[RawFrame]) -> bool {
-        let (mut above, mut last) = (None, (Address::NULL, None));
-        frames.iter().filter_map(|frame| Some((frame.code, frame.place?))).all(|(code, place)| {
-            if last.0 != code {
-                last = (code, self.known.get(&code).and_then(|code| code.frame_size));
-            }
-            let end = last.1.map(|size| place + u64::from(size));
-            let follows = above.is_none_or(|above| end == Some(above));
-            above = Some(place);
-            follows
-        })
     }
 
     /// As long as this stays the same, equal frames decode to equal stacks.
@@ -316,19 +294,6 @@ impl Codes {
         let position = position(self.layout.code.bytecode, frame);
         (position >= code.first_traceable || frame.generator).then_some((code, position))
     }
-}
-
-/// The code objects of frames, one that follows itself once: a recursion is mostly one function.
-fn codes_of(frames: &[RawFrame]) -> impl Iterator<Item = Address> {
-    let mut last = Address::NULL;
-    let codes = frames.iter().map(|frame| frame.code);
-    codes.filter(move |code| std::mem::replace(&mut last, *code) != *code)
-}
-
-/// Leaves out what stands there already, and rather what is far from the leaf.
-fn once_each(codes: &mut Vec<Doubt>) {
-    codes.sort_unstable_by_key(|doubt| (doubt.code, !doubt.near));
-    codes.dedup_by_key(|doubt| doubt.code);
 }
 
 /// Bytes of a frame, from the head of its code object.

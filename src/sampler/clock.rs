@@ -52,7 +52,7 @@ impl Clock {
         if end <= now {
             let (over, interval) = (now.duration_since(end).as_nanos(), self.interval.as_nanos());
             missed = whole(over / interval + 1);
-            self.slot = now - Duration::from_nanos(whole(over % interval));
+            self.slot = end + Duration::from_nanos(whole(over - over % interval));
         }
         let at = self.slot + self.wait;
         self.slot += self.interval;

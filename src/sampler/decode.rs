@@ -19,7 +19,7 @@ impl Looker {
     pub(super) fn decode(&mut self, target: &Target, taken: &mut Vec<ThreadSample>) -> Result<(), Miss> {
         let was_cut = self.complete()?;
         let is_left = was_cut || self.compare != Compare::Done;
-        if is_left && !self.codes.confirm(target.memory(), &self.capture)? {
+        if is_left && !self.codes.confirm(target.memory())? {
             return Err(Miss::Again(Failure::Broken));
         }
         let common = if let Rest::ToRead(lock, _) = self.rest { key_of(lock) } else { Address::NULL };
@@ -70,7 +70,8 @@ impl Looker {
             let goes_on = |frame| trail.pass(frame);
             self.capture.add_while(&self.python, &moment, &interpreter, holder, flags, goes_on)?;
             self.capture.add_tasks(&self.python.layout, &moment, self.tasks.reader())?;
-            if !self.codes.know(&self.capture) {
+            self.met = self.codes.meet(&self.capture);
+            if !self.met.known {
                 return Err(Miss::Again(Failure::Broken));
             }
         }

@@ -1,5 +1,7 @@
 //! Looking at a GIL that somebody holds: stop the holder, copy, let it go.
 
+use std::time::Instant;
+
 use crate::fault;
 use crate::python::capture::{Capture, identity_of};
 use crate::python::locate::Python;
@@ -60,7 +62,7 @@ impl Looker {
             looker.copy(target, what, still).map(drop)
         };
         if !self.is_lent(target, holder)? && self.take_off_cpu(target, tid, copy)? {
-            if self.holder_is_tidy() {
+            if self.met.tidy {
                 return Ok(());
             }
             self.cost.entering += 1;
@@ -93,7 +95,7 @@ impl Looker {
     fn is_entering(&mut self, holder: Address, stopped: &Stopped<'_>) -> bool {
         let was_cut = self.memories.of(holder).trail.is_cut();
         self.python.evaluation.is_some()
-            && (was_cut || !self.holder_is_tidy())
+            && (was_cut || !self.met.tidy)
             && self.python.is_entering(stopped.instruction())
     }
 
@@ -235,13 +237,20 @@ impl Looker {
         last: Option<Address>,
         mut number: Option<u32>,
     ) -> Result<Option<u32>, Miss> {
+        self.met = self.codes.meet(&self.capture);
         if self.compare != Compare::After {
             // What differs is forgotten, and learned anew below.
-            (_, number) = self.codes.confirm_and(memory, &self.capture, last)?;
-            self.compare = Compare::Done;
+            let (agreed, read) = self.codes.confirm_and(memory, last)?;
+            (self.compare, number) = (Compare::Done, read);
+            if agreed {
+                self.met.at = Instant::now();
+            } else {
+                self.met = self.codes.meet(&self.capture);
+            }
         }
-        if !self.codes.know(&self.capture) {
+        if !self.met.known {
             self.codes.learn(memory, &self.capture)?;
+            self.met = self.codes.meet(&self.capture);
             number = None;
         }
         Ok(number)

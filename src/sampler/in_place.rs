@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::fault;
 use crate::python::threads::Lock;
-use crate::sample::{Flags, ThreadSample};
+use crate::sample::ThreadSample;
 use crate::sampler::held::Still;
 use crate::sampler::look::{Compare, Latest, Looker, Scope, Wanted};
 use crate::sampler::miss::Miss;
@@ -139,13 +139,13 @@ impl Looker {
             return Ok(false);
         }
         // With a stop it can be told by its instruction whether it is just entering a frame.
-        if copied.is_ok() && !self.holder_is_tidy() {
+        if copied.is_ok() && !self.met.tidy {
             self.cost.entering += 1;
             return Ok(false);
         }
         self.in_place.note(stay, lock, holder);
         self.apart.forget();
-        let held = begin.elapsed();
+        let held = self.met.at.saturating_duration_since(begin);
         let decoded = copied.and_then(|_| self.decode(target, taken));
         // It could not run as long as we did, whatever we did; but when somebody else came it may have been its turn.
         let all = begin.elapsed();
@@ -160,12 +160,5 @@ impl Looker {
         } else {
             self.cost.stay(held);
         }
-    }
-
-    /// Do the holder's frames lie where they must, if it is not in the middle of a call?
-    pub(super) fn holder_is_tidy(&self) -> bool {
-        let capture = &self.capture;
-        let mut holders = capture.threads().iter().filter(|seen| seen.flags.has(Flags::HOLDS_GIL));
-        holders.all(|seen| self.codes.are_end_to_end(capture.frames(seen)))
     }
 }

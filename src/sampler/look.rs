@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use rustc_hash::FxHashMap;
 
 use crate::python::capture::Capture;
-use crate::python::code::Codes;
+use crate::python::code::{Codes, Met};
 use crate::python::locate::Python;
 use crate::python::snapshot::Snapshot;
 use crate::python::threads::{self, Interpreter, Lock};
@@ -126,6 +126,7 @@ pub struct Looker {
     numbers: Numbers,
     pub(super) memories: Memories,
     pub(super) capture: Capture,
+    pub(super) met: Met,
     /// What is still to be added to it.
     pub(super) rest: Rest,
     /// By the GIL, what is remembered of threads that do not hold it.
@@ -170,6 +171,7 @@ impl Looker {
             numbers: Numbers::Unknown,
             memories: Memories::default(),
             capture: Capture::default(),
+            met: Met::nothing(),
             rest: Rest::Nothing,
             others: FxHashMap::default(),
             again: Capture::default(),

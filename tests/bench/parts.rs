@@ -56,7 +56,7 @@ fn stacks(criterion: &mut Criterion) {
         codes.learn(&picture, &capture).unwrap();
         let mut stack = Vec::new();
         criterion.bench_function(&format!("stack/find {depth} code objects known"), |bench| {
-            bench.iter(|| codes.know(&capture) && codes.confirm(&picture, &capture).unwrap());
+            bench.iter(|| codes.meet(&capture).known && codes.confirm(&picture).unwrap());
         });
         criterion.bench_function(&format!("stack/decode {depth} frames"), |bench| {
             bench.iter(|| codes.decode(&capture, &capture.threads()[0], &mut stack));

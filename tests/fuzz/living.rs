@@ -150,7 +150,8 @@ fn decode(python: &Python, memory: &impl Memory, capture: &Capture) -> usize {
     let (mut stack, mut frames) = (Vec::new(), 0);
     for _ in 0..2 {
         let _ = codes.learn(memory, capture);
-        let _ = codes.confirm(memory, capture);
+        codes.meet(capture);
+        let _ = codes.confirm(memory);
         for seen in capture.threads() {
             codes.decode(capture, seen, &mut stack);
             assert!(stack.len() <= capture.frames(seen).len());

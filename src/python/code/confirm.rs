@@ -15,31 +15,17 @@ use std::time::{Duration, Instant};
 
 use arrayvec::ArrayVec;
 
-use super::{COMPARED, Code, Codes, HEAD, codes_of, once_each};
-use crate::python::capture::Capture;
-use crate::python::quiet::Period;
+use super::meet::{Doubt, once_each};
+use super::{COMPARED, Code, Codes, HEAD};
 use crate::target::memory::{self, Address, GAP, Memory, ReadError};
 
-/// Frames near the leaf, whose code objects are compared wholly in each look.
-const NEAR: usize = 16;
-/// The others are when their turn comes, which so many have in each look, or when it has not come for so long.
+/// Code objects far from the leaf are compared wholly when their turn comes, which so many have in each look, or when it has not come for so long.
 const FEW: usize = 4;
 pub(super) const LONG: Duration = Duration::from_millis(20);
 /// File, name and lines.
 const STRINGS: usize = 3;
 /// Bytes of a string that is compared as it stands in memory; longer ones are read anew.
 const LONGEST: u32 = 1 << 20;
-
-/// A code object as it was met in a look: what stands at its address has to be read, or compared.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Doubt {
-    pub(super) code: Address,
-    /// The period that the look was in, and the interpreter's number.
-    pub(super) period: Option<Period>,
-    pub(super) home: u32,
-    /// It is that of one of the frames near the leaf.
-    pub(super) near: bool,
-}
 
 /// The file, the name and the lines of a code object, as they stand in memory.
 #[derive(Debug)]
@@ -152,46 +138,42 @@ impl Codes {
         version.is_some_and(|version| version != 0)
     }
 
-    /// Compares the entries of `capture` with what stands in memory now, forgets those that differ and says
-    /// whether all agreed. What is remembered in it is certain: its frames, which have not run since they were read,
-    /// keep their code objects alive.
+    /// Compares the entries that were met last with what stands in memory now, forgets those that differ and says whether all
+    /// agreed.
     ///
     /// Where code objects have versions this may happen after the target went on. An entry that agrees *now* was right
     /// then, too: otherwise the code object that ran would have had to die since, and the one that had died before it to
     /// come back. Up to 3.11 that can be: of ten that took turns at one address one in 1,578 was taken for another on a busy
     /// machine. So the target must not have gone on.
-    pub fn confirm(&mut self, memory: &impl Memory, capture: &Capture) -> Result<bool, ReadError> {
-        Ok(self.confirm_and(memory, capture, None)?.0)
+    pub fn confirm(&mut self, memory: &impl Memory) -> Result<bool, ReadError> {
+        Ok(self.confirm_and(memory, None)?.0)
     }
 
     /// The same, and after all else, in the same call, the number at `last`, if it was a single call.
+    #[inline]
     pub fn confirm_and(
         &mut self,
         memory: &impl Memory,
-        capture: &Capture,
+        last: Option<Address>,
+    ) -> Result<(bool, Option<u32>), ReadError> {
+        if self.doubtful.is_empty() { Ok((true, None)) } else { self.confirm_doubtful(memory, last) }
+    }
+
+    fn confirm_doubtful(
+        &mut self,
+        memory: &impl Memory,
         last: Option<Address>,
     ) -> Result<(bool, Option<u32>), ReadError> {
         let mut doubtful = std::mem::take(&mut self.doubtful);
-        doubtful.clear();
-        let now = Instant::now();
-        for seen in capture.fresh() {
-            let period = self.period(seen, now);
-            let certain = |code: &Code| period.is_some() && code.period == period;
-            // Those that are not known are not entries.
-            let is_doubtful = |code: &Address| self.known.get(code).is_some_and(|code| !certain(code));
-            let (near, far) = capture.frames(seen).split_at(NEAR.min(capture.frames(seen).len()));
-            for (frames, near) in [(near, true), (far, false)] {
-                let some = codes_of(frames).filter(is_doubtful);
-                doubtful.extend(some.map(|code| Doubt { code, period, home: seen.interpreter, near }));
-            }
-        }
         once_each(&mut doubtful);
         let last = last.filter(|_| doubtful.len() <= COMPARED);
+        let now = Instant::now();
         let mut compared = Ok((true, None));
         for some in doubtful.chunks(COMPARED) {
             let one = self.compare(memory, some, now, last);
             compared = one.and_then(|(same, number)| compared.map(|(agreed, _)| (agreed && same, number)));
         }
+        doubtful.clear();
         self.doubtful = doubtful;
         compared
     }

@@ -11,6 +11,7 @@ use crate::python::literal::{Literal, eras};
 use crate::python::quiet::Stamp;
 use crate::python::threads::{Interpreter, Lock};
 use crate::python::version::Build;
+use crate::sample::Flags;
 use crate::target::memory::{Address, ReadError};
 
 const KIND: u64 = 0x100;
@@ -58,6 +59,12 @@ fn unit(number: u64) -> Instruction {
     Instruction::Address(Address((CODE + 192).wrapping_add(number.wrapping_mul(2))))
 }
 
+/// Meets what is in `capture` and compares that.
+fn confirm(codes: &mut Codes, memory: &Literal, capture: &Capture) -> Result<bool, ReadError> {
+    codes.meet(capture);
+    codes.confirm(memory)
+}
+
 fn shown(codes: &Codes, frames: &[RawFrame]) -> Vec<String> {
     let mut stack = Vec::new();
     let capture = Capture::of(frames);
@@ -76,14 +83,14 @@ fn what_a_code_object_says() {
     let (layout, memory) = function();
     let mut codes = Codes::new(layout, Address(KIND));
     let frames = [frame(CODE, unit(2)), frame(CODE, unit(4)), frame(CODE, unit(99))];
-    assert!(!codes.know(&Capture::of(&frames)) && codes.know(&Capture::of(&[])));
+    assert!(!codes.meet(&Capture::of(&frames)).known && codes.meet(&Capture::of(&[])).known);
     assert_eq!(codes.learn(&memory, &Capture::of(&frames)), Ok(()));
-    assert!(codes.know(&Capture::of(&frames)));
+    assert!(codes.meet(&Capture::of(&frames)).known);
     // Root first.
     let lines = [41, 41, 41].map(|line| format!("a.py:C.m:{line} from 40"));
     assert_eq!(shown(&codes, &frames), lines);
     assert_eq!(codes.counts(), CodeCounts { new: 1, replaced: 0 });
-    assert_eq!(codes.confirm(&memory, &Capture::of(&frames)), Ok(true));
+    assert_eq!(confirm(&mut codes, &memory, &Capture::of(&frames)), Ok(true));
 }
 
 /// Before its first traceable instruction (2) a frame is no call, unless a generator's: a frame just pushed
@@ -113,24 +120,30 @@ fn frames_that_lie_end_to_end() {
     let mut codes = Codes::new(layout, Address(KIND));
     codes.learn(&memory, &Capture::of(&[generator])).expect("code");
     let size = 12 * 8;
-    assert!(codes.are_end_to_end(&[]) && codes.are_end_to_end(&[generator]));
+    let is_tidy = |codes: &mut Codes, frames: &[RawFrame], flags: Flags| {
+        codes.meet(&Capture::of(frames).with(|seen| seen.flags = flags)).tidy
+    };
+    let held = |codes: &mut Codes, frames: &[RawFrame]| is_tidy(codes, frames, Flags::HOLDS_GIL);
+    assert!(held(&mut codes, &[]) && held(&mut codes, &[generator]));
     // Leaf first. What is no frame of the data stack takes no room on it.
     let below = 0x7000;
-    assert!(codes.are_end_to_end(&[at(below + 2 * size), generator, at(below + size), at(below)]));
-    assert!(!codes.are_end_to_end(&[at(below + 2 * size), at(below)]));
-    assert!(!codes.are_end_to_end(&[at(below + size - 8), at(below)]));
-    assert!(!codes.are_end_to_end(&[at(below - size), at(below)]));
+    assert!(held(&mut codes, &[at(below + 2 * size), generator, at(below + size), at(below)]));
+    assert!(!held(&mut codes, &[at(below + 2 * size), at(below)]));
+    assert!(!held(&mut codes, &[at(below + size - 8), at(below)]));
+    assert!(!held(&mut codes, &[at(below - size), at(below)]));
+    // Of others it is not asked.
+    assert!(is_tidy(&mut codes, &[at(below - size), at(below)], Flags::default()));
     // What is not known cannot be believed.
     let unknown = RawFrame { place: Some(Address(below)), ..frame(OTHER, unit(2)) };
-    assert!(!codes.are_end_to_end(&[at(below + size), unknown]));
+    assert!(!held(&mut codes, &[at(below + size), unknown]));
 
     // 3.11's sum, in the rest of 3.12's structure, where the first line (40) is what it takes for the stack.
     let (mut layout, memory) = function();
     layout.code.frame_size = eras::layout(3, 11, Build::Ordinary).code.frame_size;
     let mut codes = Codes::new(layout, Address(KIND));
     codes.learn(&memory.again(CODE).i32(76, 3), &Capture::of(&[generator])).expect("code");
-    assert!(codes.are_end_to_end(&[at(below + (40 + 3 + 9) * 8), at(below)]));
-    assert!(!codes.are_end_to_end(&[at(below + (40 + 3 + 10) * 8), at(below)]));
+    assert!(held(&mut codes, &[at(below + (40 + 3 + 9) * 8), at(below)]));
+    assert!(!held(&mut codes, &[at(below + (40 + 3 + 10) * 8), at(below)]));
 }
 
 /// Another function at the address: noticed by its name, table, line or version; then read anew.
@@ -147,19 +160,19 @@ fn addresses_are_used_again() {
         } else {
             memory.clone().again(CODE).word(offset, value)
         };
-        assert_eq!(codes.confirm(&changed, &Capture::of(&frames)), Ok(false), "{offset}");
-        assert!(!codes.know(&Capture::of(&frames)));
+        assert_eq!(confirm(&mut codes, &changed, &Capture::of(&frames)), Ok(false), "{offset}");
+        assert!(!codes.meet(&Capture::of(&frames)).known);
         assert_eq!(codes.counts(), CodeCounts { new: 1, replaced: 1 });
         codes.learn(&changed, &Capture::of(&frames)).expect("code");
-        assert_eq!(codes.confirm(&changed, &Capture::of(&frames)), Ok(true));
+        assert_eq!(confirm(&mut codes, &changed, &Capture::of(&frames)), Ok(true));
     }
     // What changes in a code object that lives (its instructions) is no difference.
     let mut codes = Codes::new(layout, Address(KIND));
     codes.learn(&memory, &Capture::of(&frames)).expect("code");
     let specialized = memory.clone().again(CODE).word(192, 0x1234);
-    assert_eq!(codes.confirm(&specialized, &Capture::of(&frames)), Ok(true));
+    assert_eq!(confirm(&mut codes, &specialized, &Capture::of(&frames)), Ok(true));
     // It may be gone altogether.
-    assert_eq!(codes.confirm(&memory.without(CODE), &Capture::of(&frames)), Ok(false));
+    assert_eq!(confirm(&mut codes, &memory.without(CODE), &Capture::of(&frames)), Ok(false));
 }
 
 /// Up to 3.11: the same pointers, to other strings.
@@ -182,13 +195,16 @@ fn strings_are_used_again() {
         memory.clone().without(FILE),
     ] {
         let mut codes = learned(older.clone());
-        assert_eq!(codes.confirm(&memory, &frames), Ok(true));
-        assert_eq!(codes.confirm(&changed, &frames), Ok(false));
+        assert_eq!(confirm(&mut codes, &memory, &frames), Ok(true));
+        assert_eq!(confirm(&mut codes, &changed, &frames), Ok(false));
         assert_eq!(codes.counts(), CodeCounts { new: 1, replaced: 1 });
         // A version is enough, but for another interpreter's.
         let mut codes = learned(newer.clone());
-        assert_eq!(codes.confirm(&changed, &frames), Ok(true));
-        assert_eq!(codes.confirm(&changed, &frames.clone().with(|seen| seen.interpreter = 1)), Ok(false));
+        assert_eq!(confirm(&mut codes, &changed, &frames), Ok(true));
+        assert_eq!(
+            confirm(&mut codes, &changed, &frames.clone().with(|seen| seen.interpreter = 1)),
+            Ok(false)
+        );
     }
     // 0 is no version.
     let mut codes = Codes::new(newer, Address(KIND));
@@ -196,12 +212,12 @@ fn strings_are_used_again() {
     assert!(codes.have_versions());
     codes.learn(&spent(&memory), &frames).expect("code");
     assert!(!codes.have_versions());
-    assert_eq!(codes.confirm(&spent(&memory), &frames), Ok(true));
-    assert_eq!(codes.confirm(&spent(&memory.clone().again(FILE).bytes(40, b"b")), &frames), Ok(false));
+    assert_eq!(confirm(&mut codes, &spent(&memory), &frames), Ok(true));
+    assert_eq!(confirm(&mut codes, &spent(&memory.clone().again(FILE).bytes(40, b"b")), &frames), Ok(false));
     // A hash that is computed meanwhile is no difference.
     let mut codes = learned(older.clone());
     let hashed = memory.clone().again(FILE).word(24, 7);
-    assert_eq!([&hashed, &hashed].map(|memory| codes.confirm(memory, &frames)), [Ok(true); 2]);
+    assert_eq!([&hashed, &hashed].map(|memory| confirm(&mut codes, memory, &frames)), [Ok(true); 2]);
     assert_eq!(codes.counts(), CodeCounts { new: 1, replaced: 0 });
 }
 
@@ -224,24 +240,24 @@ fn strings_are_compared_in_turn_far_from_the_leaf() {
     let frames = Capture::of(&frames);
     let mut codes = Codes::new(layout, Address(KIND));
     // What is not known yet is not another one.
-    assert_eq!(codes.confirm(&memory, &frames), Ok(true));
+    assert_eq!(confirm(&mut codes, &memory, &frames), Ok(true));
     assert_eq!(codes.counts(), CodeCounts::default());
     // None has been compared before.
     let begun = Instant::now();
     codes.learn(&memory, &frames).expect("code");
     for _ in 0..20 {
-        assert_eq!(codes.confirm(&memory, &frames), Ok(true));
+        assert_eq!(confirm(&mut codes, &memory, &frames), Ok(true));
     }
     let changed = memory.clone().again(FILE).bytes(40, b"b");
     let count = |codes: &Codes| codes.counts().replaced;
-    assert_eq!(codes.confirm(&memory, &frames), Ok(true));
-    assert_eq!(codes.confirm(&changed, &frames), Ok(false));
+    assert_eq!(confirm(&mut codes, &memory, &frames), Ok(true));
+    assert_eq!(confirm(&mut codes, &changed, &frames), Ok(false));
     // Whose turn it is may be near.
     let most = if begun.elapsed() < LONG { NEAR + AT_ONCE } else { CODES };
     assert!((NEAR..=most).contains(&count(&codes)), "{}", count(&codes));
     codes.learn(&changed, &frames).expect("code");
     std::thread::sleep(LONG);
-    assert_eq!(codes.confirm(&changed, &frames), Ok(false));
+    assert_eq!(confirm(&mut codes, &changed, &frames), Ok(false));
     assert_eq!(count(&codes), CODES - 1);
 }
 
@@ -264,17 +280,17 @@ fn what_lies_close_together_is_read_as_one() {
     let asked = memory.ranges();
     let mut same = learned();
     let learning = memory.ranges() - asked;
-    assert_eq!(same.confirm(&memory, &frames), Ok(true));
+    assert_eq!(confirm(&mut same, &memory, &frames), Ok(true));
     assert_eq!(memory.ranges() - asked - learning, 3);
     for code in codes {
         for changed in [memory.clone().again(code).i32(68, 41), memory.clone().again(code).word(128, FILE)] {
             let mut other = learned();
-            assert_eq!(other.confirm(&changed, &frames), Ok(false), "{code:#x}");
+            assert_eq!(confirm(&mut other, &changed, &frames), Ok(false), "{code:#x}");
             assert_eq!(other.counts().replaced, 1);
         }
     }
     let mut gone = learned();
-    assert_eq!(gone.confirm(&memory.clone().without(CODE + 0x10_000), &frames), Ok(false));
+    assert_eq!(confirm(&mut gone, &memory.clone().without(CODE + 0x10_000), &frames), Ok(false));
     assert_eq!(gone.counts().replaced, 1);
 }
 
@@ -288,15 +304,19 @@ fn a_number_is_read_after_what_is_compared() {
     let frames = Capture::of(&[frame(CODE, unit(2))]);
     let mut codes = Codes::new(layout, Address(KIND));
     codes.learn(&memory, &frames).expect("code");
+    let and_number = |codes: &mut Codes, memory: &Literal, last| {
+        codes.meet(&frames);
+        codes.confirm_and(memory, last)
+    };
     let asked = memory.calls();
-    assert_eq!(codes.confirm_and(&memory, &frames, last), Ok((true, Some(5))));
+    assert_eq!(and_number(&mut codes, &memory, last), Ok((true, Some(5))));
     assert_eq!(memory.calls(), asked + 1);
-    assert_eq!(codes.confirm_and(&memory, &frames, None), Ok((true, None)));
-    assert_eq!(codes.confirm_and(&memory, &frames, Some(Address(8))), Ok((true, None)));
+    assert_eq!(and_number(&mut codes, &memory, None), Ok((true, None)));
+    assert_eq!(and_number(&mut codes, &memory, Some(Address(8))), Ok((true, None)));
     // To tell whether a string is another one more is read.
     let hashed = memory.clone().again(FILE).word(24, 7);
-    assert_eq!(codes.confirm_and(&hashed, &frames, last), Ok((true, None)));
-    assert_eq!(codes.confirm_and(&memory.without(CODE), &frames, last), Ok((false, None)));
+    assert_eq!(and_number(&mut codes, &hashed, last), Ok((true, None)));
+    assert_eq!(and_number(&mut codes, &memory.without(CODE), last), Ok((false, None)));
 }
 
 /// What an interpreter's count vouches for is not compared: 3.14's of the dead, 3.13's of those made.
@@ -313,7 +333,7 @@ fn what_is_counted_is_not_compared() {
         };
         let mut codes = Codes::new(layout.clone(), Address(KIND));
         codes.learn(&memory, &stamped(before)).expect("code");
-        assert_eq!(codes.confirm(&changed, &stamped(after)), Ok(agrees), "{before:?} {after:?}");
+        assert_eq!(confirm(&mut codes, &changed, &stamped(after)), Ok(agrees), "{before:?} {after:?}");
     }
     // 0: it has come to its end.
     let word = Literal::new().at(8, 16).i32(0, 5).i32(8, 0);

@@ -156,14 +156,14 @@ fn frames(layout: &Layout, c: Compiled<'_>, all: &mut Numbers) {
             assert_eq!(it.bytecode_copy.is_some(), index.is_some());
             all.extend(it.bytecode_copy.map(|field| ("tlbc_index", field.offset(), index)));
             match it.first {
-                FirstFrame::Entry { cframe, current, previous, root, boundary, stack } => {
-                    all.push(("chunk", stack.chunk.offset(), c.get("tstate", "datastack_chunk")));
-                    all.push(("top", stack.top.offset(), c.get("tstate", "datastack_top")));
-                    all.push(("limit", stack.limit.offset(), c.get("tstate", "datastack_limit")));
+                FirstFrame::Entry { cframe, links, root, boundary, stack } => {
+                    all.push(("chunk", stack.offset(), c.get("tstate", "datastack_chunk")));
+                    all.push(("top", stack.offset() + 8, c.get("tstate", "datastack_top")));
+                    all.push(("limit", stack.offset() + 16, c.get("tstate", "datastack_limit")));
                     all.push(("cframe", cframe.offset(), c.get("tstate", "cframe")));
-                    all.push(("current", current.offset(), c.get("cframe", "current_frame")));
+                    all.push(("current", links.offset(), c.get("cframe", "current_frame")));
                     all.push(("root_cframe", root, c.get("tstate", "root_cframe")));
-                    all.push(("cframe.previous", previous.offset(), c.get("cframe", "previous")));
+                    all.push(("cframe.previous", links.offset() + 8, c.get("cframe", "previous")));
                     if let Boundary::IsEntry(field) = boundary {
                         all.push(("is_entry", field.offset(), c.get("iframe", "is_entry")));
                     }

@@ -88,6 +88,18 @@ macro_rules! words {
 }
 words!(u8, u16, i32, u32, i64, u64);
 
+/// Words that follow each other.
+impl<const N: usize> Word for [Address; N] {
+    fn read(memory: &impl Memory, from: Address) -> Result<Self, ReadError> {
+        let words = memory.view(from, [[0; 8]; N].as_flattened_mut(), Self::parse)?;
+        words.ok_or(ReadError::Unmapped(from))
+    }
+    fn parse(bytes: &[u8]) -> Option<Self> {
+        let words = bytes.as_chunks().0.first_chunk()?;
+        Some(words.map(|word| Address(u64::from_le_bytes(word))))
+    }
+}
+
 impl Word for Address {
     fn read(memory: &impl Memory, from: Address) -> Result<Self, ReadError> {
         memory.pointer(from)

@@ -195,16 +195,15 @@ pub enum FirstFrame {
     Entry {
         /// `PyThreadState.cframe`.
         cframe: Field<Address>,
-        /// `_PyCFrame.current_frame`.
-        current: Field<Address>,
-        /// `_PyCFrame.previous`.
-        previous: Field<Address>,
+        /// `_PyCFrame.current_frame`, and `_PyCFrame.previous`.
+        links: Field<[Address; 2]>,
         /// Offset of `PyThreadState.root_cframe`: the `_PyCFrame` with which every chain ends.
         root: u32,
         /// How an entry frame is told.
         boundary: Boundary,
-        /// Where the living frames are.
-        stack: DataStack,
+        /// `PyThreadState.datastack_chunk`, `datastack_top` and `datastack_limit`: where the newest chunk of the data stack
+        /// begins, below what its living frames are, and where it ends. Frames lie on it that belong to no generator.
+        stack: Field<[Address; 3]>,
     },
     /// 3.13 and later: in the thread state.
     Current {
@@ -213,18 +212,6 @@ pub enum FirstFrame {
         /// 3.15 and later: the frame in the thread state with which every chain ends.
         base: Option<Field<Address>>,
     },
-}
-
-/// The newest chunk of the data stack, on which frames lie that belong to no generator: fields of
-/// `PyThreadState`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DataStack {
-    /// `datastack_chunk`: where the chunk begins.
-    pub chunk: Field<Address>,
-    /// `datastack_top`: living frames are below.
-    pub top: Field<Address>,
-    /// `datastack_limit`: where the chunk ends.
-    pub limit: Field<Address>,
 }
 
 /// What marks the outermost frame of an evaluation loop.

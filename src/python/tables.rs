@@ -5,9 +5,8 @@
 //! we read: 3.7.4, whose garbage collector's header grew.
 
 use crate::python::layout::{
-    Boundary, Bytecode, CodeLayout, Collecting, DataStack, Field, FirstFrame, FrameObjects, FrameSize,
-    Frames, Gil, InterpreterFrames, InterpreterLayout, Layout, LineFormat, NameFormat, TextLayout,
-    ThreadLayout,
+    Boundary, Bytecode, CodeLayout, Collecting, Field, FirstFrame, FrameObjects, FrameSize, Frames, Gil,
+    InterpreterFrames, InterpreterLayout, Layout, LineFormat, NameFormat, TextLayout, ThreadLayout,
 };
 use crate::python::version::{Build, Version};
 
@@ -133,11 +132,10 @@ fn frames_311() -> InterpreterFrames {
     InterpreterFrames {
         first: FirstFrame::Entry {
             cframe: Field::at(56),
-            current: Field::at(8),
-            previous: Field::at(16),
+            links: Field::at(8),
             root: 336,
             boundary: Boundary::IsEntry(Field::at(68)),
-            stack: DataStack { chunk: Field::at(296), top: Field::at(304), limit: Field::at(312) },
+            stack: Field::at(296),
         },
         code: Field::at(32),
         previous: Field::at(48),
@@ -151,11 +149,10 @@ fn frames_312() -> InterpreterFrames {
     InterpreterFrames {
         first: FirstFrame::Entry {
             cframe: Field::at(56),
-            current: Field::at(0),
-            previous: Field::at(8),
+            links: Field::at(0),
             root: 272,
             boundary: Boundary::Shim,
-            stack: DataStack { chunk: Field::at(232), top: Field::at(240), limit: Field::at(248) },
+            stack: Field::at(232),
         },
         code: Field::at(0),
         previous: Field::at(8),

@@ -141,11 +141,12 @@ impl Last {
             let callers = kept.checked_sub(1).and_then(|last| self.calls.get(last)).map_or(0, |calls| *calls);
             self.raw.truncate(kept);
             self.calls.truncate(kept);
-            for frame in raw.get(..raw.len() - kept).unwrap_or_default().iter().rev() {
+            let moved = raw.get(..raw.len() - kept).unwrap_or_default().iter().rev();
+            self.raw.extend(moved.clone());
+            self.calls.extend(moved.map(|frame| {
                 frames.extend(codes.call(frame));
-                self.raw.push(*frame);
-                self.calls.push(callers + frames.len() as u32);
-            }
+                callers + frames.len() as u32
+            }));
             // What moves most often moves within a line.
             if self.stack.iter().skip(callers as usize).ne(frames.iter()) {
                 self.stack = self.stack.change(callers as usize, frames);

@@ -8,6 +8,10 @@
 //!                 _PyCFrame ─current_frame→ frame                           frame … NULL
 //! ```
 
+use std::ops::Range;
+
+use arrayvec::ArrayVec;
+
 use super::{DEEPEST, FRAME_BYTES, Instruction, RawFrame, WalkError, pointer, untagged};
 use crate::python::chain::{Chain, Endless};
 use crate::python::layout::{Boundary, Field, FirstFrame, InterpreterFrames, Owner};
@@ -43,13 +47,6 @@ struct Way {
     /// The lowest that was read since the walk came to these bytes.
     lowest: Address,
     chain: Chain,
-}
-
-impl Way {
-    /// On to the caller.
-    fn pass(&mut self, head: &Head) {
-        self.last = std::mem::replace(&mut self.frame, head.previous);
-    }
 }
 
 /// What a walk comes to.
@@ -104,11 +101,11 @@ impl<'a, M: Memory> Walk<'a, M> {
             })??;
             match met {
                 Met::Elsewhere => {}
-                Met::Barred => return Ok(()),
+                // What is read for that may not be there any more when the rest is followed.
+                Met::Barred => return entries.confirm(self.memory),
                 Met::Other(head) => {
-                    self.add(way.frame, &head, &entries, frames)?;
                     entries.check(self.memory, way.frame, &head)?;
-                    way.pass(&head);
+                    self.pass(&mut way, &head, &mut entries, frames)?;
                 }
             }
         }
@@ -144,28 +141,28 @@ impl<'a, M: Memory> Walk<'a, M> {
             if self.copies_of(&head).is_some() || !entries.need_no_more(&head) {
                 return Ok(Met::Other(head));
             }
-            self.add(frame, &head, entries, frames)?;
-            if !entries.lives(frame, &head) {
-                return Err(WalkError::Broken(frame));
-            }
-            way.pass(&head);
+            self.pass(way, &head, entries, frames)?;
         }
     }
 
-    /// Adds the frame at this address, if it is Python's.
+    /// Adds the frame, if it is Python's, and goes on to its caller.
     #[inline]
-    fn add(
+    fn pass(
         &self,
-        frame: Address,
+        way: &mut Way,
         head: &Head,
-        entries: &Entries,
+        entries: &mut Entries,
         frames: &mut Vec<RawFrame>,
     ) -> Result<(), WalkError> {
+        let place = entries.place(way.frame, head.owner);
         if head.owner < Owner::NOT_PYTHON {
             let (code, instruction) = self.call(head)?;
-            let (generator, place) = (head.owner == Owner::GENERATOR, entries.place(frame, head.owner));
-            frames.push(RawFrame { code, instruction, generator, place });
+            frames.push(RawFrame { code, instruction, generator: head.owner == Owner::GENERATOR, place });
         }
+        if !entries.lives(way.frame, head, place) {
+            return Err(WalkError::Broken(way.frame));
+        }
+        way.last = std::mem::replace(&mut way.frame, head.previous);
         Ok(())
     }
 
@@ -235,16 +232,23 @@ struct Entries {
 
 enum Ends {
     CFrames {
+        /// The one of the loop that the walk is in, as far as that is confirmed, and what it says.
         cframe: Address,
-        current: Field<Address>,
-        previous: Field<Address>,
+        current: Address,
+        previous: Address,
+        links: Field<[Address; 2]>,
         root: Address,
+        /// Entry frames that are to be confirmed, and which frame each says is its caller.
+        entries: ArrayVec<(Address, Address), AT_ONCE>,
         /// The newest chunk of the data stack, and what the next frame in it must be below.
-        chunk: std::ops::Range<Address>,
+        chunk: Range<Address>,
         bound: Address,
     },
     Base(Option<Address>),
 }
+
+/// Entry frames that are confirmed together: what is read for that lies elsewhere than they.
+const AT_ONCE: usize = 8;
 
 /// 3.11 and 3.12 keep `gi_frame_state` 5 bytes before the frame that is embedded in a generator,
 const GENERATOR_STATE: u64 = 5;
@@ -254,14 +258,13 @@ const EXECUTING: u8 = 0;
 impl Entries {
     fn new(first: FirstFrame, memory: &impl Memory, thread: Address) -> Result<Self, WalkError> {
         Ok(match first {
-            FirstFrame::Entry { cframe, current, previous, root, stack, .. } => {
+            FirstFrame::Entry { cframe, links, root, stack, .. } => {
                 let cframe = pointer(cframe.of(memory, thread)?)?;
-                let first = current.of(memory, cframe)?;
-                let chunk = stack.chunk.of(memory, thread)?..stack.limit.of(memory, thread)?;
-                let bound = stack.top.of(memory, thread)?;
-                let root = thread + u64::from(root);
-                let ends = Ends::CFrames { cframe, current, previous, root, chunk, bound };
-                Self { first, ends }
+                let [current, previous] = links.of(memory, cframe)?;
+                let [start, bound, end] = stack.of(memory, thread)?;
+                let (root, entries, chunk) = (thread + u64::from(root), ArrayVec::new(), start..end);
+                let ends = Ends::CFrames { cframe, current, previous, links, root, entries, chunk, bound };
+                Self { first: current, ends }
             }
             FirstFrame::Current { current, base } => {
                 let first = current.of(memory, thread)?;
@@ -283,38 +286,44 @@ impl Entries {
         }
     }
 
-    /// Does what stands at a frame tell by itself whether it may?
+    /// Does what stands at a frame tell by itself whether it may, as far as that is asked at once?
     #[inline]
-    const fn need_no_more(&self, head: &Head) -> bool {
-        match self.ends {
-            Ends::CFrames { .. } => head.owner == Owner::THREAD && !head.is_entry,
+    fn need_no_more(&self, head: &Head) -> bool {
+        match &self.ends {
+            Ends::CFrames { entries, .. } => {
+                head.owner != Owner::GENERATOR && !(head.is_entry && entries.is_full())
+            }
             Ends::Base(_) => true,
         }
     }
 
-    /// This stands at `frame`, on the data stack or elsewhere: may it, as far as its place tells?
+    /// This stands at `frame`, at this place: may it, as far as that tells?
     #[inline]
-    fn lives(&mut self, frame: Address, head: &Head) -> bool {
-        let place = self.place(frame, head.owner);
-        match (&mut self.ends, place) {
-            (Ends::CFrames { bound, .. }, Some(frame)) => frame < std::mem::replace(bound, frame),
-            _ => true,
+    fn lives(&mut self, frame: Address, head: &Head, place: Option<Address>) -> bool {
+        let Ends::CFrames { entries, bound, .. } = &mut self.ends else { return true };
+        if head.is_entry && entries.try_push((frame, head.previous)).is_err() {
+            return false;
         }
+        place.is_none_or(|place| place < std::mem::replace(bound, place))
     }
 
-    /// This stands at `frame`: may it?
+    /// Makes room for what stands at `frame`: may it, as far as its generator tells?
     fn check(&mut self, memory: &impl Memory, frame: Address, head: &Head) -> Result<(), WalkError> {
-        let lives = self.lives(frame, head);
-        let Ends::CFrames { cframe, current, previous, .. } = &mut self.ends else {
+        self.confirm(memory)?;
+        let state = Address(frame.0.wrapping_sub(GENERATOR_STATE));
+        let is_generator = head.owner == Owner::GENERATOR && matches!(self.ends, Ends::CFrames { .. });
+        if is_generator && memory.u8(state)? != EXECUTING { Err(WalkError::Broken(frame)) } else { Ok(()) }
+    }
+
+    /// Is the caller of each entry frame the one that the next `_PyCFrame` names?
+    fn confirm(&mut self, memory: &impl Memory) -> Result<(), WalkError> {
+        let Ends::CFrames { cframe, current, previous, links, entries, .. } = &mut self.ends else {
             return Ok(());
         };
-        let state = Address(frame.0.wrapping_sub(GENERATOR_STATE));
-        if !lives || head.owner == Owner::GENERATOR && memory.u8(state)? != EXECUTING {
-            return Err(WalkError::Broken(frame));
-        }
-        if head.is_entry {
-            *cframe = pointer(previous.of(memory, *cframe)?)?;
-            if current.of(memory, *cframe)? != head.previous {
+        for (frame, caller) in entries.drain(..) {
+            *cframe = pointer(*previous)?;
+            [*current, *previous] = links.of(memory, *cframe)?;
+            if *current != caller {
                 return Err(WalkError::Broken(frame));
             }
         }
@@ -322,15 +331,12 @@ impl Entries {
     }
 
     /// The chain ended after `last`.
-    fn end(&self, memory: &impl Memory, last: Address) -> Result<(), WalkError> {
+    fn end(&mut self, memory: &impl Memory, last: Address) -> Result<(), WalkError> {
+        self.confirm(memory)?;
         let ended = match &self.ends {
-            Ends::CFrames { cframe, previous, root, .. } if cframe == root => {
-                previous.of(memory, *cframe)?.is_null()
-            }
+            Ends::CFrames { cframe, previous, root, .. } if cframe == root => previous.is_null(),
             // A greenlet (gevent, eventlet) begins on a `_PyCFrame` of its own, which has no frame and leads to the root.
-            Ends::CFrames { cframe, current, previous, root, .. } => {
-                previous.of(memory, *cframe)? == *root && current.of(memory, *cframe)?.is_null()
-            }
+            Ends::CFrames { current, previous, root, .. } => previous == root && current.is_null(),
             // A thread that has not run yet has no frame at all.
             Ends::Base(base) => base.is_none_or(|base| base == last || last.is_null()),
         };

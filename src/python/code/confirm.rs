@@ -19,7 +19,8 @@ use super::meet::{Doubt, once_each};
 use super::{COMPARED, Code, Codes, HEAD};
 use crate::target::memory::{self, Address, GAP, Memory, ReadError};
 
-/// Code objects far from the leaf are compared wholly when their turn comes, which so many have in each look, or when it has not come for so long.
+/// Code objects far from the leaf are compared wholly when their turn comes, which so many have in each look, or when it
+/// has not come for so long.
 const FEW: usize = 4;
 pub(super) const LONG: Duration = Duration::from_millis(20);
 /// File, name and lines.

@@ -7,6 +7,7 @@ use crate::python::version::Build;
 use crate::target::memory::{Address, Memory, ReadError};
 
 mod dead;
+mod entries;
 mod greenlets;
 mod stretches;
 

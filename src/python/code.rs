@@ -23,7 +23,7 @@ mod confirm;
 mod meet;
 
 use confirm::{Parts, Strings};
-use meet::{Doubt, codes_of, once_each};
+use meet::Doubt;
 
 pub use meet::Met;
 
@@ -294,6 +294,19 @@ impl Codes {
         let position = position(self.layout.code.bytecode, frame);
         (position >= code.first_traceable || frame.generator).then_some((code, position))
     }
+}
+
+/// The code objects of frames, one that follows itself once: a recursion is mostly one function.
+fn codes_of(frames: &[RawFrame]) -> impl Iterator<Item = Address> {
+    let mut last = Address::NULL;
+    let codes = frames.iter().map(|frame| frame.code);
+    codes.filter(move |code| std::mem::replace(&mut last, *code) != *code)
+}
+
+/// Leaves out what stands there already, and rather what is far from the leaf.
+fn once_each(codes: &mut Vec<Doubt>) {
+    codes.sort_unstable_by_key(|doubt| (doubt.code, !doubt.near));
+    codes.dedup_by_key(|doubt| doubt.code);
 }
 
 /// Bytes of a frame, from the head of its code object.

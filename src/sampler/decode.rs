@@ -70,8 +70,7 @@ impl Looker {
             let goes_on = |frame| trail.pass(frame);
             self.capture.add_while(&self.python, &moment, &interpreter, holder, flags, goes_on)?;
             self.capture.add_tasks(&self.python.layout, &moment, self.tasks.reader())?;
-            self.met = self.codes.meet(&self.capture);
-            if !self.met.known {
+            if !self.codes.meet(&self.capture).known {
                 return Err(Miss::Again(Failure::Broken));
             }
         }
@@ -143,10 +142,10 @@ impl Last {
             self.calls.truncate(kept);
             let moved = raw.get(..raw.len() - kept).unwrap_or_default().iter().rev();
             self.raw.extend(moved.clone());
-            self.calls.extend(moved.map(|frame| {
+            for frame in moved {
                 frames.extend(codes.call(frame));
-                callers + frames.len() as u32
-            }));
+                self.calls.push(callers + frames.len() as u32);
+            }
             // What moves most often moves within a line.
             if self.stack.iter().skip(callers as usize).ne(frames.iter()) {
                 self.stack = self.stack.change(callers as usize, frames);

@@ -1,7 +1,5 @@
 //! Looking at a GIL that somebody holds: stop the holder, copy, let it go.
 
-use std::time::Instant;
-
 use crate::fault;
 use crate::python::capture::{Capture, identity_of};
 use crate::python::locate::Python;
@@ -242,11 +240,7 @@ impl Looker {
             // What differs is forgotten, and learned anew below.
             let (agreed, read) = self.codes.confirm_and(memory, last)?;
             (self.compare, number) = (Compare::Done, read);
-            if agreed {
-                self.met.at = Instant::now();
-            } else {
-                self.met = self.codes.meet(&self.capture);
-            }
+            self.met.known &= agreed;
         }
         if !self.met.known {
             self.codes.learn(memory, &self.capture)?;

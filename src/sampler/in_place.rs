@@ -145,7 +145,7 @@ impl Looker {
         }
         self.in_place.note(stay, lock, holder);
         self.apart.forget();
-        let held = self.met.at.saturating_duration_since(begin);
+        let held = begin.elapsed();
         let decoded = copied.and_then(|_| self.decode(target, taken));
         // It could not run as long as we did, whatever we did; but when somebody else came it may have been its turn.
         let all = begin.elapsed();

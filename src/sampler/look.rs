@@ -126,9 +126,9 @@ pub struct Looker {
     numbers: Numbers,
     pub(super) memories: Memories,
     pub(super) capture: Capture,
-    pub(super) met: Met,
     /// What is still to be added to it.
     pub(super) rest: Rest,
+    pub(super) met: Met,
     /// By the GIL, what is remembered of threads that do not hold it.
     pub(super) others: FxHashMap<Address, Others>,
     /// A second one to compare with, for what is read without a stop.
@@ -171,8 +171,8 @@ impl Looker {
             numbers: Numbers::Unknown,
             memories: Memories::default(),
             capture: Capture::default(),
-            met: Met::nothing(),
             rest: Rest::Nothing,
+            met: Met::default(),
             others: FxHashMap::default(),
             again: Capture::default(),
             tids: Tids::default(),

@@ -126,16 +126,12 @@ impl Looker {
                 counts.moved += 1;
                 Err(Miss::Again(Failure::Broken))
             }
-            Ok(true) => {
-                self.met = self.codes.meet(&self.capture);
-                if self.met.known {
-                    Ok(())
-                } else {
-                    counts.unknown += 1;
-                    let learned = self.codes.learn(memory, &self.capture);
-                    Err(learned.err().map_or(Miss::Again(Failure::Broken), Miss::from))
-                }
+            Ok(true) if !self.codes.meet(&self.capture).known => {
+                counts.unknown += 1;
+                let learned = self.codes.learn(memory, &self.capture);
+                Err(learned.err().map_or(Miss::Again(Failure::Broken), Miss::from))
             }
+            Ok(true) => Ok(()),
         };
         self.cost.read(self.memories.of(wanted.holder).snapshot.take_reads());
         result

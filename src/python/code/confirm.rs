@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 
 use arrayvec::ArrayVec;
 
-use super::meet::{Doubt, once_each};
-use super::{COMPARED, Code, Codes, HEAD};
+use super::meet::Doubt;
+use super::{COMPARED, Code, Codes, HEAD, once_each};
 use crate::target::memory::{self, Address, GAP, Memory, ReadError};
 
 /// Code objects far from the leaf are compared wholly when their turn comes, which so many have in each look, or when it
@@ -151,20 +151,14 @@ impl Codes {
     }
 
     /// The same, and after all else, in the same call, the number at `last`, if it was a single call.
-    #[inline]
     pub fn confirm_and(
         &mut self,
         memory: &impl Memory,
         last: Option<Address>,
     ) -> Result<(bool, Option<u32>), ReadError> {
-        if self.doubtful.is_empty() { Ok((true, None)) } else { self.confirm_doubtful(memory, last) }
-    }
-
-    fn confirm_doubtful(
-        &mut self,
-        memory: &impl Memory,
-        last: Option<Address>,
-    ) -> Result<(bool, Option<u32>), ReadError> {
+        if self.doubtful.is_empty() {
+            return Ok((true, None));
+        }
         let mut doubtful = std::mem::take(&mut self.doubtful);
         once_each(&mut doubtful);
         let last = last.filter(|_| doubtful.len() <= COMPARED);

@@ -4,7 +4,6 @@ use std::time::Instant;
 
 use super::Codes;
 use crate::python::capture::{Capture, Seen};
-use crate::python::frames::RawFrame;
 use crate::python::quiet::Period;
 use crate::sample::Flags;
 use crate::target::memory::Address;
@@ -13,7 +12,7 @@ use crate::target::memory::Address;
 const NEAR: usize = 16;
 
 /// What is known of frames as they were copied.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Met {
     /// There is an entry for every code object. If not, [`Codes::learn`] before the target goes on.
     pub known: bool,
@@ -21,15 +20,6 @@ pub struct Met {
     /// about to run is pushed and not yet linked it may be otherwise, and so it is where a chain begins with a frame that
     /// has died: its memory is that of the one about to run.
     pub tidy: bool,
-    /// When all that must be copied while they stand still had been.
-    pub at: Instant,
-}
-
-impl Met {
-    /// Of no frames.
-    pub fn nothing() -> Self {
-        Self { known: true, tidy: true, at: Instant::now() }
-    }
 }
 
 /// A code object as it was met in a look: what stands at its address has to be read, or compared.
@@ -47,9 +37,9 @@ impl Codes {
     /// Meets what has just been copied; [`Codes::confirm`] is about that.
     pub fn meet(&mut self, capture: &Capture) -> Met {
         self.doubtful.clear();
-        let mut met = Met::nothing();
+        let (mut met, now) = (Met { known: true, tidy: true }, Instant::now());
         for seen in capture.threads() {
-            let period = self.period(seen, met.at);
+            let period = self.period(seen, now);
             let (mut code, mut size, mut above) = (Address::NULL, None, None);
             for (index, frame) in capture.frames(seen).iter().enumerate() {
                 // One that follows itself is met once: a recursion is mostly one function.
@@ -78,17 +68,4 @@ impl Codes {
     pub(super) fn period(&mut self, seen: &Seen, now: Instant) -> Option<Period> {
         seen.stamp.map(|stamp| self.quiet.period(stamp, self.begun, now))
     }
-}
-
-/// The code objects of frames, one that follows itself once.
-pub(super) fn codes_of(frames: &[RawFrame]) -> impl Iterator<Item = Address> {
-    let mut last = Address::NULL;
-    let codes = frames.iter().map(|frame| frame.code);
-    codes.filter(move |code| std::mem::replace(&mut last, *code) != *code)
-}
-
-/// Leaves out what stands there already, and rather what is far from the leaf.
-pub(super) fn once_each(codes: &mut Vec<Doubt>) {
-    codes.sort_unstable_by_key(|doubt| (doubt.code, !doubt.near));
-    codes.dedup_by_key(|doubt| doubt.code);
 }

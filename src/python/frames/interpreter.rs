@@ -297,7 +297,7 @@ impl Entries {
         }
     }
 
-    /// This stands at `frame`, at this place: may it, as far as that tells?
+    /// This stands at `frame`, at this place: may it, as far as that tells? Whether an entry frame may is to be confirmed.
     #[inline]
     fn lives(&mut self, frame: Address, head: &Head, place: Option<Address>) -> bool {
         let Ends::CFrames { entries, bound, .. } = &mut self.ends else { return true };

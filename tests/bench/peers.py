@@ -28,8 +28,8 @@ import time
 
 sys.dont_write_bytecode = True
 import profilers  # noqa: E402
-from profilers import (ALL, AS_IT_CAN, AUSTIN, FAMILY, FLOOR, FLOOR_STOP, NONBLOCKING, OURS, PY_SPY,
-                       PY_SPY_FAMILY, PY_SPY_NONBLOCKING, SAMPLING, SAMPLING_BLOCKING, Job)  # noqa: E402
+from profilers import (ALL, AS_IT_CAN, AUSTIN, FAMILY, FLOOR, FLOOR_STOP, KERNEL, NONBLOCKING, OURS,
+                       PY_SPY, PY_SPY_FAMILY, PY_SPY_NONBLOCKING, SAMPLING, SAMPLING_BLOCKING, Job)  # noqa: E402
 from targets import Failed, deep, end_when_told, lasting, maze, pythons, requests, service  # noqa: E402
 
 
@@ -50,9 +50,9 @@ def crowded(python):
 STOPPING = {"3.12": [OURS, PY_SPY], "3.15": [OURS, SAMPLING_BLOCKING]}
 ROWS = [
     Row("busy", "1,000/s, one busy thread", maze,
-        {"3.8": [OURS, FLOOR, PY_SPY, AUSTIN],
-         "3.12": [OURS, FLOOR, NONBLOCKING, PY_SPY, PY_SPY_NONBLOCKING, AUSTIN],
-         "3.15": [OURS, FLOOR, PY_SPY, SAMPLING, SAMPLING_BLOCKING]}, 1000),
+        {"3.8": [OURS, KERNEL, FLOOR, PY_SPY, AUSTIN],
+         "3.12": [OURS, KERNEL, FLOOR, NONBLOCKING, PY_SPY, PY_SPY_NONBLOCKING, AUSTIN],
+         "3.15": [OURS, KERNEL, FLOOR, PY_SPY, SAMPLING, SAMPLING_BLOCKING]}, 1000),
     Row("fast", "10,000/s, one busy thread", maze,
         {"3.12": [OURS, FLOOR, FLOOR_STOP, PY_SPY],
          "3.15": [OURS, FLOOR, FLOOR_STOP, SAMPLING_BLOCKING]}, 10000),
@@ -157,7 +157,7 @@ class Cell:
         stops = [profilers.number(r"median ([\d.]+)", result.said) for result in self.results]
         slow = [profilers.number(r"p99 ([\d.]+)", result.said) for result in self.results]
         stop = "–"
-        if self.tool in (OURS, FAMILY, FLOOR, FLOOR_STOP) and None not in stops + slow:
+        if self.tool in (OURS, FAMILY, KERNEL, FLOOR, FLOOR_STOP) and None not in stops + slow:
             stop = "%.1f / %.1f" % (statistics.median(stops), statistics.median(slow))
         cells = [
             spread(self.slowdowns) if self.slowdowns else "–",

@@ -370,5 +370,5 @@ SAMPLING_BLOCKING = Sampling("profiling.sampling --blocking", ["--blocking"])
 FLOOR = Floor("the floor: wakes up, copies a stack", ["nap"])
 FLOOR_STOP = Floor("the floor: stops, copies nothing", ["stop"])
 KERNEL = Kernel("the kernel's part of our look", ["alone"])
-ALL = [OURS, FLOOR, FLOOR_STOP, NONBLOCKING, FAMILY, PY_SPY, PY_SPY_NONBLOCKING,
+ALL = [OURS, KERNEL, FLOOR, FLOOR_STOP, NONBLOCKING, FAMILY, PY_SPY, PY_SPY_NONBLOCKING,
        PY_SPY_FAMILY, AUSTIN, SAMPLING, SAMPLING_BLOCKING]

@@ -3,9 +3,12 @@
 
 Neighbours make a machine fast and slow for seconds; windows of seconds with and without a profiler then differ by ten
 times what the profiler costs. Here this profiler, the kernel's part of its looks, and the floor are started once, and let
-run and stopped (SIGSTOP) in turn, so that what is compared lies tenths of a second apart.
+run and stopped (SIGSTOP) in turn, so that what is compared lies tenths of a second apart. The target is bound to a CPU:
+what the kernel's moving it about costs would be put down to whoever's turn it is. The figures are means of the middle
+three fifths of all turns and, of the slowdown, the standard error of that mean.
 """
 import argparse
+import math
 import os
 import signal
 import statistics
@@ -65,22 +68,27 @@ class Player:
         return rate
 
 
-def quartiles(values):
-    low, _, high = statistics.quantiles(values, n=4)
-    return "%.1f (%.1f to %.1f)" % (statistics.median(values), low, high)
+def middle(values):
+    """The mean of the middle three fifths, and its standard error."""
+    fifth = len(values) // 5
+    kept = sorted(values)[fifth:len(values) - fifth]
+    return statistics.mean(kept), statistics.stdev(kept) / math.sqrt(len(kept))
 
 
 def measure(python, options):
     """A line for each profiler."""
     with targets.maze(python, options.idle) as target:
+        if options.pin >= 0:
+            os.sched_setaffinity(target.pid, {options.pin})
         players = []
         try:
             for tool in (profilers.OURS, profilers.KERNEL, profilers.FLOOR):
                 players.append(Player(tool, target, options.rate))
                 players[-1].begin()
             before = target.rate(options.length)
-            for _ in range(options.turns):
-                for player in players:
+            for turn in range(options.turns):
+                # Forth and back: none is always the first after another.
+                for player in players if turn % 2 else reversed(players):
                     during = player.turn(options.length)
                     after = target.rate(options.length)
                     player.slowdowns.append(100 * (1 - 2 * during / (before + after)))
@@ -90,8 +98,8 @@ def measure(python, options):
                 player.run.kill()
     for player in players:
         times = statistics.median(one / least for one, least in zip(player.cpu, players[-1].cpu))
-        print("| %s | %s | %s | %s | %.1f |" % (python.version, player.tool.name, quartiles(player.slowdowns),
-                                               quartiles(player.cpu), times), flush=True)
+        print("| %s | %s | %.2f ± %.2f | %.1f | %.1f |" % (
+            python.version, player.tool.name, *middle(player.slowdowns), middle(player.cpu)[0], times), flush=True)
 
 
 def main():
@@ -100,13 +108,14 @@ def main():
     options.add_argument("--rate", type=float, default=1000, help="looks a second [1000]")
     options.add_argument("--idle", type=int, default=0, help="threads that wait beside the busy one [0]")
     options.add_argument("--turns", type=int, default=100, help="turns of each [100]")
+    options.add_argument("--pin", type=int, default=0, help="the target's CPU; -1: as the kernel likes [0]")
     options.add_argument("--length", type=float, default=0.1, help="seconds of a turn [0.1]")
     options = options.parse_args()
     profilers.build()
     targets.end_when_told()
     pythons = targets.pythons()
-    print("%g/s, %d turns of %g s; medians, and half of all turns lie in the brackets\n" % (
-        options.rate, options.turns, options.length))
+    print("%s: %g/s, %d turns of %g s\n" % (
+        time.strftime("%Y-%m-%d %H:%M"), options.rate, options.turns, options.length))
     print("| Python | profiler | slowdown % | own CPU µs a look | × the floor's |\n|---|---|---|---|---|")
     for version in options.python:
         if version in pythons:

@@ -1,11 +1,10 @@
-//! The command line: pyflame's options under their old names, and a few more. The only file that knows clap.
+//! The command line: pyflame's options under their old names, and a few more. The only room that knows clap.
 
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::ValueParser;
-use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use crate::export::Format;
@@ -15,6 +14,7 @@ use crate::sampler::{Subprocesses, Watch};
 mod usage;
 
 pub use usage::UsageError;
+use usage::{ambiguity, sentence};
 
 /// Where the result is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +51,7 @@ pub struct Options {
     pub seconds_are_vain: bool,
     /// `-r`: mean time between samples.
     pub interval: Option<Duration>,
-    /// `-T`, `--svg`, `--speedscope`: what is written.
+    /// `-T`, `--svg`, `--speedscope`, `--pprof`: what is written.
     pub format: Format,
     /// `-x`: leave out what is idle.
     pub exclude_idle: bool,
@@ -132,7 +132,7 @@ fn command() -> Command {
         .infer_long_args(true)
         .args_override_self(true)
         .next_help_heading("What to watch")
-        .arg(value("pid", Some('p'), "PID", "A process that runs already (-p may be left out)"))
+        .arg(value("pid", Some('p'), "PID", "A process that runs already (-p may be left out)").alias("p"))
         .arg(flag("trace", Some('t'), "Run the rest of the line, watch that to its end"))
         .arg(flag("keep-root", None, "With -t under sudo: as root, not as who called it"))
         .arg(flag("threads", None, "Every thread, not only the one that holds the GIL"))
@@ -154,6 +154,7 @@ fn command() -> Command {
         .arg(flag("timestamp", Some('T'), "Every sample with its time, for flame charts").alias("flamechart"))
         .arg(flag("svg", None, "A flame graph for a browser, instead of folded stacks"))
         .arg(flag("speedscope", None, "For speedscope: every sample with its time, by thread"))
+        .arg(flag("pprof", None, "For pprof: stacks by thread, packed"))
         .arg(flag("exclude-idle", Some('x'), "Leave out what is idle"))
         .arg(flag("by-thread", None, "Each stack below its thread; of all with --threads"))
         .arg(flag("no-line-numbers", Some('n'), "Functions without line numbers"))
@@ -246,23 +247,6 @@ fn version() -> String {
     )
 }
 
-/// clap's first line, without its own usage text.
-fn sentence(error: &clap::Error) -> String {
-    let text = error.to_string();
-    text.lines().next().unwrap_or_default().to_owned()
-}
-
-/// What clap does not say: which options an abbreviation may stand for. Some that pyflame had are those of more than one now.
-fn ambiguity(command: &Command, error: &clap::Error) -> Option<String> {
-    let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidArg) else { return None };
-    let begun = word.strip_prefix("--").filter(|begun| !begun.is_empty())?;
-    let longs = command.get_arguments().filter_map(Arg::get_long);
-    let meant: Vec<_> =
-        longs.filter(|long| long.starts_with(begun)).map(|long| format!("--{long}")).collect();
-    (error.kind() == ErrorKind::UnknownArgument && meant.len() > 1)
-        .then(|| format!("error: '{word}' is ambiguous: it may be {}", meant.join(", ")))
-}
-
 /// The index of the word that holds `-t`: all that follow belong to the command, whatever they look like, as
 /// with getopt and strace. clap would go on to look for options.
 fn trace_at(command: &Command, words: &[OsString]) -> Option<usize> {
@@ -300,13 +284,14 @@ fn trace_at(command: &Command, words: &[OsString]) -> Option<usize> {
 }
 
 /// Options that exclude each other.
-const EXCLUSIVE: [(&str, &[&str]); 6] = [
+const EXCLUSIVE: [(&str, &[&str]); 7] = [
     ("-t", &["-d", "-p"]),
     // Where more than one process is busy most of them are on other CPUs, from where little can be proven.
     ("--nonblocking", &["--subprocesses", "--tasks"]),
-    ("-T", &["--svg", "--speedscope"]),
-    ("--svg", &["--speedscope"]),
-    ("-d", &["--svg", "--speedscope", "--live"]),
+    ("-T", &["--svg", "--speedscope", "--pprof"]),
+    ("--svg", &["--speedscope", "--pprof"]),
+    ("--speedscope", &["--pprof"]),
+    ("-d", &["--svg", "--speedscope", "--pprof", "--live"]),
     ("--headless", &["--live"]),
 ];
 
@@ -330,10 +315,11 @@ fn options(matches: &ArgMatches, rest: Vec<OsString>) -> Result<Options, UsageEr
     if flag("live") && seconds == Some(Duration::ZERO) {
         return Err(UsageError::Incompatible("-s 0", "--live"));
     }
-    let format = match [flag("timestamp"), flag("svg"), flag("speedscope")] {
+    let format = match ["timestamp", "svg", "speedscope", "pprof"].map(flag) {
         [true, ..] => Format::Timestamps,
-        [_, true, _] => Format::Svg,
-        [.., true] => Format::Speedscope,
+        [_, true, ..] => Format::Svg,
+        [_, _, true, _] => Format::Speedscope,
+        [.., true] => Format::Pprof,
         _ => Format::Folded,
     };
     let screen = match (flag("headless"), flag("live")) {

@@ -27,7 +27,7 @@ use std::time::Duration;
 use nix::libc::SIGXFSZ;
 use signal_hook::consts::SIGHUP;
 
-use cli::{Choice, Options, Parsed};
+use cli::{Choice, Options, Parsed, UsageError};
 use error::Error;
 use headless::{Recording, Stops};
 use output::Output;
@@ -105,6 +105,9 @@ fn view(options: &Options) -> Result<u8, Error> {
 /// Without a screen.
 fn record(options: &Options) -> Result<u8, Error> {
     let output = Output::open(options.output.as_deref())?;
+    if options.format.is_binary() && output.is_terminal() {
+        return Err(Error::Usage(UsageError::Terminal));
+    }
     let launched = matches!(options.watch, Watch::Command(_));
     let stops = Stops::note(launched).map_err(Error::System)?;
     let plan = plan(options);

@@ -2,7 +2,7 @@
 //! may be written and not replaced is written where it stands, and what our starter has opened is gone on with.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, IsTerminal, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -73,6 +73,15 @@ impl Output {
             Place::Standard => into(io::stdout().lock(), write).map(drop),
             Place::Straight(file) => into(file, write).map(drop),
             Place::Whole { .. } => self.save(write),
+        }
+    }
+
+    /// Would somebody read it as it comes?
+    pub fn is_terminal(&self) -> bool {
+        match &self.place {
+            Place::Standard => io::stdout().is_terminal(),
+            Place::Straight(file) => file.is_terminal(),
+            Place::Whole { .. } => false,
         }
     }
 

@@ -45,6 +45,7 @@ fn pyflames_options_mean_what_they_meant() {
     assert_eq!(parsed("--timestamp 1").unwrap().format, Format::Timestamps);
     assert_eq!(parsed("--svg 1").unwrap().format, Format::Svg);
     assert_eq!(parsed("--speedscope 1").unwrap().format, Format::Speedscope);
+    assert_eq!(parsed("--pprof 1").unwrap().format, Format::Pprof);
 }
 
 /// Scripts abbreviate as they like: what has stood for one option must go on to.
@@ -75,6 +76,7 @@ fn mistakes() {
     assert_eq!(error("-T --svg 1"), UsageError::Incompatible("-T", "--svg"));
     assert_eq!(error("-d --svg 1"), UsageError::Incompatible("-d", "--svg"));
     assert_eq!(error("--speedscope --svg 1"), UsageError::Incompatible("--svg", "--speedscope"));
+    assert_eq!(error("--pprof --speedscope 1"), UsageError::Incompatible("--speedscope", "--pprof"));
     assert!(parsed("-d -T 1").is_ok());
     assert_eq!(error("-t ./pyflame-tui"), UsageError::Itself);
     assert_eq!(error("--abi=0 1"), UsageError::UnknownAbi("0".to_owned()));

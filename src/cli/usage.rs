@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Arg, Command};
+
 /// A mistake on the command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UsageError {
@@ -19,6 +22,8 @@ pub enum UsageError {
     NoCommand,
     /// The command to be traced is this program.
     Itself,
+    /// What no terminal can show would be written to one.
+    Terminal,
 }
 
 const USAGE: &str =
@@ -57,12 +62,33 @@ impl fmt::Display for UsageError {
                     "It is no Python. Name the Python command itself: pyflame-tui -t python3 script.py"
                 )?;
             }
+            Self::Terminal => {
+                writeln!(f, "What pprof reads is packed, and would be written to a terminal.")?;
+                write!(f, "Name a file for it: pyflame-tui --pprof -o profile.pb.gz PID")?;
+            }
         }
         match self {
-            Self::Itself | Self::UnknownAbi(_) => Ok(()),
+            Self::Terminal | Self::Itself | Self::UnknownAbi(_) => Ok(()),
             _ => f.write_str("\nSee `pyflame-tui --help` for all options."),
         }
     }
 }
 
 impl std::error::Error for UsageError {}
+
+/// clap's first line, without its own usage text.
+pub(super) fn sentence(error: &clap::Error) -> String {
+    let text = error.to_string();
+    text.lines().next().unwrap_or_default().to_owned()
+}
+
+/// What clap does not say: which options an abbreviation may stand for. Some that pyflame had are those of more than one now.
+pub(super) fn ambiguity(command: &Command, error: &clap::Error) -> Option<String> {
+    let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidArg) else { return None };
+    let begun = word.strip_prefix("--").filter(|begun| !begun.is_empty())?;
+    let longs = command.get_arguments().filter_map(Arg::get_long);
+    let meant: Vec<_> =
+        longs.filter(|long| long.starts_with(begun)).map(|long| format!("--{long}")).collect();
+    (error.kind() == ErrorKind::UnknownArgument && meant.len() > 1)
+        .then(|| format!("error: '{word}' is ambiguous: it may be {}", meant.join(", ")))
+}

@@ -6,6 +6,7 @@
 mod dump;
 pub mod escape;
 mod folded;
+mod pprof;
 mod root;
 mod speedscope;
 mod svg;
@@ -15,6 +16,7 @@ use std::io::{self, Write};
 
 pub use dump::write_dump;
 pub use folded::write_folded;
+pub use pprof::write_pprof;
 pub use speedscope::write_speedscope;
 pub use svg::write_svg;
 pub use timestamps::write_timestamps;
@@ -33,15 +35,22 @@ pub enum Format {
     Svg,
     /// Every sample in its place in time, a track a thread: speedscope's own.
     Speedscope,
+    /// Stacks with labels, packed: what `pprof` and its kin take.
+    Pprof,
 }
 
 impl Format {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Folded, Self::Timestamps, Self::Svg, Self::Speedscope];
+    pub const ALL: [Self; 5] = [Self::Folded, Self::Timestamps, Self::Svg, Self::Speedscope, Self::Pprof];
 
     /// Does it tell when a stack was seen?
     pub const fn has_times(self) -> bool {
         matches!(self, Self::Timestamps | Self::Speedscope)
+    }
+
+    /// Is it nothing for a terminal?
+    pub const fn is_binary(self) -> bool {
+        matches!(self, Self::Pprof)
     }
 
     /// The usual ending of a file in this format.
@@ -51,6 +60,7 @@ impl Format {
             Self::Timestamps => "flamechart",
             Self::Svg => "svg",
             Self::Speedscope => "speedscope.json",
+            Self::Pprof => "pb.gz",
         }
     }
 }
@@ -67,5 +77,6 @@ pub fn write(
         Format::Timestamps => write_timestamps(profile, selection, out),
         Format::Svg => write_svg(profile, selection, out),
         Format::Speedscope => write_speedscope(profile, selection, out),
+        Format::Pprof => write_pprof(profile, selection, out),
     }
 }

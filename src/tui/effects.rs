@@ -230,6 +230,7 @@ fn write(state: &mut State, form: (Format, Grouping), file: Option<&Path>, with_
                 Format::Folded => format!("flamegraph.pl {word} > a.svg"),
                 Format::Timestamps => format!("flame-chart-json < {word}"),
                 Format::Svg => format!("xdg-open {word}"),
+                Format::Pprof => format!("pprof -http=: {word}"),
                 Format::Speedscope => "open it in https://www.speedscope.app".to_owned(),
             };
             let beside = picture.map_or(String::new(), |picture| format!(" and {}", picture.display()));

@@ -219,6 +219,7 @@ fn endings(room: usize) -> String {
         ".svg: for a browser",
         ".threads: by thread",
         ".speedscope.json: in order of time",
+        ".pb.gz: for pprof",
         "empty: a name of its own",
     ] {
         if text::width(&help) + 2 + text::width(words) <= room {

@@ -14,7 +14,7 @@ pub struct Options {
     pub output: Option<PathBuf>,
     /// `-x`: leave away threads that neither hold the GIL nor are on a CPU.
     pub exclude_idle: bool,
-    /// `-T`, `--svg`, `--speedscope`: what `e` writes.
+    /// `-T`, `--svg`, `--speedscope`, `--pprof`: what `e` writes.
     pub format: Format,
     /// `--tasks`: begin with asyncio's tasks.
     pub tasks: bool,

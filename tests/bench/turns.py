@@ -110,8 +110,10 @@ def main():
     options.add_argument("--turns", type=int, default=100, help="turns of each [100]")
     options.add_argument("--pin", type=int, default=0, help="the target's CPU; -1: as the kernel likes [0]")
     options.add_argument("--length", type=float, default=0.1, help="seconds of a turn [0.1]")
+    options.add_argument("--no-build", action="store_true", help="take the program as it is")
     options = options.parse_args()
-    profilers.build()
+    if not options.no_build:
+        profilers.build()
     targets.end_when_told()
     pythons = targets.pythons()
     print("%s: %g/s, %d turns of %g s\n" % (

@@ -1,9 +1,11 @@
 //! What reads our output: pyflame's own checks, its flame chart converter, and flamegraph.pl.
 
 use std::collections::BTreeSet;
+use std::io::Read;
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use libdd_profiling_protobuf::prost_impls::{Message, Profile};
 use serde_json::Value;
 
 use crate::folded::{dump, folded, frame};
@@ -140,6 +142,33 @@ fn a_track_is_as_long_as_the_look() {
         );
     }
     assert!(!tracks.is_empty(), "{file}");
+}
+
+#[test]
+fn pprof_is_told_whose_each_stack_is() {
+    let subject = subject("threads.py", &["2", "2"]);
+    let pid = subject.pid().to_string();
+    let ran = profile(&["--threads", "--pprof", "-s", "0.5", "-r", "0.01", &pid]).well();
+    let mut bytes = Vec::new();
+    flate2::read::GzDecoder::new(&ran.out[..]).read_to_end(&mut bytes).unwrap();
+    let file = Profile::decode(&bytes[..]).unwrap();
+    let string = |place: i64| file.string_table[usize::try_from(place).unwrap()].as_str();
+    let spelled: BTreeSet<_> = spelled(&pid);
+    let told: BTreeSet<_> = file
+        .samples
+        .iter()
+        .filter(|sample| !sample.labels.is_empty())
+        .map(|sample| {
+            let [thread, tid] = &sample.labels[..] else { panic!("two labels") };
+            assert_eq!((string(thread.key), string(tid.key)), ("thread", "tid"));
+            assert_eq!(sample.values[1], sample.values[0] * 10_000_000);
+            format!("thread:{}:{}", string(thread.str), tid.num)
+        })
+        .collect();
+    assert_eq!(told, spelled);
+    assert!(now() * 1000 - u64::try_from(file.time_nanos).unwrap() < 60_000_000_000);
+    // Looks may have been late.
+    assert!((400_000_000..1_500_000_000).contains(&file.duration_nanos), "{}", file.duration_nanos);
 }
 
 /// A sample as pyflame's converter reads it: a line that is a number, then a line to be cut at its semicolons, in which

@@ -57,6 +57,11 @@ fn a_command_without_a_screen_has_the_terminal_for_itself() {
     let mut terminal = Terminal::start(&["--headless", "-o", "/dev/null", "-t", python, "-c", say], (80, 24));
     assert_eq!(terminal.end(), End::Exited(0));
     assert_eq!(String::from_utf8_lossy(terminal.written()), "half a line\r\n");
+    // What is packed says nothing to anybody there.
+    let pid = subject("threads.py", &["1", "1"]).pid().to_string();
+    let mut terminal = Terminal::start(&["--headless", "--pprof", &pid], (80, 24));
+    assert_eq!(terminal.end(), End::Exited(1));
+    terminal.expect("pyflame-tui --pprof -o profile.pb.gz PID");
     // Of a process it is told how far we are.
     let subject = subject("idle.py", &[]);
     let pid = subject.pid().to_string();

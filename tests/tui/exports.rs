@@ -101,11 +101,12 @@ fn e_writes_what_a_run_without_a_screen_writes() {
             &["--threads", "--by-thread", "-T", "-n"],
             &["--threads", "--svg"],
             &["--threads", "--speedscope"],
+            &["--threads", "--pprof"],
         ] {
             let options = command_line(words);
             let (one, other) = (headless(&options, &events), viewed(&options, &events));
             assert!(!one.is_empty(), "{program:?} {words:?}");
-            let (one, other) = (String::from_utf8(one).unwrap(), String::from_utf8(other).unwrap());
+            let (one, other) = (String::from_utf8_lossy(&one), String::from_utf8_lossy(&other));
             for (number, (one, other)) in one.lines().zip(other.lines()).enumerate() {
                 assert_eq!(one, other, "{program:?} {words:?}, line {}", number + 1);
             }

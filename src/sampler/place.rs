@@ -35,6 +35,8 @@ pub(super) struct Window {
     /// How long it was, and for how long CPUs had nothing to do meanwhile, if all of them are ours to use.
     pub(super) lasted: Duration,
     pub(super) idle: Duration,
+    /// For a while nobody let us run: we were stopped, or the machine slept. What was measured is of no place.
+    pub(super) stood: bool,
     /// How often it was asked where the thread is, and how often it was on our CPU.
     pub(super) asked: u32,
     pub(super) together: u32,
@@ -187,6 +189,9 @@ impl Policy {
     /// After this window: where to run in the next.
     pub(super) fn judge(&mut self, window: &Window) -> Place {
         let Some(cpu) = window.cpu.filter(|_| self.cpus > 1) else { return self.stay(Place::Anywhere) };
+        if window.stood {
+            return self.place;
+        }
         // One that hops is lost now and then; but from afar, where nothing may be stopped, nearly always.
         let is_worth_it = window.is_followed() || self.why == Why::Success && !window.is_proven_from_afar();
         if self.is_with() && !is_worth_it {

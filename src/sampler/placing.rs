@@ -69,6 +69,8 @@ pub(super) struct Placing {
     /// How many stops there had been before the last look.
     stops: u64,
     late: u64,
+    /// When the last look was over, and how many had not been taken by then.
+    last: (Instant, u64),
     /// Looks without a stop by then, and how many succeeded at once.
     unstopped: (u64, u64),
     window: Window,
@@ -98,6 +100,7 @@ impl Placing {
             held: Default::default(),
             stops: 0,
             late: 0,
+            last: (Instant::now(), 0),
             unstopped: (0, 0),
             window: Window::default(),
             together: false,
@@ -139,6 +142,8 @@ impl Placing {
 
     /// After a look, which was over by `now`; `late` is how many were not taken so far. When this is over is returned.
     pub(super) fn after(&mut self, target: &Target, looker: &mut Looker, late: u64, now: Instant) -> Instant {
+        let last = std::mem::replace(&mut self.last, (now, late));
+        self.window.stood |= late > last.1 && now.saturating_duration_since(last.0) > WINDOW;
         let seen = looker.in_place.seen();
         if let Some((theirs, ours)) = seen {
             self.note(theirs, Some(ours));

@@ -180,3 +180,21 @@ fn has_no_choice_with_one_cpu_or_without_knowing() {
     let blind = Window { cpu: None, ..window(55, 30, 0, 0) };
     assert_eq!(run(&mut policy, 100, blind, blind), 0);
 }
+
+#[test]
+fn a_window_in_which_we_did_not_run_is_no_trial() {
+    let (with, apart) = (window(12, 25, 12, 1), window(55, 30, 0, 1));
+    let stood = |window| Window { stood: true, late: 5000, ..window };
+    let mut policy = Policy::new(2, Why::Cost);
+    policy.meet(1);
+    run(&mut policy, 100, stood(with), stood(apart));
+    assert_eq!((policy.place, policy.chose), (Place::With(1), None));
+    // In the middle of a trial, too.
+    run(&mut policy, 1, with, apart);
+    policy.judge(&Window { late: 30, ..window(300, 600, 12, 1) });
+    assert!(policy.is_trying_elsewhere());
+    run(&mut policy, 100, stood(with), stood(Window { lost: Some(Duration::ZERO), ..apart }));
+    assert!(policy.is_trying_elsewhere());
+    run(&mut policy, 3, with, apart);
+    assert_eq!((policy.place, policy.chose), (Place::With(1), Some(true)));
+}

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use arrayvec::ArrayVec;
 
 use super::meet::Doubt;
-use super::{COMPARED, Code, Codes, HEAD, once_each};
+use super::{COMPARED, Codes, HEAD, once_each};
 use crate::target::memory::{self, Address, GAP, Memory, ReadError};
 
 /// Code objects far from the leaf are compared wholly when their turn comes, which so many have in each look, or when it
@@ -31,6 +31,8 @@ const LONGEST: u32 = 1 << 20;
 /// The file, the name and the lines of a code object, as they stand in memory.
 #[derive(Debug)]
 pub(super) struct Strings {
+    /// Where each of them begins,
+    starts: [Address; STRINGS],
     lengths: [u32; STRINGS],
     bytes: Box<[u8]>,
 }
@@ -52,13 +54,23 @@ impl Strings {
     }
 }
 
+/// What of a code object is compared with what is known, beside its head.
+#[derive(Debug, Clone, Copy)]
+enum Due {
+    /// Nothing: that is enough, or its turn has not come.
+    Head,
+    /// Its strings, which are these parts of what is read.
+    Strings([usize; STRINGS]),
+    /// All of it, which is read anew.
+    All,
+}
+
 /// Parts of memory that are read in one call at the most.
 const PARTS: usize = COMPARED * (1 + STRINGS);
 
 /// A part of memory that is read in one call with others.
 #[derive(Debug)]
 struct Part {
-    from: Address,
     length: usize,
     /// Where it is among the bytes that were read, which end before it if it could not be.
     place: Range<usize>,
@@ -68,17 +80,30 @@ struct Part {
 #[derive(Debug, Default)]
 pub(super) struct Parts {
     all: Vec<Part>,
-    /// Their numbers, by address.
-    sorted: Vec<usize>,
+    /// Where each begins and its number, in this order.
+    sorted: Vec<(Address, usize)>,
     /// Of each run of those that lie close together, where it begins and how long it is.
     runs: Vec<(Address, usize)>,
     bytes: Vec<u8>,
 }
 
 impl Parts {
-    /// Adds one, and says which it is.
+    fn clear(&mut self) {
+        self.all.clear();
+        self.sorted.clear();
+    }
+
+    /// Adds one, if it is not there yet (functions of a file have the file's name in common), and says which it is. It is
+    /// put in its place at once: while a thread stands still, a sort of thirty is dear for the code that it is.
     fn add(&mut self, from: Address, length: usize) -> usize {
-        self.all.push(Part { from, length, place: 0..0 });
+        let at = self.sorted.partition_point(|(start, _)| *start < from);
+        if let Some((_, number)) = self.sorted.get(at).filter(|(start, _)| *start == from)
+            && self.all.get(*number).is_some_and(|part| part.length == length)
+        {
+            return *number;
+        }
+        self.sorted.insert(at, (from, self.all.len()));
+        self.all.push(Part { length, place: 0..0 });
         self.all.len() - 1
     }
 
@@ -91,18 +116,15 @@ impl Parts {
     /// what is between them.
     fn read(&mut self, memory: &impl Memory, last: Option<Address>) -> Result<Option<u32>, ReadError> {
         let Self { all, sorted, runs, bytes } = self;
-        sorted.clear();
-        sorted.extend(0..all.len());
-        sorted.sort_unstable_by_key(|part| all[*part].from);
         runs.clear();
         let mut end = 0;
-        for part in &*sorted {
+        for (from, part) in &*sorted {
             let part = &mut all[*part];
-            if runs.last().is_none_or(|(start, held)| part.from - *start >= (held + GAP) as u64) {
-                runs.push((part.from, 0));
+            if runs.last().is_none_or(|(start, held)| *from - *start >= (held + GAP) as u64) {
+                runs.push((*from, 0));
             }
             if let Some((start, held)) = runs.last_mut() {
-                let skip = (part.from - *start) as usize;
+                let skip = (*from - *start) as usize;
                 let begin = end - *held + skip;
                 part.place = begin..begin + part.length;
                 *held = (*held).max(skip + part.length);
@@ -180,21 +202,22 @@ impl Codes {
             return None;
         }
         let text = &self.layout.text;
-        let places @ [file, name, lines] = self.places(head)?;
+        let [file, name, lines] = self.places(head)?;
+        let starts = [text.start_of_name(file), text.start_of_name(name), text.start_of_bytes(lines)];
         let extents = [
             text.extent_of_name(memory, file),
             text.extent_of_name(memory, name),
             text.extent_of_bytes(memory, lines),
         ];
         let (mut lengths, mut bytes) = ([0; STRINGS], Vec::new());
-        for ((length, extent), place) in lengths.iter_mut().zip(extents).zip(self.starts(places)) {
+        for ((length, extent), place) in lengths.iter_mut().zip(extents).zip(starts) {
             let extent = extent?;
             *length = u32::try_from(extent).ok().filter(|length| *length <= LONGEST)?;
             let start = bytes.len();
             bytes.resize(start + extent, 0);
             memory.read(place, bytes.get_mut(start..)?).ok()?;
         }
-        Some(Strings { lengths, bytes: bytes.into() })
+        Some(Strings { starts, lengths, bytes: bytes.into() })
     }
 
     /// The objects that are the file, the name and the lines.
@@ -203,19 +226,20 @@ impl Codes {
         Some([file?, name?, lines?])
     }
 
-    /// Where in them is what is compared.
-    fn starts(&self, [file, name, lines]: [Address; STRINGS]) -> [Address; STRINGS] {
-        let text = &self.layout.text;
-        [text.start_of_name(file), text.start_of_name(name), text.start_of_bytes(lines)]
-    }
-
-    /// Adds the strings of a code object to what is read, if it has any, and says which part is the first of them.
-    fn add_strings(&self, code: &Code, parts: &mut Parts) -> Option<usize> {
-        let (starts, strings) = (self.starts(self.places(&code.image.head)?), code.image.strings.as_ref()?);
-        let added =
-            starts.into_iter().zip(strings.lengths).map(|(from, length)| parts.add(from, length as usize));
-        // All of them are.
-        added.reduce(|first, _| first)
+    /// What of this one is to be compared; its strings are added to what is read.
+    fn due(&self, doubt: &Doubt, its_turn: bool, now: Instant, parts: &mut Parts) -> Due {
+        if self.have_versions {
+            return Due::Head;
+        }
+        let Some(image) = self.known.get(&doubt.code).map(|code| &code.image) else { return Due::Head };
+        let is_due = doubt.near || its_turn || now.saturating_duration_since(image.compared) >= LONG;
+        if !is_due || self.has_version(&image.head) {
+            return Due::Head;
+        }
+        let Some(Strings { starts, lengths, .. }) = image.strings.as_ref() else { return Due::All };
+        let [file, name, lines] = *starts;
+        let [of_file, of_name, of_lines] = lengths.map(|length| length as usize);
+        Due::Strings([parts.add(file, of_file), parts.add(name, of_name), parts.add(lines, of_lines)])
     }
 
     fn compare(
@@ -227,51 +251,45 @@ impl Codes {
     ) -> Result<(bool, Option<u32>), ReadError> {
         let (skip, length) = self.head;
         let mut parts = std::mem::take(&mut self.parts);
-        // The heads, and then the strings of those that are due.
-        parts.all.clear();
+        // The heads, which are in order, and then the strings of those that are due.
+        parts.clear();
         for doubt in some {
             parts.add(doubt.code + u64::from(skip), length);
         }
         let mut due = ArrayVec::<_, COMPARED>::new();
+        let first = self.turn % some.len().max(1);
         if !self.have_versions {
-            let first = self.turn % some.len().max(1);
             self.turn = first + FEW;
-            for (index, doubt) in some.iter().enumerate() {
-                let its_turn = (index + some.len() - first) % some.len() < FEW;
-                if let Some(code) = self.known.get(&doubt.code)
-                    && !self.has_version(&code.image.head)
-                    && (doubt.near || its_turn || now.saturating_duration_since(code.image.compared) >= LONG)
-                {
-                    due.push((doubt, self.add_strings(code, &mut parts)));
-                }
-            }
+        }
+        for (index, doubt) in some.iter().enumerate() {
+            let its_turn = (index + some.len() - first) % some.len() < FEW;
+            due.push(self.due(doubt, its_turn, now, &mut parts));
         }
         let number = parts.read(memory, last)?;
         let (mut agreed, mut doubtful) = (true, Vec::new());
-        for (index, doubt) in some.iter().enumerate() {
+        for ((index, doubt), due) in some.iter().enumerate().zip(due) {
             let head = parts.get(index);
-            match self.known.get_mut(&doubt.code) {
-                Some(code) if code.image.head.starts_with(head) && !head.is_empty() => {
-                    code.period = doubt.period;
-                    if code.home != doubt.home {
-                        doubtful.push(*doubt);
-                    }
-                }
-                _ => {
-                    self.replace(doubt.code);
-                    agreed = false;
-                }
+            let known = self.known.get_mut(&doubt.code);
+            let agreeing = known.filter(|code| code.image.head.starts_with(head) && !head.is_empty());
+            let Some(code) = agreeing else {
+                self.replace(doubt.code);
+                agreed = false;
+                continue;
+            };
+            code.period = doubt.period;
+            let strings = code.image.strings.as_ref();
+            let as_known = match due {
+                Due::Head => true,
+                Due::Strings(those) => strings.is_some_and(|known| {
+                    known.each().into_iter().zip(those).all(|(one, part)| parts.get(part) == one)
+                }),
+                Due::All => false,
+            };
+            if as_known && !matches!(due, Due::Head) {
+                code.image.compared = now;
             }
-        }
-        for (doubt, strings) in &due {
-            let Some(code) = self.known.get_mut(&doubt.code) else { continue };
-            match code.image.strings.as_ref().zip(*strings) {
-                Some((known, first))
-                    if known.each().into_iter().zip(first..).all(|(one, part)| parts.get(part) == one) =>
-                {
-                    code.image.compared = now;
-                }
-                _ => doubtful.push(**doubt),
+            if !as_known || code.home != doubt.home {
+                doubtful.push(*doubt);
             }
         }
         self.parts = parts;

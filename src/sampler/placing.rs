@@ -140,10 +140,17 @@ impl Placing {
         used().saturating_sub(self.used) / self.window.looks.max(1)
     }
 
-    /// After a look, which was over by `now`; `late` is how many were not taken so far. When this is over is returned.
-    pub(super) fn after(&mut self, target: &Target, looker: &mut Looker, late: u64, now: Instant) -> Instant {
-        let last = std::mem::replace(&mut self.last, (now, late));
-        self.window.stood |= late > last.1 && now.saturating_duration_since(last.0) > WINDOW;
+    /// After a look, for which we were `woken`, and which was over by `now`; `late` is how many were not taken so far. When
+    /// this is over is returned.
+    pub(super) fn after(
+        &mut self,
+        target: &Target,
+        looker: &mut Looker,
+        late: u64,
+        (woken, now): (Instant, Instant),
+    ) -> Instant {
+        let (last, late_then) = std::mem::replace(&mut self.last, (now, late));
+        self.window.stood |= late > late_then && woken.saturating_duration_since(last) > WINDOW;
         let seen = looker.in_place.seen();
         if let Some((theirs, ours)) = seen {
             self.note(theirs, Some(ours));

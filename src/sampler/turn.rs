@@ -239,7 +239,7 @@ impl Turns {
             }
             now = Instant::now();
             if let Some(placing) = &mut self.placing {
-                now = placing.after(target, looker, self.totals.late, now);
+                now = placing.after(target, looker, self.totals.late, (woken, now));
             }
             let Cost { stopped, retried, .. } = *looker.cost();
             if self.sum_up(now, stopped, retried)? {

@@ -333,7 +333,7 @@ impl Turns {
                 }
             }
             if let (Some(placing), Some((target, looker))) = (&mut self.placing, family.lead()) {
-                placing.after(target, looker, self.totals.late, now);
+                placing.after(target, looker, self.totals.late, (woken, now));
             }
             let (mut stopped, mut retried) = (self.cost.stopped, self.cost.retried);
             for cost in family.members().filter_map(|member| Some(member.looker.as_ref()?.cost())) {

@@ -95,8 +95,8 @@ fn place(
     write(&mut out).map_err(|error| plain(&error, wanted))?;
     let file = out.into_inner().map_err(io::IntoInnerError::into_error);
     let mut file = file.map_err(|error| plain(&error, wanted))?;
-    let stem = wanted.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    let ending = wanted.extension().map_or(String::new(), |ending| format!(".{}", ending.to_string_lossy()));
+    let called = wanted.file_name().unwrap_or_default().to_string_lossy();
+    let (stem, ending) = parted(&called);
     for number in 1..10_000 {
         let name = if number == 1 {
             wanted.to_path_buf()
@@ -110,6 +110,14 @@ fn place(
         }
     }
     Err(io::ErrorKind::AlreadyExists.into())
+}
+
+/// A file's name without its ending, and that, which may be of two parts: `a` and `.pb.gz`.
+fn parted(name: &str) -> (&str, &str) {
+    let known =
+        Format::ALL.iter().find_map(|format| name.strip_suffix(format.extension())?.strip_suffix('.'));
+    let stem = known.filter(|stem| !stem.is_empty()).or_else(|| Path::new(name).file_stem()?.to_str());
+    name.split_at(stem.unwrap_or(name).len())
 }
 
 /// The error with the path that was asked for: that of a temporary file tells nobody anything.
@@ -164,5 +172,19 @@ mod tests {
         let wanted = directory.path().join("a.folded");
         assert!(place(&wanted, |_| Err(io::ErrorKind::StorageFull.into())).is_err());
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_number_stands_before_the_whole_ending() {
+        for (name, parts) in [
+            ("a.folded", ("a", ".folded")),
+            ("a.pb.gz", ("a", ".pb.gz")),
+            ("a.b.speedscope.json", ("a.b", ".speedscope.json")),
+            ("a.tar.gz", ("a.tar", ".gz")),
+            ("a", ("a", "")),
+            (".svg", (".svg", "")),
+        ] {
+            assert_eq!(parted(name), parts);
+        }
     }
 }

@@ -19,14 +19,22 @@ use super::escape::Escaped;
 use crate::profile::{CallTree, Profile, Selection, Step, ThreadNo, Weights, Window, idle_looks};
 use crate::sample::{Micros, Process};
 
-/// The fields of pprof's `Profile` that are one to a file.
+/// The fields of pprof's `Profile`.
 mod field {
+    pub(super) const VALUE_TYPE: u32 = 1;
+    pub(super) const SAMPLE: u32 = 2;
+    pub(super) const LOCATION: u32 = 4;
+    pub(super) const FUNCTION: u32 = 5;
+    pub(super) const STRING: u32 = 6;
     pub(super) const TIME: u32 = 9;
     pub(super) const DURATION: u32 = 10;
     pub(super) const PERIOD_TYPE: u32 = 11;
     pub(super) const PERIOD: u32 = 12;
     pub(super) const COMMENT: u32 = 13;
 }
+
+/// A label as it stands in a sample.
+type InSample = Record<Label, 3, NO_OPT_ZERO>;
 
 /// Writes what a selection takes; nothing where it takes nothing.
 pub fn write_pprof(profile: &Profile, selection: &Selection, out: &mut impl Write) -> io::Result<()> {
@@ -69,7 +77,9 @@ pub fn write_pprof(profile: &Profile, selection: &Selection, out: &mut impl Writ
         }
     }
     let begun = profile.at(profile.range(selection.span).start);
-    let span = begun.zip(window.last_at(profile)).map(|(begun, last)| (begun, last.0 - begun.0 + interval.0));
+    let span = begun
+        .zip(window.last_at(profile))
+        .map(|(begun, last)| (begun, last.0.saturating_sub(begun.0) + interval.0));
     if let Some((begun, lasted)) = span {
         file.number::<{ field::TIME }>(nanoseconds(begun.0))?;
         file.number::<{ field::DURATION }>(nanoseconds(lasted))?;
@@ -112,7 +122,7 @@ impl<W: Write> File<W> {
         let wall = file.value_type("wall", "nanoseconds")?;
         // What is last is shown if nothing else is asked for.
         for kind in [samples, wall] {
-            file.record::<_, 1>(kind)?;
+            file.record::<_, { field::VALUE_TYPE }>(kind)?;
         }
         file.record::<_, { field::PERIOD_TYPE }>(wall)?;
         file.number::<{ field::PERIOD }>(nanoseconds(interval.0))?;
@@ -133,7 +143,7 @@ impl<W: Write> File<W> {
         }
         let number = u32::try_from(self.strings.len()).map_err(io::Error::other)?;
         self.strings.insert(text.to_owned(), number);
-        self.record::<_, 6>(text)?;
+        self.record::<_, { field::STRING }>(text)?;
         Ok(number)
     }
 
@@ -165,7 +175,11 @@ impl<W: Write> File<W> {
         let id = self.locations.len() as u64 + 1;
         self.locations.insert(place, id);
         let line = Line { function_id: place.0.into(), lineno: i64::from(place.1).into() };
-        self.record::<_, 4>(Location { id: id.into(), line: line.into(), ..Location::default() })?;
+        self.record::<_, { field::LOCATION }>(Location {
+            id: id.into(),
+            line: line.into(),
+            ..Location::default()
+        })?;
         Ok(id)
     }
 
@@ -177,7 +191,7 @@ impl<W: Write> File<W> {
         let id = self.functions.len() as u64 + 1;
         self.functions.insert(key, id);
         let (name, filename) = (self.offset(name)?, self.offset(path)?);
-        self.record::<_, 5>(Function {
+        self.record::<_, { field::FUNCTION }>(Function {
             id: id.into(),
             name: name.into(),
             system_name: name.into(),
@@ -186,11 +200,7 @@ impl<W: Write> File<W> {
         Ok(id)
     }
 
-    fn labels(
-        &mut self,
-        profile: &Profile,
-        thread: ThreadNo,
-    ) -> io::Result<Vec<Record<Label, 3, NO_OPT_ZERO>>> {
+    fn labels(&mut self, profile: &Profile, thread: ThreadNo) -> io::Result<Vec<InSample>> {
         let thread = profile.thread(thread);
         let mut labels = Vec::new();
         let process = thread.process.as_ref();
@@ -207,14 +217,13 @@ impl<W: Write> File<W> {
         Ok(labels)
     }
 
-    fn sample(
-        &mut self,
-        stack: &[u64],
-        weight: u64,
-        labels: &[Record<Label, 3, NO_OPT_ZERO>],
-    ) -> io::Result<()> {
+    fn sample(&mut self, stack: &[u64], weight: u64, labels: &[InSample]) -> io::Result<()> {
         let values =
             [i64::try_from(weight).unwrap_or(i64::MAX), nanoseconds(weight.saturating_mul(self.interval.0))];
-        self.record::<_, 2>(Sample { location_ids: stack.into(), values: values[..].into(), labels })
+        self.record::<_, { field::SAMPLE }>(Sample {
+            location_ids: stack.into(),
+            values: values[..].into(),
+            labels,
+        })
     }
 }

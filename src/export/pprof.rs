@@ -72,8 +72,8 @@ pub fn write_pprof(profile: &Profile, selection: &Selection, out: &mut impl Writ
     if let Some(about) = profile.about() {
         let python = format!("process {}, Python {}", about.pid, about.python);
         for comment in [&about.command, &python, concat!("pyflame-tui ", env!("CARGO_PKG_VERSION"))] {
-            let comment = i64::from(file.string(&Escaped(comment).to_string())?);
-            file.number::<{ field::COMMENT }>(comment)?;
+            let comment = file.string(&Escaped(comment).to_string())?;
+            file.record::<_, { field::COMMENT }>(comment)?;
         }
     }
     let begun = profile.at(profile.range(selection.span).start);
@@ -97,9 +97,9 @@ struct File<W: Write> {
     out: BufWriter<W>,
     /// For how long a sample stands.
     interval: Micros,
-    strings: HashMap<String, u32>,
+    strings: HashMap<String, StringOffset>,
     /// By name and file.
-    functions: HashMap<(u32, u32), u64>,
+    functions: HashMap<(StringOffset, StringOffset), u64>,
     /// By function and line; a line that is not told is 0.
     locations: HashMap<(u64, u32), u64>,
     /// The same, of what is in the profile.
@@ -137,22 +137,18 @@ impl<W: Write> File<W> {
         self.record::<_, FIELD>(number)
     }
 
-    fn string(&mut self, text: &str) -> io::Result<u32> {
+    fn string(&mut self, text: &str) -> io::Result<StringOffset> {
         if let Some(number) = self.strings.get(text) {
             return Ok(*number);
         }
-        let number = u32::try_from(self.strings.len()).map_err(io::Error::other)?;
+        let number = StringOffset::try_from(self.strings.len()).map_err(io::Error::other)?;
         self.strings.insert(text.to_owned(), number);
         self.record::<_, { field::STRING }>(text)?;
         Ok(number)
     }
 
-    fn offset(&mut self, text: &str) -> io::Result<StringOffset> {
-        StringOffset::try_from(self.string(text)? as usize).map_err(io::Error::other)
-    }
-
     fn value_type(&mut self, kind: &str, unit: &str) -> io::Result<ValueType> {
-        Ok(ValueType { r#type: self.offset(kind)?.into(), unit: self.offset(unit)?.into() })
+        Ok(ValueType { r#type: self.string(kind)?.into(), unit: self.string(unit)?.into() })
     }
 
     fn step(&mut self, profile: &Profile, step: Step) -> io::Result<u64> {
@@ -190,7 +186,7 @@ impl<W: Write> File<W> {
         }
         let id = self.functions.len() as u64 + 1;
         self.functions.insert(key, id);
-        let (name, filename) = (self.offset(name)?, self.offset(path)?);
+        let (name, filename) = key;
         self.record::<_, { field::FUNCTION }>(Function {
             id: id.into(),
             name: name.into(),
@@ -208,10 +204,10 @@ impl<W: Write> File<W> {
         let own = (("thread", &*profile.name_of(thread)), ("tid", thread.id.tid));
         for ((key, name), (number, value)) in process.into_iter().chain([own]) {
             if !name.is_empty() {
-                let (key, str) = (self.offset(key)?.into(), self.offset(&Escaped(name).to_string())?.into());
+                let (key, str) = (self.string(key)?.into(), self.string(&Escaped(name).to_string())?.into());
                 labels.push(Label { key, str, ..Label::default() }.into());
             }
-            let key = self.offset(number)?.into();
+            let key = self.string(number)?.into();
             labels.push(Label { key, num: i64::from(value).into(), ..Label::default() }.into());
         }
         Ok(labels)

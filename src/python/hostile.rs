@@ -311,7 +311,7 @@ fn more_code_than_a_program_has() {
         place: None,
     };
     let capture = |numbers: std::ops::Range<u64>| Capture::of(&numbers.map(frame).collect::<Vec<_>>());
-    let stack = capture(0..u64::from(DEEPEST) * 2 / 3);
+    let stack = capture(0..u64::from(DEEPEST) * 3 / 4);
     let small = memory(Words::Same(0));
     let mut codes = Codes::new(layout.clone(), Address(BASE));
     assert_eq!(codes.learn(&small, &stack), Ok(()));

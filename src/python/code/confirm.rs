@@ -31,8 +31,6 @@ const LONGEST: u32 = 1 << 20;
 /// The file, the name and the lines of a code object, as they stand in memory.
 #[derive(Debug)]
 pub(super) struct Strings {
-    /// Where each of them begins,
-    starts: [Address; STRINGS],
     lengths: [u32; STRINGS],
     bytes: Box<[u8]>,
 }
@@ -202,28 +200,33 @@ impl Codes {
             return None;
         }
         let text = &self.layout.text;
-        let [file, name, lines] = self.places(head)?;
-        let starts = [text.start_of_name(file), text.start_of_name(name), text.start_of_bytes(lines)];
+        let places @ [file, name, lines] = self.places(head)?;
         let extents = [
             text.extent_of_name(memory, file),
             text.extent_of_name(memory, name),
             text.extent_of_bytes(memory, lines),
         ];
         let (mut lengths, mut bytes) = ([0; STRINGS], Vec::new());
-        for ((length, extent), place) in lengths.iter_mut().zip(extents).zip(starts) {
+        for ((length, extent), place) in lengths.iter_mut().zip(extents).zip(self.starts(places)) {
             let extent = extent?;
             *length = u32::try_from(extent).ok().filter(|length| *length <= LONGEST)?;
             let start = bytes.len();
             bytes.resize(start + extent, 0);
             memory.read(place, bytes.get_mut(start..)?).ok()?;
         }
-        Some(Strings { starts, lengths, bytes: bytes.into() })
+        Some(Strings { lengths, bytes: bytes.into() })
     }
 
     /// The objects that are the file, the name and the lines.
     pub(super) fn places(&self, head: &[u8; HEAD]) -> Option<[Address; STRINGS]> {
         let [file, name, lines] = self.layout.code.strings().map(|field| field.from(head, self.head.0));
         Some([file?, name?, lines?])
+    }
+
+    /// Where in them is what is compared.
+    fn starts(&self, [file, name, lines]: [Address; STRINGS]) -> [Address; STRINGS] {
+        let text = &self.layout.text;
+        [text.start_of_name(file), text.start_of_name(name), text.start_of_bytes(lines)]
     }
 
     /// What of this one is to be compared; its strings are added to what is read.
@@ -236,9 +239,11 @@ impl Codes {
         if !is_due || self.has_version(&image.head) {
             return Due::Head;
         }
-        let Some(Strings { starts, lengths, .. }) = image.strings.as_ref() else { return Due::All };
-        let [file, name, lines] = *starts;
-        let [of_file, of_name, of_lines] = lengths.map(|length| length as usize);
+        let Some((places, strings)) = self.places(&image.head).zip(image.strings.as_ref()) else {
+            return Due::All;
+        };
+        let [file, name, lines] = self.starts(places);
+        let [of_file, of_name, of_lines] = strings.lengths.map(|length| length as usize);
         Due::Strings([parts.add(file, of_file), parts.add(name, of_name), parts.add(lines, of_lines)])
     }
 
